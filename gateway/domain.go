@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"net/mail"
+	"strings"
+	"time"
+)
+
+// Domain is a tenant: it owns accounts, keys, plugins and everything else.
+type Domain struct {
+	ID        DomainID
+	UUID      ID
+	Name      string // lower case, A-labels
+	Status    DomainStatus
+	Local     bool // marked verified by the operator, no DNS asked
+	CatchAll  bool // unknown recipients get an implicit account
+	CreatedAt time.Time
+	Limits    DomainLimits
+}
+
+// DomainStatus says whether the domain may send. The names are those of REST.
+type DomainStatus string
+
+// The states of a domain, in the order a new one passes them.
+const (
+	DomainNotStarted DomainStatus = "not_started"
+	DomainPending    DomainStatus = "pending"
+	DomainVerified   DomainStatus = "verified"
+	DomainFailed     DomainStatus = "failed"
+)
+
+// DomainLimits caps all keys of a domain together, per hour; 0 is no limit.
+type DomainLimits struct {
+	Messages, Recipients int64
+}
+
+// Account is an address with mailboxes.
+type Account struct {
+	Domain    DomainID
+	ID        AccountID
+	UUID      ID
+	Email     string // lower case
+	Name      string
+	Aliases   []string
+	Implicit  bool // made by a first send or a catch-all receipt; no IMAP login by account key
+	CreatedAt time.Time
+}
+
+// Address is a mailbox with its display name.
+type Address struct {
+	Name string // decoded, may be empty
+	Addr string // local-part@domain; the domain in lower case
+}
+
+// String is how the address stands in a header field.
+func (a Address) String() string {
+	return (&mail.Address{Name: a.Name, Address: a.Addr}).String()
+}
+
+// SplitAddress cuts an address at its last @. Both are empty if there is none.
+func SplitAddress(addr string) (local, domain string) {
+	i := strings.LastIndexByte(addr, '@')
+	if i <= 0 || i == len(addr)-1 {
+		return "", ""
+	}
+	return addr[:i], addr[i+1:]
+}
+
+// FoldAddress is the form in which addresses are looked up and compared:
+// Postern's local parts ignore case, which RFC 5321 section 2.4 leaves to us.
+func FoldAddress(addr string) string { return strings.ToLower(addr) }

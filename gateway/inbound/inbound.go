@@ -1,0 +1,63 @@
+// Package inbound is the one way in: whatever arrives for an account, from port
+// 25 or from the queue, passes Receive.
+//
+// Read receive.go first. The package decides; the store reaches it as the small
+// interface it declares here, as will the checks of who sent a mail and the
+// hooks, each with the room that brings it.
+package inbound
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Store is the part of the store that receiving needs.
+type Store interface {
+	DomainByName(ctx context.Context, s gateway.Scope, name string) (*gateway.Domain, error)
+	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
+	// Received returns what became of a delivery from inside, if it is known.
+	Received(ctx context.Context, s gateway.Scope, id gateway.ID) (gateway.Outcome, bool, error)
+	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
+	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
+	// Deliver makes a message durable and visible in every copy's account, or in
+	// none; a delivery it has seen changes nothing.
+	Deliver(ctx context.Context, s gateway.Scope, f *gateway.Filing) error
+}
+
+// Config of a Receiver.
+type Config struct {
+	Store Store
+	// System and Internal are the scopes of Postern's own work: all of it, and
+	// that of one domain. The keys room makes them.
+	System   gateway.Scope
+	Internal func(gateway.DomainID) gateway.Scope
+	Hostname string           // required: in Received and as authserv-id
+	Limits   gateway.Limits   // required
+	Log      *slog.Logger     // default: slog.Default()
+	Now      func() time.Time // default: time.Now
+}
+
+// Receiver is the inbound flow.
+type Receiver struct{ cfg Config }
+
+// New checks cfg and fills its defaults. It starts nothing.
+func New(cfg Config) (*Receiver, error) {
+	if cfg.Store == nil || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Hostname == "" {
+		return nil, errors.New("inbound: Store, System, Internal and Hostname are required")
+	}
+	if cfg.Limits == (gateway.Limits{}) {
+		return nil, errors.New("inbound: Limits are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Receiver{cfg: cfg}, nil
+}

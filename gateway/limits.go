@@ -1,0 +1,115 @@
+package gateway
+
+import "time"
+
+// Limits are all numbers that bound what a client can make Postern do. Each is
+// named in LimitTable with its unit, the Kind it answers with, and its source;
+// `[limits]` in the configuration sets any of them by that name.
+type Limits struct {
+	HeaderBytes, HeaderFields, FoldedLines int64
+	MIMEDepth, MIMEParts                   int64
+	MessageBytes                           int64
+	JSONBytes, SendBytes                   int64
+	BodyBytes                              int64
+	Attachments, AttachmentBytes           int64
+	Recipients                             int64
+	CustomHeaders, CustomHeaderBytes       int64
+	Tags                                   int64
+	Batch                                  int64
+	PageSize, PageReach                    int64
+	FilterReach                            int64
+	KeyMessages, KeyRecipients             int64
+	KeysPerDomain, AccountsPerDomain       int64
+	ImplicitAccounts                       int64
+	AliasesPerAccount                      int64
+	ThreadMessages                         int64
+	Labels                                 int64
+	FailedLoginsMinute, FailedLoginsDay    int64
+	SendsAtOnce                            int64
+}
+
+// Limit is one row of the table.
+type Limit struct {
+	Name    string
+	Default int64
+	Unit    string
+	Kind    Kind   // what a client gets past it
+	Source  string // who says so
+	Field   func(*Limits) *int64
+}
+
+const (
+	kiB = 1 << 10
+	miB = 1 << 20
+)
+
+// LimitTable is every limit there is. MiB are meant wherever a source says MB.
+var LimitTable = []Limit{
+	{"header_bytes", 256 * kiB, "bytes of a header section", TooLarge, "ours; a 468 KiB header costs DKIM checkers seconds", func(l *Limits) *int64 { return &l.HeaderBytes }},
+	{"header_fields", 2000, "fields of a header section", TooLarge, "ours; each costs about 0.5 KiB when parsed", func(l *Limits) *int64 { return &l.HeaderFields }},
+	{"folded_lines", 1000, "lines of one header field", TooLarge, "ours; RFC 5322 section 2.2.3 sets none", func(l *Limits) *int64 { return &l.FoldedLines }},
+	{"mime_depth", 100, "levels of nesting", TooLarge, "ours; deeper parts are kept unread", func(l *Limits) *int64 { return &l.MIMEDepth }},
+	{"mime_parts", 10000, "parts of a message", TooLarge, "ours; more are kept unread", func(l *Limits) *int64 { return &l.MIMEParts }},
+	{"message_bytes", 50 * miB, "bytes of a message over SMTP and IMAP", TooLarge, "RFC 1870; what large providers take", func(l *Limits) *int64 { return &l.MessageBytes }},
+	{"json_bytes", 1 * miB, "bytes of a JSON body", TooLarge, "ours", func(l *Limits) *int64 { return &l.JSONBytes }},
+	{"send_bytes", 360 * miB, "bytes of a send request", TooLarge, "API guide, \"Attachments\": 10 of 25 MB, in base64", func(l *Limits) *int64 { return &l.SendBytes }},
+	{"body_bytes", 10 * miB, "bytes of html or text of a send", TooLarge, "ours", func(l *Limits) *int64 { return &l.BodyBytes }},
+	{"attachments", 10, "attachments of a message", InvalidAttachment, "API guide, \"Attachments\"", func(l *Limits) *int64 { return &l.Attachments }},
+	{"attachment_bytes", 25 * miB, "bytes of one attachment, decoded", TooLarge, "API guide, \"Attachments\"", func(l *Limits) *int64 { return &l.AttachmentBytes }},
+	{"recipients", 50, "addresses in each of to, cc, bcc", InvalidParameter, "API guide, \"Request Body\"", func(l *Limits) *int64 { return &l.Recipients }},
+	{"custom_headers", 50, "custom header fields of a message", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.CustomHeaders }},
+	{"custom_header_bytes", 32 * kiB, "bytes of them together", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.CustomHeaderBytes }},
+	{"tags", 20, "tags of a message", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.Tags }},
+	{"batch", 100, "emails of a batch", InvalidParameter, "API guide, \"Other Endpoints\"", func(l *Limits) *int64 { return &l.Batch }},
+	{"page_size", 100, "items of a page; more is clamped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PageSize }},
+	{"page_reach", 10000, "items that pages reach", InvalidParameter, "ours; cursors go further", func(l *Limits) *int64 { return &l.PageReach }},
+	{"filter_reach", 50000, "entries that a filtered list looks at", InvalidParameter, "ours; the total is then marked as capped", func(l *Limits) *int64 { return &l.FilterReach }},
+	{"key_messages", 1000, "messages of a key per hour", RateLimited, "API guide, \"Rate Limits\"", func(l *Limits) *int64 { return &l.KeyMessages }},
+	{"key_recipients", 10000, "recipients of a key per hour", RateLimited, "ours; 50 a message must not multiply the guide's limit", func(l *Limits) *int64 { return &l.KeyRecipients }},
+	{"keys_per_domain", 100, "live keys of a domain", InvalidState, "ours", func(l *Limits) *int64 { return &l.KeysPerDomain }},
+	{"accounts_per_domain", 100000, "accounts of a domain", InvalidState, "ours", func(l *Limits) *int64 { return &l.AccountsPerDomain }},
+	{"implicit_accounts", 10000, "accounts of a domain made by use", InvalidState, "ours", func(l *Limits) *int64 { return &l.ImplicitAccounts }},
+	{"aliases_per_account", 100, "aliases of an account", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.AliasesPerAccount }},
+	{"thread_messages", 2000, "messages of a thread; the next starts a new one", InvalidState, "ours; renumbering stays within one commit", func(l *Limits) *int64 { return &l.ThreadMessages }},
+	{"labels", 64, "labels of a message; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.Labels }},
+	{"failed_logins_minute", 10, "failed logins of a network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsMinute }},
+	{"failed_logins_day", 50, "failed logins of a network per day", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsDay }},
+	{"sends_at_once", 64, "send requests read at once, all keys together", Unavailable, "ours; bounds spool files", func(l *Limits) *int64 { return &l.SendsAtOnce }},
+}
+
+// DefaultLimits is the table's second column.
+func DefaultLimits() Limits {
+	var l Limits
+	for _, row := range LimitTable {
+		*row.Field(&l) = row.Default
+	}
+	return l
+}
+
+// Times that bound waiting. Unlike Limits they are not for operators to set.
+const (
+	// RequestTimeout is how long a REST handler may work on a request whose body
+	// is read. Past it: 503 service_unavailable. Ours.
+	RequestTimeout = 60 * time.Second
+	// BodyTimeout is how long a client may take to send a request's body; past
+	// it the connection is closed. Ours: 360 MiB at 200 KiB/s.
+	BodyTimeout = 30 * time.Minute
+	// DrainTimeout is how long a stop waits for running work. Ours; service
+	// managers commonly kill after 30 s or more.
+	DrainTimeout = 20 * time.Second
+	// LeaseTime is how long an attempt to deliver may hold its delivery before
+	// it counts as lost. RFC 5321 section 4.5.3.2.6 gives the final dot alone 10
+	// minutes.
+	LeaseTime = 15 * time.Minute
+	// OutcomeRetention is how long receiving remembers what became of a delivery
+	// from inside, so that a repeat gives the same answer. Ours: far over
+	// LeaseTime, and over any restart an operator would wait for.
+	OutcomeRetention = 7 * 24 * time.Hour
+)
+
+// PreviewRunes is the length of a preview. API guide, "List (Preview)".
+const PreviewRunes = 200
+
+// MaxTextRead is how much of one text part is decoded for an answer; ours. A
+// longer part is cut and says so.
+const MaxTextRead = 10 * miB

@@ -1,0 +1,72 @@
+package gateway
+
+import "strings"
+
+// MailboxID numbers a mailbox within its account.
+type MailboxID uint32
+
+// Mailbox is an IMAP folder; REST says folder.
+type Mailbox struct {
+	ID          MailboxID
+	Name        string
+	SpecialUse  string // RFC 6154 section 2, such as \Sent; empty for none
+	UIDValidity uint32
+	UIDNext     uint32
+	ModSeq      uint64 // of the newest change
+	Total       int64
+	Unseen      int64
+}
+
+// The mailboxes every account has. Source: RFC 6154, and the API guide, "Folders".
+const (
+	Inbox   = "INBOX"
+	Sent    = "Sent"
+	Drafts  = "Drafts"
+	Trash   = "Trash"
+	Junk    = "Junk"
+	Archive = "Archive"
+)
+
+// StandardMailboxes lists them with their special use, in the order they are made.
+var StandardMailboxes = [...]struct{ Name, SpecialUse string }{
+	{Inbox, ""},
+	{Sent, `\Sent`},
+	{Drafts, `\Drafts`},
+	{Trash, `\Trash`},
+	{Junk, `\Junk`},
+	{Archive, `\Archive`},
+}
+
+// FoldMailbox gives INBOX, in any case, its one spelling (RFC 9051 section 5.1);
+// other names stand as they are.
+func FoldMailbox(name string) string {
+	if strings.EqualFold(name, Inbox) {
+		return Inbox
+	}
+	return name
+}
+
+// Entry is a message in a mailbox.
+type Entry struct {
+	Mailbox MailboxID
+	UID     uint32
+	Message MessageNumber
+	ModSeq  uint64
+	Flags   Flags
+	Labels  []string // IMAP keywords
+}
+
+// Flags are the system flags of RFC 9051 section 2.3.2.
+type Flags uint8
+
+// The system flags.
+const (
+	Seen Flags = 1 << iota
+	Answered
+	Flagged
+	Deleted
+	Draft
+)
+
+// Has reports whether all of f are set.
+func (f Flags) Has(other Flags) bool { return f&other == other }

@@ -1,0 +1,81 @@
+// Package mailbox reads and changes stored mail, for REST and IMAP alike: list,
+// get, update, delete, threads and attachments. It finds what a client's id
+// means inside the client's scope; nothing here parses a message again.
+package mailbox
+
+import (
+	"github.com/centerleap/postern/gateway"
+)
+
+// Ref is how a client names a message: by one of ID, MessageID and UID.
+type Ref struct {
+	ID        gateway.ID
+	MessageID string // with angle brackets
+	UID       uint32 // needs Email with a domain scope; Folder is INBOX if empty
+	Folder    string // narrows to the entry there; "" lets reads take INBOX first
+	Email     string // narrows to one account; must be in scope
+}
+
+// Item is one message where it stands.
+type Item struct {
+	Message *gateway.Message
+	Entry   gateway.Entry // of the folder meant
+	Folder  string
+	Email   string // the account's address
+}
+
+// Query asks for a page of a folder, newest first.
+type Query struct {
+	Email  string // required with a domain scope
+	Folder string // INBOX if empty
+	Page   int    // from 1; 0 with After
+	Limit  int    // 1 to Limits.PageSize
+	After  *Ref   // instead of Page: the entries after this one in list order
+}
+
+// Page is the answer to a Query.
+type Page struct {
+	Items   []Item
+	Total   int64
+	HasMore bool
+	Page    int
+	Size    int
+}
+
+// Change is an update of one message; nil fields stay.
+type Change struct {
+	Read, Starred *bool
+	Folder        *string
+	AddLabels     []string
+	RemoveLabels  []string
+}
+
+// Removed says where a deleted message went.
+type Removed struct {
+	ID     gateway.ID
+	Folder string // Trash; empty when it is gone for good
+	UID    uint32
+}
+
+// Conversation is a thread with a page of its messages, oldest first.
+type Conversation struct {
+	Thread  gateway.Thread
+	Email   string
+	Items   []Item
+	HasMore bool
+}
+
+// Body is the readable content of a message.
+type Body struct {
+	Text, HTML string
+	TextFrom   string // "part", or "html" when the text was derived from it
+	Hidden     bool   // the HTML hides text that Text leaves out
+	Cut        bool   // a part is longer than is read
+}
+
+// File is an attachment of a stored message.
+type File struct {
+	ID   gateway.ID
+	Part gateway.Part
+	Size int64 // decoded
+}

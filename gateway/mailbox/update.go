@@ -1,0 +1,79 @@
+package mailbox
+
+import (
+	"context"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Update changes one message and returns it as it stands then.
+func (m *Mail) Update(ctx context.Context, s gateway.Scope, ref Ref, c Change) (Item, error) {
+	it, err := m.one(ctx, s, ref)
+	if err != nil {
+		return Item{}, err
+	}
+	fc := gateway.FlagChange{AddLabels: c.AddLabels, RemoveLabels: c.RemoveLabels}
+	setFlag(&fc, gateway.Seen, c.Read)
+	setFlag(&fc, gateway.Flagged, c.Starred)
+	if err := checkLabels(c.AddLabels); err != nil {
+		return Item{}, err
+	}
+	folder := ""
+	if c.Folder != nil {
+		if folder = gateway.FoldMailbox(*c.Folder); folder == "" {
+			return Item{}, gateway.Fieldf(gateway.InvalidParameter, "folder", "folder must not be empty")
+		}
+	}
+	if it.Entry, err = m.cfg.Store.Change(ctx, s, it.place(), fc, folder); err != nil {
+		return Item{}, err
+	}
+	if folder != "" {
+		it.Folder = folder
+	}
+	return it, nil
+}
+
+func setFlag(c *gateway.FlagChange, f gateway.Flags, on *bool) {
+	switch {
+	case on == nil:
+	case *on:
+		c.Add |= f
+	default:
+		c.Remove |= f
+	}
+}
+
+// checkLabels holds labels to what an IMAP keyword may be: 1 to 64 atom
+// characters, RFC 9051 section 9, and no system flag.
+func checkLabels(labels []string) error {
+	for _, l := range labels {
+		if len(l) == 0 || len(l) > 64 {
+			return gateway.Fieldf(gateway.InvalidParameter, "add_labels", "a label has 1 to 64 characters")
+		}
+		for i := range len(l) {
+			switch c := l[i]; {
+			case c <= ' ', c >= 0x7f, c == '(', c == ')', c == '{', c == '%', c == '*', c == '"', c == '\\', c == ']':
+				return gateway.Fieldf(gateway.InvalidParameter, "add_labels", "a label is of letters, digits and marks, without spaces: %q", l)
+			}
+		}
+	}
+	return nil
+}
+
+func (it *Item) place() gateway.Place {
+	return gateway.Place{Domain: it.Message.Domain, Account: it.Message.Account, Mailbox: it.Entry.Mailbox, UID: it.Entry.UID}
+}
+
+// Delete moves a message to Trash; from Trash, or if permanent, it goes for
+// good. Source: API guide, "Delete Email".
+func (m *Mail) Delete(ctx context.Context, s gateway.Scope, ref Ref, permanent bool) (Removed, error) {
+	it, err := m.one(ctx, s, ref)
+	if err != nil {
+		return Removed{}, err
+	}
+	if permanent || it.Folder == gateway.Trash {
+		return Removed{ID: it.Message.ID}, m.cfg.Store.Expunge(ctx, s, it.place())
+	}
+	e, err := m.cfg.Store.Change(ctx, s, it.place(), gateway.FlagChange{}, gateway.Trash)
+	return Removed{ID: it.Message.ID, Folder: gateway.Trash, UID: e.UID}, err
+}

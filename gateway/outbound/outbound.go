@@ -1,0 +1,111 @@
+// Package outbound is the one way out: whatever leaves an account, from REST,
+// SMTP, a plugin or Postern itself, passes Submit; and the queue carries what
+// Submit accepted to its recipients.
+//
+// Read submit.go first, then queue.go and deliver.go. The package decides; the
+// store, the receiving flow and, one day, the courier and the hooks reach it as
+// the small interfaces it declares here.
+package outbound
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Submission is a message that wants to leave.
+type Submission struct {
+	Compose *gateway.Compose
+	// Activity, if set, is the log row that becomes durable with the message;
+	// the commit fills in whom and what it was about.
+	Activity *gateway.Activity
+}
+
+// Receipt is what the sender gets: the message is durable when it is returned.
+type Receipt struct {
+	ID        gateway.ID
+	MessageID string // with angle brackets
+	Thread    gateway.ID
+	Account   gateway.AccountID
+	Used      gateway.Usage // of the key, this message included
+}
+
+// Store is the part of the store that sending needs.
+type Store interface {
+	Domain(ctx context.Context, s gateway.Scope, id gateway.DomainID) (*gateway.Domain, error)
+	DomainByName(ctx context.Context, s gateway.Scope, name string) (*gateway.Domain, error)
+	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
+	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
+	Message(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Message, error)
+	MessagesByMessageID(ctx context.Context, s gateway.Scope, a gateway.AccountID, msgid string) ([]*gateway.Message, error)
+
+	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
+	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
+	// AcceptAll makes all submissions durable, or none.
+	AcceptAll(ctx context.Context, s gateway.Scope, list []*gateway.Acceptance) ([]gateway.Accepted, error)
+
+	LeaseDue(ctx context.Context, s gateway.Scope, most int, lease time.Duration) ([]gateway.Delivery, error)
+	Finish(ctx context.Context, s gateway.Scope, d gateway.Delivery, o gateway.Outcome) error
+	Reclaim(ctx context.Context, s gateway.Scope) error
+	NextDue(ctx context.Context, s gateway.Scope) (time.Time, error)
+}
+
+// Receiver takes mail for recipients that live here; the receiving flow does.
+type Receiver interface {
+	// Receive returns nil once the message is durable and visible. Receiving the
+	// same Envelope.Delivery again changes nothing.
+	Receive(ctx context.Context, env gateway.Envelope, raw io.Reader) error
+}
+
+// Config of a Sender.
+type Config struct {
+	Store    Store
+	Receiver Receiver
+	// System and Internal are the scopes of Postern's own work: all of it, and
+	// that of one domain. The keys room makes them.
+	System   gateway.Scope
+	Internal func(gateway.DomainID) gateway.Scope
+	// Mode says what becomes of mail to foreign domains; default: capture.
+	Mode   func(ctx context.Context) (gateway.DeliveryMode, error)
+	Limits gateway.Limits   // required
+	Log    *slog.Logger     // default: slog.Default()
+	Now    func() time.Time // default: time.Now
+}
+
+// Sender is the outbound flow and its queue.
+type Sender struct {
+	cfg  Config
+	wake chan struct{} // one slot: something may be due
+}
+
+// New checks cfg and fills its defaults. It starts nothing; Run is the queue.
+func New(cfg Config) (*Sender, error) {
+	if cfg.Store == nil || cfg.Receiver == nil || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance {
+		return nil, errors.New("outbound: Store, Receiver, System and Internal are required")
+	}
+	if cfg.Limits == (gateway.Limits{}) {
+		return nil, errors.New("outbound: Limits are required")
+	}
+	if cfg.Mode == nil {
+		cfg.Mode = func(context.Context) (gateway.DeliveryMode, error) { return gateway.ModeCapture, nil }
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Sender{cfg: cfg, wake: make(chan struct{}, 1)}, nil
+}
+
+// Wake makes the queue look for due deliveries now.
+func (s *Sender) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,241 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/flow"
+	"github.com/centerleap/postern/gateway/threading"
+)
+
+// tray carries one submission through the flow; each stage fills its part.
+type tray struct {
+	scope gateway.Scope
+	sub   Submission
+	large bool // its body shall not travel with the commit
+
+	domain  *gateway.Domain
+	account *gateway.Account // nil: the address has none yet
+
+	compose gateway.Compose // the client's, completed
+	trace   content.Trace
+	body    gateway.BlobWriter
+	blob    gateway.Blob
+	content *gateway.Content
+
+	facts      gateway.ThreadFacts
+	deliveries []gateway.Delivery
+	acceptance *gateway.Acceptance
+}
+
+// Submit is the whole way from a client's words to a message that is durable
+// and under way; once it returns nil the door may answer 200 or 250.
+func (s *Sender) Submit(ctx context.Context, sc gateway.Scope, sub Submission) (Receipt, error) {
+	out, err := s.SubmitAll(ctx, sc, []Submission{sub})
+	if err != nil {
+		return Receipt{}, err
+	}
+	return out[0], nil
+}
+
+// SubmitAll submits several messages of one domain in one commit: all or none.
+// The Field of its error starts with the index of the message at fault, if
+// there are several.
+func (s *Sender) SubmitAll(ctx context.Context, sc gateway.Scope, subs []Submission) ([]Receipt, error) {
+	trays := make([]tray, len(subs))
+	defer func() {
+		for i := range trays {
+			if trays[i].body != nil {
+				trays[i].body.Close() // drops the body unless the commit has it
+			}
+		}
+	}()
+	list := make([]*gateway.Acceptance, len(subs))
+	for i := range trays {
+		trays[i] = tray{scope: sc, sub: subs[i], large: i >= bodiesPerCommit}
+		if err := s.prepare(ctx, &trays[i]); err != nil {
+			return nil, atIndex(err, i, len(subs))
+		}
+		list[i] = trays[i].acceptance
+	}
+	accepted, err := s.cfg.Store.AcceptAll(ctx, sc, list)
+	if err != nil {
+		return nil, fmt.Errorf("outbound/store: %w", err)
+	}
+	s.Wake()
+	out := make([]Receipt, len(accepted))
+	for i, a := range accepted {
+		m := list[i].Message
+		out[i] = Receipt{ID: m.ID, MessageID: m.Content.MessageID, Thread: a.Thread, Account: a.Account, Used: a.Used}
+	}
+	return out, nil
+}
+
+// bodiesPerCommit is how many bodies of a batch may travel inside its commit;
+// the others are synced in files of their own before. Ours: eight of 256 KiB
+// stay below what an engine takes in one commit.
+const bodiesPerCommit = 4
+
+// prepare runs every stage but the last, which a batch shares.
+func (s *Sender) prepare(ctx context.Context, t *tray) error {
+	return flow.Run(ctx, s.cfg.Log, "outbound", t,
+		flow.Stage[tray]{Name: "authorize", Do: s.authorize}, // From within the key's scope, domain verified
+		flow.Stage[tray]{Name: "compose", Do: s.compose},     // fields -> final bytes, then parsed once
+		flow.Stage[tray]{Name: "thread", Do: s.thread},       // References -> facts; the commit decides
+		flow.Stage[tray]{Name: "address", Do: s.address},     // one delivery per recipient
+	)
+}
+
+// atIndex names the message of a batch in an error's field.
+func atIndex(err error, i, n int) error {
+	var e *gateway.Error
+	if n == 1 || !errors.As(err, &e) {
+		return err
+	}
+	c := *e
+	c.Field = fmt.Sprintf("[%d]", i)
+	if e.Field != "" {
+		c.Field += "." + e.Field
+	}
+	return &c
+}
+
+// authorize checks that the key may send as the author. The commit reads key
+// and domain again; this is the early answer.
+func (s *Sender) authorize(ctx context.Context, t *tray) (err error) {
+	from := t.sub.Compose.From.Addr
+	_, host := gateway.SplitAddress(from)
+	if host == "" {
+		return gateway.Fieldf(gateway.InvalidFrom, "from", "from must be one address such as hello@yourdomain.com")
+	}
+	if t.domain, err = s.cfg.Store.Domain(ctx, t.scope, t.scope.Domain()); err != nil {
+		return err
+	}
+	if host != t.domain.Name {
+		return gateway.Fieldf(gateway.DomainNotAuthorized, "from", "the key belongs to %s and may not send as %s", t.domain.Name, from)
+	}
+	if t.domain.Status != gateway.DomainVerified {
+		return &gateway.Error{
+			Kind: gateway.DomainNotAuthorized, Field: "from", Reason: "domain not verified",
+			Message: fmt.Sprintf("domain %s is not verified; publish its DNS records and verify it", t.domain.Name),
+		}
+	}
+	t.account, err = s.cfg.Store.Account(ctx, t.scope, t.domain.ID, from)
+	switch {
+	case err == nil:
+	case gateway.KindOf(err) != gateway.NotFound:
+		return err
+	case t.scope.Level() == gateway.LevelAccount:
+		return gateway.Fieldf(gateway.DomainNotAuthorized, "from", "the key may not send as %s", from)
+	}
+	return nil
+}
+
+// compose completes the client's fields, writes the message, and reads it once.
+func (s *Sender) compose(ctx context.Context, t *tray) error {
+	t.compose = *t.sub.Compose
+	if err := s.identify(ctx, t); err != nil {
+		return err
+	}
+	if err := s.answer(ctx, t); err != nil {
+		return err
+	}
+	if err := content.CheckHeaders(t.compose.Headers, s.cfg.Limits); err != nil {
+		return err
+	}
+	if err := s.writeBody(ctx, t); err != nil {
+		return err
+	}
+	r, err := s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if t.content, err = content.Scan(r, s.cfg.Limits); err != nil {
+		return err
+	}
+	t.content.Bcc = t.compose.Bcc // the sender knows; the bytes don't say
+	return nil
+}
+
+func (s *Sender) writeBody(ctx context.Context, t *tray) (err error) {
+	hint := int64(len(t.compose.HTML) + len(t.compose.Text))
+	for _, a := range t.compose.Attachments {
+		hint += a.Size * 4 / 3
+	}
+	if t.large {
+		hint = max(hint, largeBody)
+	}
+	if t.body, err = s.cfg.Store.CreateBlob(ctx, t.scope, t.domain.ID, hint); err != nil {
+		return err
+	}
+	if err := content.Compose(t.body, &t.compose, t.trace); err != nil {
+		return err
+	}
+	t.blob, err = t.body.Seal()
+	return err
+}
+
+// largeBody is a size that no engine carries inside a commit.
+const largeBody = 1 << 20
+
+// thread gathers what decides the conversation; the store looks it up inside
+// the commit, where no other message can slip in between.
+func (s *Sender) thread(_ context.Context, t *tray) error {
+	t.facts = threading.Facts(t.content, t.trace.Date)
+	return nil
+}
+
+// address makes one delivery per recipient, and the acceptance of it all.
+func (s *Sender) address(ctx context.Context, t *tray) error {
+	recipients := t.compose.Recipients()
+	if len(recipients) == 0 {
+		return gateway.Fieldf(gateway.MissingField, "to", "at least one recipient is needed")
+	}
+	mode, err := s.cfg.Mode(ctx)
+	if err != nil {
+		return err
+	}
+	now := t.trace.Date
+	for _, rcpt := range recipients {
+		d := gateway.Delivery{
+			ID: newID(), Recipient: rcpt, ReturnPath: t.compose.From.Addr, Author: t.domain.Name,
+			State: gateway.DeliveryQueued, Due: now.Truncate(time.Millisecond),
+		}
+		here, err := s.livesHere(ctx, rcpt)
+		if err != nil {
+			return err
+		}
+		if !here && mode == gateway.ModeCapture {
+			d.State, d.Held = gateway.DeliveryHeld, gateway.HeldCapture
+		}
+		t.deliveries = append(t.deliveries, d)
+	}
+	t.acceptance = &gateway.Acceptance{
+		Message: &gateway.Message{
+			ID: newID(), Domain: t.domain.ID, Arrived: now, ReturnPath: t.compose.From.Addr, Recipients: recipients,
+			Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
+		},
+		From: t.compose.From, Facts: t.facts, Deliveries: t.deliveries, Activity: t.sub.Activity,
+	}
+	return nil
+}
+
+// livesHere reports whether an address belongs to a domain of ours. Only a
+// verified one counts: naming a domain must not catch other people's mail.
+func (s *Sender) livesHere(ctx context.Context, addr string) (bool, error) {
+	_, host := gateway.SplitAddress(addr)
+	d, err := s.cfg.Store.DomainByName(ctx, s.cfg.System, host)
+	if gateway.KindOf(err) == gateway.NotFound && err != nil {
+		return false, nil
+	}
+	return err == nil && d.Status == gateway.DomainVerified, err
+}
+
+func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }

@@ -1,0 +1,71 @@
+package gateway
+
+// Acceptance is all that one accepted submission makes durable, in one commit
+// of the sender's domain.
+type Acceptance struct {
+	Message    *Message // ID, Arrived, Recipients, Blob, Content, Tags, Key; the rest is filled
+	From       Address  // the author: its account is found or made in the commit
+	Facts      ThreadFacts
+	Deliveries []Delivery // ID, Recipient, State, Held, Due, ReturnPath, Author
+	Activity   *Activity  // filled and logged with the commit; may be nil
+}
+
+// Accepted is what the commit decided.
+type Accepted struct {
+	Account AccountID
+	Thread  ID
+	Used    Usage // of the key, this message included
+}
+
+// Filing is all that one received message makes durable, in one commit of the
+// recipients' domain.
+type Filing struct {
+	Delivery ID // for mail from inside; its outcome is remembered
+	Message  *Message
+	Facts    ThreadFacts
+	Copies   []Copy
+}
+
+// Copy is the message in one account.
+type Copy struct {
+	Account    AccountID // 0: made for Address, when the domain takes any
+	Address    string
+	ID         ID // of the record
+	Recipients []string
+	Prefix     []byte
+	Folder     string
+	Flags      Flags
+	Labels     []string
+}
+
+// Place is one entry, named by where it stands.
+type Place struct {
+	Domain  DomainID
+	Account AccountID
+	Mailbox MailboxID
+	UID     uint32
+}
+
+// FlagChange alters an entry; labels are IMAP keywords.
+type FlagChange struct {
+	Add, Remove             Flags
+	AddLabels, RemoveLabels []string
+}
+
+// ListQuery asks for entries of one mailbox in list order: newest arrival
+// first, then newest number.
+type ListQuery struct {
+	Domain  DomainID
+	Account AccountID
+	Mailbox MailboxID
+	Skip    int
+	Limit   int
+	After   *Entry // the entries below this one
+}
+
+// Listing is a page of a mailbox.
+type Listing struct {
+	Mailbox  Mailbox
+	Messages []*Message // each with Entries[0] being the entry listed
+	More     bool
+}

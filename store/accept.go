@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// Accept makes one submission durable: message, Sent entry, deliveries, rate
+// counters and log row, in one commit of the sender's domain. Inside it the key
+// and the domain are read again, so a key revoked meanwhile stores nothing.
+func (s *Store) Accept(ctx context.Context, sc gateway.Scope, a *gateway.Acceptance) (gateway.Accepted, error) {
+	out, err := s.AcceptAll(ctx, sc, []*gateway.Acceptance{a})
+	if err != nil {
+		return gateway.Accepted{}, err
+	}
+	return out[0], nil
+}
+
+// AcceptAll accepts several submissions of one domain in one commit: all or none.
+func (s *Store) AcceptAll(ctx context.Context, sc gateway.Scope, list []*gateway.Acceptance) (out []gateway.Accepted, err error) {
+	d := sc.Domain()
+	if d == 0 {
+		return nil, denied("domain")
+	}
+	err = s.update(ctx, d, func(t *tx) error {
+		out = make([]gateway.Accepted, 0, len(list)) // Fn may run again
+		limits, err := t.mayAccept(sc)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			done, err := t.accept(sc, a, limits)
+			if err != nil {
+				return err
+			}
+			out = append(out, done)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// rates are the limits that an acceptance counts against.
+type rates struct {
+	key    *gateway.Key // nil for Postern's own mail
+	domain gateway.DomainLimits
+}
+
+// mayAccept reads key and domain as they are at the commit.
+func (t *tx) mayAccept(sc gateway.Scope) (r rates, err error) {
+	dom, err := readDomain(t, t.domain)
+	if err != nil {
+		return r, missing(err, "domain")
+	}
+	if dom.Status != gateway.DomainVerified {
+		return r, gateway.Errorf(gateway.DomainNotAuthorized, "domain %s is not verified", dom.Name)
+	}
+	r.domain = dom.Limits
+	if sc.Key().IsZero() {
+		return r, nil
+	}
+	// An instance key that was narrowed to this domain lives in lane 0; its
+	// record is read there, and its counters are kept here.
+	r.key, err = load(t, apiKeyKey(t.domain, sc.Key()), decodeKey)
+	if errors.Is(err, engine.ErrNotFound) {
+		r.key, err = load(t, apiKeyKey(0, sc.Key()), decodeKey)
+	}
+	if err != nil {
+		return r, missing(err, "key")
+	}
+	if !r.key.Live(t.now) {
+		reason := "expired"
+		if !r.key.RevokedAt.IsZero() {
+			reason = "revoked"
+		}
+		return r, &gateway.Error{Kind: gateway.InvalidKey, Message: "API key is invalid", Reason: reason}
+	}
+	return r, nil
+}
+
+func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gateway.Accepted, err error) {
+	account, err := t.author(sc, a.From)
+	if err != nil {
+		return done, err
+	}
+	if done.Used, err = t.count(r, len(a.Deliveries)); err != nil {
+		return done, err
+	}
+	m := &stored{Message: *a.Message, Facts: a.Facts}
+	m.Account, m.Sent, m.Entries = account.ID, true, nil
+	m.LastEvent = string(a.Deliveries[0].State)
+	if err := t.addMessage(m); err != nil {
+		return done, err
+	}
+	sent, err := readMailbox(t, t.domain, account.ID, sentID)
+	if err != nil {
+		return done, err
+	}
+	t.addEntry(m, sent, gateway.Seen, nil, gateway.EventQueued)
+	t.putMessage(m)
+	for i := range a.Deliveries {
+		if err := t.enqueue(m, a.Deliveries[i]); err != nil {
+			return done, err
+		}
+	}
+	if a.Activity != nil {
+		row := *a.Activity
+		row.Domain, row.Account, row.Email = t.domain, account.ID, m.ID
+		t.logRow(&row)
+	}
+	done.Account, done.Thread = account.ID, m.Thread
+	return done, nil
+}
+
+// sentID is the Sent mailbox: the standard mailboxes are made first, in their
+// order, and keep their number when they are renamed.
+const sentID gateway.MailboxID = 2
+
+// author finds the account of the author's address, or makes an implicit one.
+func (t *tx) author(sc gateway.Scope, from gateway.Address) (*gateway.Account, error) {
+	account, err := accountAt(t, t.domain, from.Addr)
+	if errors.Is(err, engine.ErrNotFound) && sc.CoversDomain(t.domain) {
+		return t.implicitAccount(from.Addr)
+	}
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || !sc.Covers(t.domain, account.ID) {
+		return nil, gateway.Errorf(gateway.DomainNotAuthorized, "the key may not send as %s", from.Addr)
+	}
+	return account, nil
+}
+
+// count checks the hourly limits of key and domain and adds one message.
+func (t *tx) count(r rates, recipients int) (used gateway.Usage, err error) {
+	domain := key(subDomUsage, t.domain)
+	if _, err = t.addUsage(domain, r.domain.Messages, r.domain.Recipients, recipients, "domain_"); err != nil || r.key == nil {
+		return used, err
+	}
+	return t.addUsage(usageKey(t.domain, r.key.ID), r.key.Limits.Messages, r.key.Limits.Recipients, recipients, "")
+}
+
+func (t *tx) addUsage(k []byte, messages, recipients int64, n int, prefix string) (gateway.Usage, error) {
+	u, err := loadOr(t, k, decodeUsage)
+	if err != nil {
+		return u, err
+	}
+	if u = u.At(t.now); u.Opened.IsZero() {
+		u.Opened = t.now
+	}
+	u.Messages++
+	u.Recipients += int64(n)
+	if messages > 0 && u.Messages > messages {
+		return u, overRate(prefix+"emails", messages, u, t.now)
+	}
+	if recipients > 0 && u.Recipients > recipients {
+		return u, overRate(prefix+"recipients", recipients, u, t.now)
+	}
+	t.Set(k, encodeUsage(u))
+	return u, nil
+}
+
+func overRate(limit string, most int64, u gateway.Usage, now time.Time) error {
+	wait := u.Opened.Add(gateway.Window).Sub(now)
+	return &gateway.Error{
+		Kind: gateway.RateLimited, Limit: limit, Retry: wait, Reason: "over limit: " + limit,
+		Message: gateway.Errorf(gateway.RateLimited, "over the limit of %d %s per hour; it resets in %d seconds", most, limit, int(wait.Seconds())).Message,
+	}
+}

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+func activityKey(d gateway.DomainID, id gateway.ID) []byte { return key(subActivity, d).id(id) }
+
+// logRow adds a row of the log to a commit.
+func (t *tx) logRow(a *gateway.Activity) {
+	if a.ID.IsZero() {
+		a.ID = newID()
+	}
+	if a.At.IsZero() {
+		a.At = t.now
+	}
+	exp := until(a.At, gateway.ActivityRetention)
+	t.SetUntil(activityKey(t.domain, a.ID), encodeActivity(a), exp)
+	if !a.Key.IsZero() {
+		t.SetUntil(key(subByKey, t.domain).id(a.Key).id(a.ID), nil, exp)
+	}
+}
+
+// AddActivity makes rows durable: one commit per domain they belong to.
+func (s *Store) AddActivity(ctx context.Context, sc gateway.Scope, rows []gateway.Activity) error {
+	byDomain := make(map[gateway.DomainID][]gateway.Activity)
+	for _, row := range rows {
+		if !sc.TouchesDomain(row.Domain) && sc.Level() != gateway.LevelInstance {
+			return denied("domain")
+		}
+		byDomain[row.Domain] = append(byDomain[row.Domain], row)
+	}
+	for d, rows := range byDomain {
+		err := s.update(ctx, d, func(t *tx) error {
+			for i := range rows {
+				t.logRow(&rows[i])
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Activity lists rows of the log, newest first. An account scope sees the rows
+// of its account alone. At most FilterReach rows are looked at.
+func (s *Store) Activity(ctx context.Context, sc gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, err error) {
+	d := sc.Domain()
+	if sc.Level() == gateway.LevelInstance {
+		d = f.Domain
+	}
+	if sc.Level() == gateway.LevelAccount {
+		f.Account = sc.Account()
+	}
+	prefix := key(subActivity, d)
+	if !f.Key.IsZero() {
+		prefix = key(subByKey, d).id(f.Key)
+	}
+	rng := engine.Prefix(prefix)
+	rng.Reverse, rng.Limit = true, int(s.cfg.Limits.FilterReach)
+	if !f.Before.IsZero() {
+		rng.To = append(keyBuilder(nil), prefix...).id(f.Before)
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		return r.Scan(rng, func(k, v []byte) error {
+			if len(rows) >= f.Limit {
+				return engine.ErrStop
+			}
+			a, err := activityAt(r, d, k, v, !f.Key.IsZero())
+			if err == nil && matches(&f, &a) {
+				rows = append(rows, a)
+			}
+			return err
+		})
+	})
+	return rows, err
+}
+
+// activityAt decodes the row of a key of the log, or of its index by key.
+func activityAt(r engine.Reader, d gateway.DomainID, k, v []byte, indexed bool) (gateway.Activity, error) {
+	id := lastID(k)
+	if !indexed {
+		return decodeActivity(d, id, v)
+	}
+	return load(r, activityKey(d, id), func(b []byte) (gateway.Activity, error) { return decodeActivity(d, id, b) })
+}
+
+func matches(f *gateway.ActivityFilter, a *gateway.Activity) bool {
+	return (f.Account == 0 || a.Account == f.Account) &&
+		(f.Protocol == "" || a.Protocol == f.Protocol) &&
+		(f.Status == 0 || a.Status == f.Status) &&
+		(f.Since.IsZero() || !a.At.Before(f.Since)) &&
+		(f.Until.IsZero() || a.At.Before(f.Until))
+}
+
+// ActivityByID returns one row.
+func (s *Store) ActivityByID(ctx context.Context, sc gateway.Scope, d gateway.DomainID, id gateway.ID) (a *gateway.Activity, err error) {
+	if !sc.TouchesDomain(d) && sc.Level() != gateway.LevelInstance {
+		return nil, denied("log row")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		row, err := load(r, activityKey(d, id), func(b []byte) (gateway.Activity, error) { return decodeActivity(d, id, b) })
+		if err != nil {
+			return missing(err, "log row")
+		}
+		if sc.Level() == gateway.LevelAccount && row.Account != sc.Account() {
+			return denied("log row")
+		}
+		a = &row
+		return nil
+	})
+	return a, err
+}

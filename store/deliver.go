@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// Deliver makes a received message durable and visible in every copy's account,
+// or in none. For mail from inside it is done once per delivery: a repeat
+// changes nothing and succeeds.
+func (s *Store) Deliver(ctx context.Context, sc gateway.Scope, f *gateway.Filing) error {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return denied("domain")
+	}
+	return s.update(ctx, d, func(t *tx) error {
+		if !f.Delivery.IsZero() {
+			if done, err := t.remember(f.Delivery); done || err != nil {
+				return err
+			}
+		}
+		dom, err := readDomain(t, d)
+		if err != nil {
+			return missing(err, "domain")
+		}
+		for i := range f.Copies {
+			if err := t.file(f, &f.Copies[i], dom.CatchAll); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// remember notes that a delivery from inside is done; true if it was before.
+func (t *tx) remember(id gateway.ID) (done bool, err error) {
+	k := key(subOutcome, t.domain).id(id)
+	if _, err = t.Get(k); err == nil {
+		return true, nil
+	} else if !errors.Is(err, engine.ErrNotFound) {
+		return false, err
+	}
+	o := gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250, Text: "delivered"}
+	t.SetUntil(k, encodeOutcome(o), until(t.now, gateway.OutcomeRetention))
+	return false, nil
+}
+
+// file puts one copy into its account.
+func (t *tx) file(f *gateway.Filing, c *gateway.Copy, catchAll bool) error {
+	account, err := t.recipient(c, catchAll)
+	if err != nil {
+		return err
+	}
+	m := &stored{Message: *f.Message, Facts: f.Facts}
+	m.ID, m.Account, m.Prefix, m.Recipients = c.ID, account, c.Prefix, c.Recipients
+	m.Sent, m.Entries, m.LastEvent = false, nil, ""
+	if err := t.addMessage(m); err != nil {
+		return err
+	}
+	box, err := mailboxNamed(t, t.domain, account, c.Folder)
+	if gateway.KindOf(err) == gateway.NotFound { // a folder deleted meanwhile loses no mail
+		box, err = mailboxNamed(t, t.domain, account, gateway.Inbox)
+	}
+	if err != nil {
+		return err
+	}
+	t.addEntry(m, box, c.Flags, c.Labels, gateway.EventReceived)
+	t.putMessage(m)
+	return nil
+}
+
+// recipient is the account of a copy, read again inside the commit.
+func (t *tx) recipient(c *gateway.Copy, catchAll bool) (gateway.AccountID, error) {
+	if c.Account != 0 {
+		_, err := readAccount(t, t.domain, c.Account)
+		return c.Account, missing(err, "account")
+	}
+	a, err := accountAt(t, t.domain, c.Address)
+	if errors.Is(err, engine.ErrNotFound) && catchAll {
+		a, err = t.implicitAccount(c.Address)
+	}
+	if err != nil {
+		return 0, missing(err, "account")
+	}
+	return a.ID, nil
+}
+
+// Received returns what became of a delivery from inside, if it is known.
+func (s *Store) Received(ctx context.Context, sc gateway.Scope, id gateway.ID) (o gateway.Outcome, known bool, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return o, false, denied("domain")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		o, err = load(r, key(subOutcome, d).id(id), decodeOutcome)
+		known = err == nil
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return o, known, err
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+func mailboxKey(d gateway.DomainID, a gateway.AccountID, m gateway.MailboxID) []byte {
+	return key(subMailbox, d).account(a).mailbox(m)
+}
+
+func entryKey(d gateway.DomainID, a gateway.AccountID, m gateway.MailboxID, uid uint32) []byte {
+	return key(subEntry, d).account(a).mailbox(m).u32(uid)
+}
+
+func readMailbox(r engine.Reader, d gateway.DomainID, a gateway.AccountID, m gateway.MailboxID) (*gateway.Mailbox, error) {
+	return load(r, mailboxKey(d, a, m), func(b []byte) (*gateway.Mailbox, error) { return decodeMailbox(m, b) })
+}
+
+func readEntry(r engine.Reader, d gateway.DomainID, a gateway.AccountID, m gateway.MailboxID, uid uint32) (gateway.Entry, error) {
+	return load(r, entryKey(d, a, m, uid), func(b []byte) (gateway.Entry, error) { return decodeEntry(m, uid, b) })
+}
+
+// mailboxNamed finds a mailbox of an account.
+func mailboxNamed(r engine.Reader, d gateway.DomainID, a gateway.AccountID, name string) (found *gateway.Mailbox, err error) {
+	name = gateway.FoldMailbox(name)
+	err = r.Scan(engine.Prefix(key(subMailbox, d).account(a)), func(k, v []byte) error {
+		m, err := decodeMailbox(gateway.MailboxID(binary.BigEndian.Uint32(k[9:])), v)
+		if err != nil {
+			return err
+		}
+		if m.Name == name {
+			found = m
+			return engine.ErrStop
+		}
+		return nil
+	})
+	if err == nil && found == nil {
+		err = denied("folder")
+	}
+	return found, err
+}
+
+// addEntry puts m into a mailbox: the next UID, and an event of the given type
+// whose sequence is the entry's MODSEQ. m's record still has to be written.
+func (t *tx) addEntry(m *stored, box *gateway.Mailbox, flags gateway.Flags, labels []string, typ gateway.EventType) gateway.Entry {
+	e := gateway.Entry{Mailbox: box.ID, UID: box.UIDNext, Message: m.Number, Flags: flags, Labels: labels}
+	e.ModSeq = t.emit(gateway.Event{
+		Type: typ, Account: m.Account, Mailbox: box.ID, Folder: box.Name, UID: e.UID, Message: m.Number, Email: m.ID,
+	})
+	box.UIDNext++
+	box.Total++
+	if !flags.Has(gateway.Seen) {
+		box.Unseen++
+	}
+	box.ModSeq = e.ModSeq
+	m.Stands = append(m.Stands, entryRef{box.ID, e.UID})
+	t.Set(entryKey(t.domain, m.Account, box.ID, e.UID), encodeEntry(&e))
+	t.Set(listKey(t.domain, m.Account, box.ID, m.Arrived, m.Number, e.UID), nil)
+	t.Set(mailboxKey(t.domain, m.Account, box.ID), encodeMailbox(box))
+	return e
+}
+
+// removeEntry takes m out of a mailbox. m's record still has to be written.
+func (t *tx) removeEntry(m *stored, box *gateway.Mailbox, e gateway.Entry, modseq uint64) {
+	box.Total--
+	if !e.Flags.Has(gateway.Seen) {
+		box.Unseen--
+	}
+	box.ModSeq = modseq
+	m.Stands = slices.DeleteFunc(m.Stands, func(r entryRef) bool { return r == entryRef{box.ID, e.UID} })
+	t.Delete(entryKey(t.domain, m.Account, box.ID, e.UID))
+	t.Delete(listKey(t.domain, m.Account, box.ID, m.Arrived, m.Number, e.UID))
+	t.Set(mailboxKey(t.domain, m.Account, box.ID), encodeMailbox(box))
+}
+
+// stand is an entry with all it hangs on.
+type stand struct {
+	message *stored
+	box     *gateway.Mailbox
+	entry   gateway.Entry
+}
+
+func (t *tx) stand(at gateway.Place) (st stand, err error) {
+	if st.entry, err = readEntry(t, t.domain, at.Account, at.Mailbox, at.UID); err != nil {
+		return st, missing(err, "email")
+	}
+	if st.box, err = readMailbox(t, t.domain, at.Account, at.Mailbox); err != nil {
+		return st, missing(err, "folder")
+	}
+	st.message, err = readMessage(t, t.domain, at.Account, st.entry.Message)
+	return st, missing(err, "email")
+}
+
+// change runs fn on one entry in a commit of its domain.
+func (s *Store) change(ctx context.Context, sc gateway.Scope, at gateway.Place, fn func(*tx, stand) error) error {
+	if !sc.Covers(at.Domain, at.Account) {
+		return denied("email")
+	}
+	return s.update(ctx, at.Domain, func(t *tx) error {
+		st, err := t.stand(at)
+		if err != nil {
+			return err
+		}
+		return fn(t, st)
+	})
+}
+
+// Change changes flags and labels of one entry and, with a folder, moves it
+// there: one commit. The entry gets a new UID where it goes, and keeps its flags
+// and labels. What changes nothing draws no sequence.
+func (s *Store) Change(ctx context.Context, sc gateway.Scope, at gateway.Place, c gateway.FlagChange, folder string) (e gateway.Entry, err error) {
+	err = s.change(ctx, sc, at, func(t *tx, st stand) error {
+		t.flag(&st, c)
+		if folder != "" {
+			to, err := mailboxNamed(t, t.domain, at.Account, folder)
+			if err != nil {
+				return err
+			}
+			if to.ID != st.box.ID {
+				st.entry = t.move(st, to)
+			}
+		}
+		e = st.entry
+		return nil
+	})
+	return e, err
+}
+
+// flag applies a change to st, whose entry and mailbox it updates.
+func (t *tx) flag(st *stand, c gateway.FlagChange) {
+	e := st.entry
+	e.Flags = e.Flags&^c.Remove | c.Add
+	e.Labels = relabel(e.Labels, c, int(t.store.cfg.Limits.Labels))
+	if e.Flags == st.entry.Flags && slices.Equal(e.Labels, st.entry.Labels) {
+		return
+	}
+	e.ModSeq = t.emit(st.event(gateway.EventUpdated))
+	st.box.ModSeq = e.ModSeq
+	st.box.Unseen += unseen(e.Flags) - unseen(st.entry.Flags)
+	st.entry = e
+	a := st.message.Account
+	t.Set(entryKey(t.domain, a, e.Mailbox, e.UID), encodeEntry(&e))
+	t.Set(mailboxKey(t.domain, a, e.Mailbox), encodeMailbox(st.box))
+}
+
+// move takes st's entry to another mailbox.
+func (t *tx) move(st stand, to *gateway.Mailbox) gateway.Entry {
+	gone := st.event(gateway.EventMoved)
+	gone.Detail = to.Name
+	t.removeEntry(st.message, st.box, st.entry, t.emit(gone))
+	e := t.addEntry(st.message, to, st.entry.Flags, st.entry.Labels, gateway.EventMoved)
+	t.putMessage(st.message)
+	return e
+}
+
+// event is what the feed says about st.
+func (st *stand) event(typ gateway.EventType) gateway.Event {
+	return gateway.Event{
+		Type: typ, Account: st.message.Account, Mailbox: st.box.ID, Folder: st.box.Name,
+		UID: st.entry.UID, Message: st.entry.Message, Email: st.message.ID,
+	}
+}
+
+func unseen(f gateway.Flags) int64 {
+	if f.Has(gateway.Seen) {
+		return 0
+	}
+	return 1
+}
+
+// relabel applies a change to a set of labels; keywords ignore case, RFC 9051
+// section 2.3.2. What is over the limit is dropped.
+func relabel(labels []string, c gateway.FlagChange, most int) []string {
+	has := func(list []string, l string) bool {
+		return slices.ContainsFunc(list, func(o string) bool { return strings.EqualFold(o, l) })
+	}
+	var out []string
+	for _, l := range append(slices.Clone(labels), c.AddLabels...) {
+		if len(out) < most && !has(out, l) && !has(c.RemoveLabels, l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Expunge removes an entry for good; the message goes with its last entry.
+func (s *Store) Expunge(ctx context.Context, sc gateway.Scope, at gateway.Place) error {
+	return s.change(ctx, sc, at, func(t *tx, st stand) error {
+		t.removeEntry(st.message, st.box, st.entry, t.emit(st.event(gateway.EventDeleted)))
+		if len(st.message.Stands) > 0 {
+			t.putMessage(st.message)
+			return nil
+		}
+		return t.dropMessage(st.message)
+	})
+}

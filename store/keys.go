@@ -1,0 +1,145 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// The key space: sub(1) | domain u32 | …, all numbers big endian and of fixed
+// width; text stands last or as a 16-byte hash. Descending order is kept by
+// complement. Every key belongs to the lane of the domain it names. A key whose
+// domain field is 0 belongs to the instance, with one exception: 07 points at
+// one domain for life and is written in its lane, since a digest never changes
+// hands. In 31 and 32 the domain stands behind the time.
+//
+//	01 | domain                                        domain record
+//	02 | 0 | name                                      instance setting or counter
+//	03 | 0 | 0 | domain name      03 | 0 | 1 | uuid    -> domain u32
+//	04 | domain | account                              account record
+//	05 | domain | address                              -> account u32
+//	06 | domain | key uuid                             key record
+//	07 | 0 | sha-256 of the key                        -> domain u32, key uuid
+//	08 | domain                                        counters of the domain
+//	09 | domain | account                              counters of the account
+//	10 | domain | account | message u64                message record: what lists show
+//	11 | domain | uuid                                 -> account u32, message u64
+//	12 | domain | account | mailbox u32                mailbox head
+//	13 | domain | account | mailbox | uid u32          entry
+//	14 | domain | account | mailbox | ^ms | ^message | ^uid   list order -> empty
+//	16 | domain | hash(Message-ID) | account | message        -> empty
+//	17 | domain | thread uuid                          thread record
+//	18 | domain | account | hash(Message-ID)           -> thread uuid, also for ids only referred to
+//	1C | domain | account | message                    structure: parts, ENVELOPE, BODYSTRUCTURE
+//	1D | domain | account | thread | rank | message    members of a thread in order -> empty
+//	1E | domain | account | hash(base subject) | ms | message -> 1 if headerless, else 0
+//	30 | domain | delivery uuid                        delivery
+//	31 | due ms | domain | delivery uuid               due index -> empty
+//	32 | until ms | domain | delivery uuid             leases -> empty
+//	35 | domain | account | message | delivery uuid    deliveries of a message -> empty
+//	36 | domain | delivery uuid                        outcome of mail from inside; expires
+//	60 | domain | row uuid                             activity; expires
+//	61 | domain | key uuid | row uuid                  activity of a key -> empty; expires
+//	70 | domain | key uuid     71 | domain             hourly window of a key, of the domain
+//
+// The engine keeps 00, 15, 20, 21 and 90 for itself.
+const (
+	subDomain     = 0x01
+	subSetting    = 0x02
+	subRoute      = 0x03
+	subAccount    = 0x04
+	subAddress    = 0x05
+	subKey        = 0x06
+	subDigest     = 0x07
+	subDomainSeq  = 0x08
+	subAccountSeq = 0x09
+	subMessage    = 0x10
+	subUUID       = 0x11
+	subMailbox    = 0x12
+	subEntry      = 0x13
+	subList       = 0x14
+	subMessageID  = 0x16
+	subThread     = 0x17
+	subNode       = 0x18
+	subStructure  = 0x1c
+	subMember     = 0x1d
+	subSubject    = 0x1e
+	subDelivery   = 0x30
+	subDue        = 0x31
+	subLease      = 0x32
+	subCarried    = 0x35
+	subOutcome    = 0x36
+	subActivity   = 0x60
+	subByKey      = 0x61
+	subKeyUsage   = 0x70
+	subDomUsage   = 0x71
+)
+
+// keyBuilder appends the fields of a key.
+type keyBuilder []byte
+
+// key starts a key of a domain. Most keys fit the room given here.
+func key(sub byte, d gateway.DomainID) keyBuilder {
+	k := make([]byte, 0, 64)
+	k = append(k, sub)
+	return binary.BigEndian.AppendUint32(k, uint32(d))
+}
+
+func (k keyBuilder) account(a gateway.AccountID) keyBuilder {
+	return binary.BigEndian.AppendUint32(k, uint32(a))
+}
+
+func (k keyBuilder) mailbox(m gateway.MailboxID) keyBuilder {
+	return binary.BigEndian.AppendUint32(k, uint32(m))
+}
+
+func (k keyBuilder) u32(v uint32) keyBuilder { return binary.BigEndian.AppendUint32(k, v) }
+func (k keyBuilder) u64(v uint64) keyBuilder { return binary.BigEndian.AppendUint64(k, v) }
+
+func (k keyBuilder) number(n gateway.MessageNumber) keyBuilder { return k.u64(uint64(n)) }
+func (k keyBuilder) id(id gateway.ID) keyBuilder               { return append(k, id[:]...) }
+func (k keyBuilder) text(s string) keyBuilder                  { return append(k, s...) }
+func (k keyBuilder) byte(b byte) keyBuilder                    { return append(k, b) }
+
+// hash is how unbounded text stands inside a key: 128 bits of SHA-256.
+func (k keyBuilder) hash(s string) keyBuilder {
+	h := sha256.Sum256([]byte(s))
+	return append(k, h[:16]...)
+}
+
+// ms is a time as it stands in keys; times before 1970 count as 1970.
+func ms(t time.Time) uint64 {
+	if v := t.UnixMilli(); v > 0 {
+		return uint64(v)
+	}
+	return 0
+}
+
+// timedKey is a key of the queue's two instance-wide indexes.
+func timedKey(sub byte, due time.Time, d gateway.DomainID, id gateway.ID) []byte {
+	k := make([]byte, 0, 1+8+4+16)
+	k = append(k, sub)
+	k = binary.BigEndian.AppendUint64(k, ms(due))
+	k = binary.BigEndian.AppendUint32(k, uint32(d))
+	return append(k, id[:]...)
+}
+
+func listKey(d gateway.DomainID, a gateway.AccountID, m gateway.MailboxID, arrived time.Time, n gateway.MessageNumber, uid uint32) []byte {
+	return key(subList, d).account(a).mailbox(m).u64(^ms(arrived)).u64(^uint64(n)).u32(^uid)
+}
+
+// tail reads the number and uid at the end of a list key.
+func listTail(k []byte) (gateway.MessageNumber, uint32) {
+	n := len(k)
+	return gateway.MessageNumber(^binary.BigEndian.Uint64(k[n-12 : n-4])), ^binary.BigEndian.Uint32(k[n-4:])
+}
+
+// lastID reads the UUID that ends a key.
+func lastID(k []byte) gateway.ID { return gateway.ID(k[len(k)-16:]) }
+
+// lastNumber reads the message number that ends a key.
+func lastNumber(k []byte) gateway.MessageNumber {
+	return gateway.MessageNumber(binary.BigEndian.Uint64(k[len(k)-8:]))
+}

@@ -1,0 +1,272 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+func messageKey(d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) []byte {
+	return key(subMessage, d).account(a).number(n)
+}
+
+func structureKey(d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) []byte {
+	return key(subStructure, d).account(a).number(n)
+}
+
+func uuidKey(d gateway.DomainID, id gateway.ID) []byte { return key(subUUID, d).id(id) }
+
+func messageIDKey(d gateway.DomainID, msgid string) keyBuilder {
+	return key(subMessageID, d).hash(msgid)
+}
+
+func readMessage(r engine.Reader, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) (*stored, error) {
+	return load(r, messageKey(d, a, n), func(b []byte) (*stored, error) { return decodeMessage(d, a, n, b) })
+}
+
+// nextMessage draws the next message number of an account.
+func (t *tx) nextMessage(a gateway.AccountID) (gateway.MessageNumber, error) {
+	k := key(subAccountSeq, t.domain).account(a)
+	n, err := load(t, k, decodeNumbers)
+	if err != nil {
+		return 0, missing(err, "account")
+	}
+	n[countMessages]++
+	t.Set(k, n.encode())
+	return gateway.MessageNumber(n[countMessages]), nil
+}
+
+// addMessage writes a new message of an account: its two records, its names,
+// its reference on the body, its thread. It stands in no mailbox yet.
+func (t *tx) addMessage(m *stored) error {
+	n, err := t.nextMessage(m.Account)
+	if err != nil {
+		return err
+	}
+	m.Domain, m.Number = t.domain, n
+	if err := t.Link(blobRef(m.Blob)); err != nil {
+		return err
+	}
+	if err := t.placeInThread(m); err != nil {
+		return err
+	}
+	t.Set(uuidKey(t.domain, m.ID), key(0, 0).account(m.Account).number(n)[5:])
+	if id := m.Content.MessageID; id != "" {
+		t.Set(messageIDKey(t.domain, id).account(m.Account).number(n), nil)
+	}
+	t.Set(structureKey(t.domain, m.Account, n), encodeStructure(&m.Content))
+	t.putMessage(m)
+	return nil
+}
+
+func (t *tx) putMessage(m *stored) {
+	t.Set(messageKey(t.domain, m.Account, m.Number), m.encode())
+}
+
+// dropMessage removes a message that stands in no mailbox any more.
+func (t *tx) dropMessage(m *stored) error {
+	if err := t.leaveThread(m); err != nil {
+		return err
+	}
+	t.Delete(messageKey(t.domain, m.Account, m.Number))
+	t.Delete(structureKey(t.domain, m.Account, m.Number))
+	t.Delete(uuidKey(t.domain, m.ID))
+	if id := m.Content.MessageID; id != "" {
+		t.Delete(messageIDKey(t.domain, id).account(m.Account).number(m.Number))
+	}
+	return t.Unlink(blobRef(m.Blob))
+}
+
+// Message returns a message by its public id, whole, with its entries.
+func (s *Store) Message(ctx context.Context, sc gateway.Scope, id gateway.ID) (m *gateway.Message, err error) {
+	err = s.view(ctx, func(r engine.Reader) error {
+		d := sc.Domain()
+		if d == 0 {
+			return denied("email")
+		}
+		b, err := r.Get(uuidKey(d, id))
+		if err != nil {
+			return missing(err, "email")
+		}
+		if len(b) != 12 {
+			return errRecord
+		}
+		a, n := gateway.AccountID(binary.BigEndian.Uint32(b)), gateway.MessageNumber(binary.BigEndian.Uint64(b[4:]))
+		if !sc.Covers(d, a) {
+			return denied("email")
+		}
+		m, err = wholeMessage(r, d, a, n)
+		return missing(err, "email")
+	})
+	return m, err
+}
+
+// wholeMessage reads a message with structure and entries.
+func wholeMessage(r engine.Reader, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) (*gateway.Message, error) {
+	m, err := readMessage(r, d, a, n)
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.Get(structureKey(d, a, n))
+	if err != nil {
+		return nil, err
+	}
+	if err := decodeStructure(b, &m.Content); err != nil {
+		return nil, err
+	}
+	for _, at := range m.Stands {
+		e, err := readEntry(r, d, a, at.Mailbox, at.UID)
+		if err != nil {
+			return nil, err
+		}
+		m.Message.Entries = append(m.Message.Entries, e)
+	}
+	return &m.Message, nil
+}
+
+// maxNamesakes bounds how many messages of one Message-ID are told apart.
+const maxNamesakes = 100
+
+// MessagesByMessageID returns the messages of a Message-ID: those of one
+// account, or with account 0 those of all that the scope reaches.
+func (s *Store) MessagesByMessageID(ctx context.Context, sc gateway.Scope, a gateway.AccountID, msgid string) (all []*gateway.Message, err error) {
+	d := sc.Domain()
+	if a == 0 {
+		a = sc.Account()
+	}
+	if d == 0 || a != 0 && !sc.Covers(d, a) {
+		return nil, denied("email")
+	}
+	prefix := messageIDKey(d, msgid)
+	if a != 0 {
+		prefix = prefix.account(a)
+	}
+	rng := engine.Prefix(prefix)
+	rng.KeysOnly, rng.Limit = true, maxNamesakes
+	err = s.view(ctx, func(r engine.Reader) error {
+		return r.Scan(rng, func(k, _ []byte) error {
+			owner := gateway.AccountID(binary.BigEndian.Uint32(k[21:]))
+			m, err := wholeMessage(r, d, owner, lastNumber(k))
+			if err == nil && m.Content.MessageID == msgid {
+				all = append(all, m)
+			}
+			return err
+		})
+	})
+	return all, err
+}
+
+// MessageByUID returns the message of an entry.
+func (s *Store) MessageByUID(ctx context.Context, sc gateway.Scope, at gateway.Place) (m *gateway.Message, err error) {
+	if !sc.Covers(at.Domain, at.Account) {
+		return nil, denied("email")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		e, err := readEntry(r, at.Domain, at.Account, at.Mailbox, at.UID)
+		if err != nil {
+			return missing(err, "email")
+		}
+		m, err = wholeMessage(r, at.Domain, at.Account, e.Message)
+		return missing(err, "email")
+	})
+	return m, err
+}
+
+// List returns a page of a mailbox in list order, without structures.
+func (s *Store) List(ctx context.Context, sc gateway.Scope, q gateway.ListQuery) (l gateway.Listing, err error) {
+	if !sc.Covers(q.Domain, q.Account) {
+		return l, denied("folder")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		head, err := readMailbox(r, q.Domain, q.Account, q.Mailbox)
+		if err != nil {
+			return missing(err, "folder")
+		}
+		l.Mailbox = *head
+		rng := engine.Prefix(key(subList, q.Domain).account(q.Account).mailbox(q.Mailbox))
+		rng.KeysOnly, rng.Limit = true, q.Skip+q.Limit+1
+		if q.After != nil {
+			if rng.From, err = listPosition(r, q); err != nil {
+				return err
+			}
+		}
+		at, err := scanList(r, rng, q.Skip)
+		if err != nil {
+			return err
+		}
+		if len(at) > q.Limit {
+			l.More, at = true, at[:q.Limit]
+		}
+		for _, e := range at {
+			m, err := messageAt(r, q, e)
+			if err != nil {
+				return err
+			}
+			l.Messages = append(l.Messages, m)
+		}
+		return nil
+	})
+	return l, err
+}
+
+// messageAt reads the message of a list key, with the one entry listed.
+func messageAt(r engine.Reader, q gateway.ListQuery, at entryAt) (*gateway.Message, error) {
+	m, err := readMessage(r, q.Domain, q.Account, at.n)
+	if err != nil {
+		return nil, err
+	}
+	e, err := readEntry(r, q.Domain, q.Account, q.Mailbox, at.uid)
+	m.Message.Entries = []gateway.Entry{e}
+	return &m.Message, err
+}
+
+type entryAt struct {
+	n   gateway.MessageNumber
+	uid uint32
+}
+
+// scanList returns the entries of a range of list keys after skipping some.
+func scanList(r engine.Reader, rng engine.Range, skip int) (at []entryAt, err error) {
+	err = r.Scan(rng, func(k, _ []byte) error {
+		if skip > 0 {
+			skip--
+			return nil
+		}
+		n, uid := listTail(k)
+		at = append(at, entryAt{n, uid})
+		return nil
+	})
+	return at, err
+}
+
+// listPosition is the first list key below the entry of q.After.
+func listPosition(r engine.Reader, q gateway.ListQuery) ([]byte, error) {
+	e, err := readEntry(r, q.Domain, q.Account, q.Mailbox, q.After.UID)
+	if err != nil {
+		return nil, missing(err, "email")
+	}
+	m, err := readMessage(r, q.Domain, q.Account, e.Message)
+	if err != nil {
+		return nil, missing(err, "email")
+	}
+	return append(listKey(q.Domain, q.Account, q.Mailbox, m.Arrived, m.Number, e.UID), 0), nil
+}
+
+// Mailboxes lists an account's mailboxes in the order they were made.
+func (s *Store) Mailboxes(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID) (all []gateway.Mailbox, err error) {
+	if !sc.Covers(d, a) {
+		return nil, denied("account")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		return r.Scan(engine.Prefix(key(subMailbox, d).account(a)), func(k, v []byte) error {
+			m, err := decodeMailbox(gateway.MailboxID(binary.BigEndian.Uint32(k[9:])), v)
+			if err == nil {
+				all = append(all, *m)
+			}
+			return err
+		})
+	})
+	return all, err
+}

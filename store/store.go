@@ -1,0 +1,178 @@
+// Package store remembers: domains, accounts, keys, messages, mailboxes,
+// threads, deliveries and the log, each change as one typed transaction over
+// the engine contract.
+//
+// Every method takes the caller's scope first and reaches nothing outside it: a
+// foreign id is not found, whatever it names. A method that changes something
+// returns nil only when the change is durable. The methods satisfy the small
+// interfaces that flows and rooms declare; package gateway has the nouns.
+//
+// Read keys.go for what lies where, then accept.go and deliver.go for the two
+// transactions that mail is made of.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// Threading answers the one question about conversations that is not a key
+// look-up; the threading room does.
+type Threading interface {
+	// Joins reports whether two messages belong together by their subjects
+	// alone. It is symmetric and looks at nothing but its arguments.
+	Joins(a, b *gateway.ThreadFacts) bool
+	// Window is how far apart the dates of two messages that Joins may be.
+	Window() time.Duration
+}
+
+// Config of a Store.
+type Config struct {
+	Threading Threading        // required
+	Limits    gateway.Limits   // required: gateway.DefaultLimits()
+	Now       func() time.Time // default: time.Now
+}
+
+// Store is the typed face of an engine.
+type Store struct {
+	engine engine.Engine
+	cfg    Config
+}
+
+// New returns a Store over e, which the caller opens and closes.
+func New(e engine.Engine, cfg Config) (*Store, error) {
+	if e == nil || cfg.Threading == nil {
+		return nil, errors.New("store: an engine and Threading are required")
+	}
+	if cfg.Limits == (gateway.Limits{}) {
+		cfg.Limits = gateway.DefaultLimits()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Store{engine: e, cfg: cfg}, nil
+}
+
+// Ready returns nil while writes are accepted.
+func (s *Store) Ready() error {
+	if h := s.engine.Health(); !h.Writable {
+		return &gateway.Error{Kind: gateway.Unavailable, Message: "the store accepts no changes", Reason: h.Reason, Err: h.Err}
+	}
+	return nil
+}
+
+// tx is one transaction in the lane of a domain.
+type tx struct {
+	engine.Tx
+	store  *Store
+	domain gateway.DomainID
+	now    time.Time
+}
+
+// update runs fn durably in the lane of d.
+func (s *Store) update(ctx context.Context, d gateway.DomainID, fn func(*tx) error) error {
+	now := s.cfg.Now()
+	_, err := s.engine.Update(ctx, engine.Op{Domain: uint32(d), Fn: func(t engine.Tx) error {
+		return fn(&tx{Tx: t, store: s, domain: d, now: now})
+	}})
+	return translate(err)
+}
+
+// view runs fn on a snapshot.
+func (s *Store) view(ctx context.Context, fn func(engine.Reader) error) error {
+	return translate(s.engine.View(ctx, fn))
+}
+
+// translate gives the engine's errors the Kind a client needs.
+func translate(err error) error {
+	var known *gateway.Error
+	switch {
+	case err == nil || errors.As(err, &known):
+		return err
+	case errors.Is(err, engine.ErrReadOnly), errors.Is(err, engine.ErrClosed):
+		return &gateway.Error{Kind: gateway.Unavailable, Message: "the gateway accepts no changes at the moment", Retry: time.Minute, Err: err}
+	case errors.Is(err, engine.ErrTooLarge):
+		return &gateway.Error{Kind: gateway.TooLarge, Message: "the change is too large for one transaction", Err: err}
+	}
+	return err
+}
+
+// missing turns "no such key" into the NotFound a client sees.
+func missing(err error, what string) error {
+	if errors.Is(err, engine.ErrNotFound) {
+		return gateway.Errorf(gateway.NotFound, "no such %s", what)
+	}
+	return err
+}
+
+// denied is the answer for what lies outside the scope: the same as for what
+// does not exist.
+func denied(what string) error { return gateway.Errorf(gateway.NotFound, "no such %s", what) }
+
+// load reads and decodes one record.
+func load[T any](r engine.Reader, k []byte, decode func([]byte) (T, error)) (T, error) {
+	b, err := r.Get(k)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return decode(b)
+}
+
+// loadOr is load with an empty value for a record that does not exist yet.
+func loadOr[T any](r engine.Reader, k []byte, decode func([]byte) (T, error)) (T, error) {
+	v, err := load(r, k, decode)
+	if errors.Is(err, engine.ErrNotFound) {
+		var zero T
+		return zero, nil
+	}
+	return v, err
+}
+
+// emit appends an event to the domain's feed and returns its sequence.
+func (t *tx) emit(v gateway.Event) uint64 {
+	v.At = t.now
+	return t.Emit(encodeEvent(&v))
+}
+
+// CreateBlob starts a message body of domain d. A body that is announced as
+// large, or grows so, goes to a file of its own before any commit names it.
+func (s *Store) CreateBlob(ctx context.Context, sc gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error) {
+	if !sc.TouchesDomain(d) {
+		return nil, denied("domain")
+	}
+	w, err := s.engine.Blobs().Create(ctx, uint32(d), sizeHint)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return blobWriter{w}, nil
+}
+
+// OpenBlob reads n bytes of a body from off; n < 0 means to its end.
+func (s *Store) OpenBlob(ctx context.Context, sc gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error) {
+	if !sc.TouchesDomain(b.Domain) {
+		return nil, denied("message")
+	}
+	r, err := s.engine.Blobs().Open(ctx, blobRef(b), off, n)
+	return r, missing(translate(err), "message")
+}
+
+// blobWriter speaks of gateway.Blob where the engine says BlobRef.
+type blobWriter struct{ engine.BlobWriter }
+
+func (w blobWriter) Seal() (gateway.Blob, error) {
+	r, err := w.BlobWriter.Seal()
+	if err != nil {
+		return gateway.Blob{}, translate(err)
+	}
+	return gateway.Blob{Domain: gateway.DomainID(r.Domain), ID: r.ID, Size: r.Size, SHA256: r.SHA256, CRC32C: r.CRC32C}, nil
+}
+
+func blobRef(b gateway.Blob) engine.BlobRef {
+	return engine.BlobRef{Domain: uint32(b.Domain), ID: b.ID, Size: b.Size, SHA256: b.SHA256, CRC32C: b.CRC32C}
+}

@@ -1,0 +1,324 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// Threads are the connected components of a graph whose nodes are Message-IDs:
+// a message connects its own with all it refers to, and the subject rule
+// connects two messages directly. A node keeps the thread it belongs to, also
+// before its message arrives; so the order of arrival cannot matter. A message
+// that connects two threads merges them: the older id survives, the other one
+// points to it.
+
+// threadRecord is a thread as stored; Into is the thread it was merged into.
+type threadRecord struct {
+	gateway.Thread
+	Into gateway.ID
+}
+
+// maxSubjectCandidates bounds how many messages of one subject within the
+// window are compared. More than that is a mailing, not a conversation.
+const maxSubjectCandidates = 200
+
+func threadKey(d gateway.DomainID, id gateway.ID) []byte { return key(subThread, d).id(id) }
+
+func memberKey(d gateway.DomainID, a gateway.AccountID, thread gateway.ID) keyBuilder {
+	return key(subMember, d).account(a).id(thread)
+}
+
+// memberKey is m's place in a thread. The zero byte ends the rank, so that a
+// rank that starts another one sorts before it.
+func (m *stored) memberKey(thread gateway.ID) keyBuilder {
+	return memberKey(m.Domain, m.Account, thread).text(m.Facts.Rank).byte(0).number(m.Number)
+}
+
+func nodeKey(d gateway.DomainID, a gateway.AccountID, msgid string) []byte {
+	return key(subNode, d).account(a).hash(msgid)
+}
+
+func subjectKey(m *stored) keyBuilder {
+	return key(subSubject, m.Domain).account(m.Account).hash(m.Facts.Base)
+}
+
+// nodes are the Message-IDs that m connects.
+func (m *stored) nodes() []string {
+	ids := m.Facts.Links
+	if m.Facts.MessageID != "" {
+		ids = append([]string{m.Facts.MessageID}, ids...)
+	}
+	return ids
+}
+
+// placeInThread finds or starts m's thread and gives m its position there.
+func (t *tx) placeInThread(m *stored) error {
+	found, err := t.connected(m)
+	if err != nil {
+		return err
+	}
+	thread, merged, err := t.mergeThreads(m.Account, found)
+	if err != nil {
+		return err
+	}
+	if thread == nil {
+		thread = &threadRecord{Thread: gateway.Thread{ID: newID(), Account: m.Account}}
+	}
+	m.Thread = thread.ID
+	for _, id := range m.nodes() {
+		t.Set(nodeKey(t.domain, m.Account, id), thread.ID[:])
+	}
+	if m.Facts.Base != "" {
+		flag := []byte{0}
+		if m.Facts.Headerless() {
+			flag[0] = 1
+		}
+		t.Set(subjectKey(m).u64(ms(m.Facts.Date)).number(m.Number), flag)
+	}
+	return t.join(thread, m, merged)
+}
+
+// connected returns the threads that m belongs to by the nodes it names and by
+// its subject, oldest id first, without those that are full.
+func (t *tx) connected(m *stored) ([]*threadRecord, error) {
+	var ids []gateway.ID
+	for _, id := range m.nodes() {
+		b, err := t.Get(nodeKey(t.domain, m.Account, id))
+		if errors.Is(err, engine.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		ids = append(ids, gateway.ID(b))
+	}
+	bySubject, err := t.subjectThreads(m)
+	if err != nil {
+		return nil, err
+	}
+	var found []*threadRecord
+	for _, id := range append(ids, bySubject...) {
+		r, err := t.liveThread(id)
+		if err != nil {
+			return nil, err
+		}
+		known := func(o *threadRecord) bool { return r == nil || o.ID == r.ID }
+		if r != nil && !slices.ContainsFunc(found, known) && int64(r.Count) < t.store.cfg.Limits.ThreadMessages {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b *threadRecord) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	return found, nil
+}
+
+// liveThread follows merges to the thread that lives; nil if it is gone.
+func (t *tx) liveThread(id gateway.ID) (*threadRecord, error) {
+	for {
+		r, err := readThread(t, t.domain, id)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil || r.Into.IsZero() {
+			return r, err
+		}
+		id = r.Into // always an older id, so this ends
+	}
+}
+
+func readThread(r engine.Reader, d gateway.DomainID, id gateway.ID) (*threadRecord, error) {
+	return load(r, threadKey(d, id), func(b []byte) (*threadRecord, error) { return decodeThread(id, b) })
+}
+
+// subjectThreads returns the threads of the messages that m joins by subject.
+func (t *tx) subjectThreads(m *stored) (ids []gateway.ID, err error) {
+	if m.Facts.Base == "" {
+		return nil, nil
+	}
+	window := t.store.cfg.Threading.Window()
+	rng := engine.Range{
+		From:  subjectKey(m).u64(ms(m.Facts.Date.Add(-window))),
+		To:    subjectKey(m).u64(ms(m.Facts.Date.Add(window)) + 1),
+		Limit: maxSubjectCandidates,
+	}
+	var near []gateway.MessageNumber
+	err = t.Scan(rng, func(k, v []byte) error {
+		if m.Facts.Headerless() || len(v) == 1 && v[0] == 1 { // one of the two must be
+			near = append(near, lastNumber(k))
+		}
+		return nil
+	})
+	for _, n := range near {
+		if err != nil {
+			return nil, err
+		}
+		var other *stored
+		if other, err = readMessage(t, t.domain, m.Account, n); err == nil && t.store.cfg.Threading.Joins(&m.Facts, &other.Facts) {
+			ids = append(ids, other.Thread)
+		}
+	}
+	return ids, err
+}
+
+// mergeThreads makes one of several threads, as far as they fit into one.
+func (t *tx) mergeThreads(a gateway.AccountID, found []*threadRecord) (into *threadRecord, merged bool, err error) {
+	if len(found) == 0 {
+		return nil, false, nil
+	}
+	into = found[0]
+	for _, r := range found[1:] {
+		if int64(into.Count+r.Count) >= t.store.cfg.Limits.ThreadMessages {
+			continue
+		}
+		from, to := memberKey(t.domain, a, r.ID), memberKey(t.domain, a, into.ID)
+		var keys [][]byte
+		err := t.Scan(engine.Prefix(from), func(k, _ []byte) error {
+			keys = append(keys, slices.Clone(k))
+			return nil
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		for _, k := range keys {
+			t.Delete(k)
+			t.Set(append(slices.Clone(to), k[len(from):]...), nil)
+		}
+		into.Count += r.Count
+		r.Into, r.Count = into.ID, 0
+		t.Set(threadKey(t.domain, r.ID), encodeThread(r))
+		merged = true
+	}
+	return into, merged, nil
+}
+
+// join adds m to a thread: at its end for next to nothing, elsewhere with a
+// renumbering of what stands behind it.
+func (t *tx) join(r *threadRecord, m *stored, merged bool) error {
+	members := memberKey(t.domain, m.Account, r.ID)
+	mine := m.memberKey(r.ID)
+	last := engine.Prefix(members)
+	last.Reverse, last.KeysOnly, last.Limit = true, true, 1
+	atEnd := !merged
+	if err := t.Scan(last, func(k, _ []byte) error {
+		atEnd = atEnd && slices.Compare(k, mine) < 0
+		return nil
+	}); err != nil {
+		return err
+	}
+	t.Set(mine, nil)
+	r.Count++
+	if !atEnd {
+		return t.renumber(r, m)
+	}
+	m.Position = r.Count - 1
+	if m.Position == 0 {
+		r.Subject = m.Content.Subject
+	}
+	r.Newest = m.Facts.Date
+	t.Set(threadKey(t.domain, r.ID), encodeThread(r))
+	return nil
+}
+
+// renumber gives all members of a thread their rank. fresh, if not nil, is the
+// member whose record is not written yet.
+func (t *tx) renumber(r *threadRecord, fresh *stored) error {
+	var numbers []gateway.MessageNumber
+	err := t.Scan(engine.Prefix(memberKey(t.domain, r.Account, r.ID)), func(k, _ []byte) error {
+		numbers = append(numbers, lastNumber(k))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, n := range numbers {
+		m := fresh
+		if fresh == nil || n != fresh.Number {
+			if m, err = readMessage(t, t.domain, r.Account, n); err != nil {
+				return err
+			}
+		}
+		if m.Position != i || m.Thread != r.ID {
+			m.Position, m.Thread = i, r.ID
+			if m != fresh {
+				t.putMessage(m)
+			}
+		}
+		if i == 0 {
+			r.Subject = m.Content.Subject
+		}
+		r.Newest = m.Facts.Date
+	}
+	r.Count = len(numbers)
+	t.Set(threadKey(t.domain, r.ID), encodeThread(r))
+	return nil
+}
+
+// leaveThread takes m out of its thread; the thread goes with its last message,
+// and with it the nodes that only m knew.
+func (t *tx) leaveThread(m *stored) error {
+	t.Delete(m.memberKey(m.Thread))
+	if m.Facts.Base != "" {
+		t.Delete(subjectKey(m).u64(ms(m.Facts.Date)).number(m.Number))
+	}
+	r, err := readThread(t, t.domain, m.Thread)
+	if err != nil {
+		return err
+	}
+	if r.Count > 1 {
+		return t.renumber(r, nil)
+	}
+	t.Delete(threadKey(t.domain, r.ID))
+	for _, id := range m.nodes() {
+		k := nodeKey(t.domain, m.Account, id)
+		if b, err := t.Get(k); err == nil && gateway.ID(b) == r.ID {
+			t.Delete(k)
+		} else if err != nil && !errors.Is(err, engine.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Thread returns a conversation and its messages from position skip on, at most
+// limit, oldest first. The id of a merged thread names what it was merged into.
+func (s *Store) Thread(ctx context.Context, sc gateway.Scope, id gateway.ID, skip, limit int) (th gateway.Thread, all []*gateway.Message, err error) {
+	d := sc.Domain()
+	if d == 0 {
+		return th, nil, denied("thread")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		rec, err := readThread(r, d, id)
+		for err == nil && !rec.Into.IsZero() {
+			rec, err = readThread(r, d, rec.Into)
+		}
+		if err != nil {
+			return missing(err, "thread")
+		}
+		if !sc.Covers(d, rec.Account) {
+			return denied("thread")
+		}
+		th = rec.Thread
+		all, err = threadPage(r, d, rec, skip, limit)
+		return err
+	})
+	return th, all, err
+}
+
+func threadPage(r engine.Reader, d gateway.DomainID, rec *threadRecord, skip, limit int) (all []*gateway.Message, err error) {
+	rng := engine.Prefix(memberKey(d, rec.Account, rec.ID))
+	rng.KeysOnly, rng.Limit = true, skip+limit
+	err = r.Scan(rng, func(k, _ []byte) error {
+		if skip > 0 {
+			skip--
+			return nil
+		}
+		m, err := wholeMessage(r, d, rec.Account, lastNumber(k))
+		if err == nil {
+			all = append(all, m)
+		}
+		return err
+	})
+	return all, err
+}
