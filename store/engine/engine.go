@@ -31,6 +31,28 @@ import (
 	"time"
 )
 
+// Sub-spaces that engines keep for themselves: the first byte of a key. A
+// closure that writes there fails.
+const (
+	SubMeta  = 0x00 // store id, boot counter, sequences
+	SubFeed  = 0x15 // changes
+	SubBlob  = 0x20 // body records
+	SubBody  = 0x21 // bodies
+	SubLease = 0x90 // leases
+)
+
+// Reserved reports whether a key lies in an engine's own sub-spaces.
+func Reserved(key []byte) bool {
+	if len(key) == 0 {
+		return true
+	}
+	switch key[0] {
+	case SubMeta, SubFeed, SubBlob, SubBody, SubLease:
+		return true
+	}
+	return false
+}
+
 // Errors of the contract. Engines wrap them with detail; callers use errors.Is.
 var (
 	// ErrNotFound: no such key, or it has expired; no such body.
@@ -49,6 +71,8 @@ var (
 	ErrHeld = errors.New("lease is held")
 	// ErrTrimmed: the feed no longer reaches back to the asked sequence.
 	ErrTrimmed = errors.New("feed is trimmed")
+	// ErrReserved: a closure wrote into an engine's own sub-space.
+	ErrReserved = errors.New("key is reserved for the engine")
 )
 
 // Engine is one open store.

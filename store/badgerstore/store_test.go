@@ -1,0 +1,283 @@
+package badgerstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	badger "github.com/dgraph-io/badger/v4"
+	"go.uber.org/goleak"
+
+	"github.com/centerleap/postern/store/engine"
+	"github.com/centerleap/postern/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	storetest.CrashChild(crashOpen) // returns unless this process is a child to be killed
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+func open(t testing.TB, dir string, now func() time.Time) engine.Engine {
+	t.Helper()
+	s, err := Open(Config{Dir: dir, Log: quiet, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func crashOpen(dir string) (engine.Engine, error) {
+	return Open(Config{Dir: dir, Log: quiet})
+}
+
+func TestEngine(t *testing.T)      { storetest.Run(t, open) }
+func BenchmarkEngine(b *testing.B) { storetest.Bench(b, open) }
+
+// TestKill: what was acknowledged before a kill -9 is there after it.
+func TestKill(t *testing.T) { storetest.Crash(t, crashOpen) }
+
+func set(t *testing.T, s *Store, key string) error {
+	t.Helper()
+	_, err := s.Update(t.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
+		tx.Set([]byte("\x70"+key), []byte("v"))
+		return nil
+	}})
+	return err
+}
+
+func has(t *testing.T, s *Store, key string) bool {
+	t.Helper()
+	err := s.View(t.Context(), func(r engine.Reader) error {
+		_, err := r.Get([]byte("\x70" + key))
+		return err
+	})
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// Badger refuses for good to open beside a log file of zero bytes, which a kill
+// at the wrong moment leaves behind.
+func TestEmptyLogFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, time.Now).(*Store)
+	if err := set(t, s, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"00077.mem", "000088.vlog"} {
+		if err := os.WriteFile(filepath.Join(dir, "index", name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open(t, dir, time.Now).(*Store)
+	defer s.Close()
+	if !has(t, s, "a") {
+		t.Error("the key is gone")
+	}
+}
+
+func TestSecondProcess(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, time.Now).(*Store)
+	defer s.Close()
+	_, err := Open(Config{Dir: dir, Log: quiet})
+	if err == nil || !strings.Contains(err.Error(), "in use by another process (pid ") {
+		t.Errorf("a second Open: %v", err)
+	}
+	if err := set(t, s, "a"); err != nil {
+		t.Errorf("the first one is hurt: %v", err)
+	}
+}
+
+// After a failed sync nothing is acknowledged, reads go on, and the next start
+// is clean.
+func TestSyncFails(t *testing.T) {
+	dir := t.TempDir()
+	broken := false
+	boom := errors.New("input/output error")
+	s, err := Open(Config{Dir: dir, Log: quiet, commit: func(txn *badger.Txn) error {
+		if broken {
+			return boom
+		}
+		return durable(txn)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set(t, s, "before"); err != nil {
+		t.Fatal(err)
+	}
+	broken = true
+	for _, key := range []string{"during", "after"} {
+		if err := set(t, s, key); !errors.Is(err, engine.ErrReadOnly) {
+			t.Errorf("%s: %v, want ErrReadOnly", key, err)
+		}
+		broken = false // the disk is well again, but nobody knows what it holds
+	}
+	if !has(t, s, "before") || has(t, s, "during") || has(t, s, "after") {
+		t.Error("reads are wrong")
+	}
+	if h := s.Health(); h.Writable || !errors.Is(h.Err, boom) {
+		t.Errorf("Health: %+v", h)
+	}
+	if _, err := s.Blobs().Create(t.Context(), 1, 0); !errors.Is(err, engine.ErrReadOnly) {
+		t.Errorf("Create: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, time.Now).(*Store)
+	defer s.Close()
+	if !has(t, s, "before") || set(t, s, "later") != nil {
+		t.Error("the next start is not clean")
+	}
+}
+
+// A sync error that Badger only logs stops the store as well.
+func TestLoggedSyncError(t *testing.T) {
+	s := open(t, t.TempDir(), time.Now).(*Store)
+	defer s.Close()
+	s.db.Opts().Logger.Errorf("while syncing value log: %v", io.ErrShortWrite)
+	if err := set(t, s, "a"); !errors.Is(err, engine.ErrReadOnly) {
+		t.Errorf("Update after a logged sync error: %v", err)
+	}
+}
+
+func TestNewerSchema(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, time.Now).(*Store)
+	err := s.db.Update(func(txn *badger.Txn) error {
+		return txn.Set(bootKey, wrap([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, schema + 1}, 0))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Config{Dir: dir, Log: quiet}); err == nil || !strings.Contains(err.Error(), "newer") {
+		t.Errorf("Open of a newer store: %v", err)
+	}
+}
+
+// A snapshot restored elsewhere holds every record and body, and damage in it
+// is found.
+func TestRestore(t *testing.T) {
+	s := open(t, t.TempDir(), time.Now).(*Store)
+	defer s.Close()
+	refs := make(map[int]engine.BlobRef)
+	for _, size := range []int{1000, 1 << 20} {
+		refs[size] = putBody(t, s, size)
+	}
+	if err := set(t, s, "a"); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := s.Snapshot(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "copy")
+	if err := Restore(bytes.NewReader(out.Bytes()), dir, quiet); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, dir, time.Now).(*Store)
+	defer c.Close()
+	for size, ref := range refs {
+		if err := c.Blobs().Check(t.Context(), ref); err != nil {
+			t.Errorf("body of %d bytes: %v", size, err)
+		}
+	}
+	if !has(t, c, "a") || c.Boot() <= s.Boot() {
+		t.Errorf("record there: %v, boot %d after %d", has(t, c, "a"), c.Boot(), s.Boot())
+	}
+	damaged := bytes.Clone(out.Bytes())
+	damaged[len(damaged)/2] ^= 1
+	for name, b := range map[string][]byte{"flipped": damaged, "cut": out.Bytes()[:out.Len()-40], "other": []byte("hello")} {
+		if err := Restore(bytes.NewReader(b), filepath.Join(t.TempDir(), name), quiet); err == nil {
+			t.Errorf("a %s snapshot is restored without an error", name)
+		}
+	}
+	if err := Restore(bytes.NewReader(out.Bytes()), dir, quiet); err == nil {
+		t.Error("a folder with a store is overwritten")
+	}
+}
+
+func putBody(t *testing.T, s *Store, size int) engine.BlobRef {
+	t.Helper()
+	w, err := s.Blobs().Create(t.Context(), 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.Write(bytes.Repeat([]byte("x"), size)); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := w.Seal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Update(context.Background(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error { return tx.Link(ref) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+// Files of bodies that no commit named are gone after the next start, and so is
+// everything that was being written.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, time.Now).(*Store)
+	kept := putBody(t, s, 1<<20)
+	w, err := s.Blobs().Create(t.Context(), 1, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Seal(); err != nil { // and never closed, as after a crash
+		t.Fatal(err)
+	}
+	if n := countFiles(t, dir); n != 2 {
+		t.Fatalf("%d files before, want 2", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, time.Now).(*Store)
+	defer s.Close()
+	if n := countFiles(t, dir); n != 1 {
+		t.Errorf("%d files after, want 1", n)
+	}
+	if err := s.Blobs().Check(t.Context(), kept); err != nil {
+		t.Error(err)
+	}
+}
+
+func countFiles(t *testing.T, dir string) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(dir, "bodies"), func(_ string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
