@@ -4,8 +4,48 @@
 package mailbox
 
 import (
+	"context"
+	"errors"
+	"io"
+
 	"github.com/centerleap/postern/gateway"
 )
+
+// Store is the part of the store that mailboxes need. What lies outside a scope
+// is NotFound.
+type Store interface {
+	Domain(ctx context.Context, s gateway.Scope, id gateway.DomainID) (*gateway.Domain, error)
+	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
+	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
+	Mailboxes(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) ([]gateway.Mailbox, error)
+	List(ctx context.Context, s gateway.Scope, q gateway.ListQuery) (gateway.Listing, error)
+	Message(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Message, error)
+	MessageByUID(ctx context.Context, s gateway.Scope, at gateway.Place) (*gateway.Message, error)
+	MessagesByMessageID(ctx context.Context, s gateway.Scope, a gateway.AccountID, msgid string) ([]*gateway.Message, error)
+	// Change alters one entry and, with a folder, moves it, in one commit.
+	Change(ctx context.Context, s gateway.Scope, at gateway.Place, c gateway.FlagChange, folder string) (gateway.Entry, error)
+	Expunge(ctx context.Context, s gateway.Scope, at gateway.Place) error
+	Thread(ctx context.Context, s gateway.Scope, id gateway.ID, skip, limit int) (gateway.Thread, []*gateway.Message, error)
+	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
+	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
+}
+
+// Config of a Mail.
+type Config struct {
+	Store  Store          // required
+	Limits gateway.Limits // required
+}
+
+// Mail is the flow behind every reader.
+type Mail struct{ cfg Config }
+
+// New checks cfg. It starts nothing.
+func New(cfg Config) (*Mail, error) {
+	if cfg.Store == nil || cfg.Limits == (gateway.Limits{}) {
+		return nil, errors.New("mailbox: Store and Limits are required")
+	}
+	return &Mail{cfg: cfg}, nil
+}
 
 // Ref is how a client names a message: by one of ID, MessageID and UID.
 type Ref struct {

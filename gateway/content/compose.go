@@ -1,0 +1,275 @@
+package content
+
+import (
+	"fmt"
+	"io"
+	"mime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-message"
+	"github.com/emersion/go-message/mail"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Trace is what the gateway decides about a message it composes. Both are final:
+// they are never rewritten later.
+type Trace struct {
+	MessageID string // with angle brackets
+	Date      time.Time
+}
+
+// Compose writes the message that c describes: text and html as alternatives,
+// inline files beside the HTML that shows them, attachments after all. Without
+// a text, one is made of the visible HTML. Bcc is never written. Attachments
+// stream; memory does not grow with them.
+func Compose(w io.Writer, c *gateway.Compose, t Trace) error {
+	h, err := topHeader(c, t)
+	if err != nil {
+		return err
+	}
+	if c.Text == "" && c.HTML != "" {
+		plain := *c
+		plain.Text, _ = VisibleText(c.HTML)
+		c = &plain
+	}
+	return (&composer{c: c}).message(w, h)
+}
+
+func topHeader(c *gateway.Compose, t Trace) (message.Header, error) {
+	var h mail.Header
+	// Fields are added from the last to the first: the library puts each on top.
+	for _, f := range slices.Backward(c.Headers) {
+		h.Add(f.Name, mime.QEncoding.Encode("utf-8", f.Value))
+	}
+	h.SetText("MIME-Version", "1.0")
+	if len(c.References) > 0 {
+		h.SetMsgIDList("References", bare(c.References))
+	}
+	if c.InReplyTo != "" {
+		h.SetMsgIDList("In-Reply-To", bare([]string{c.InReplyTo}))
+	}
+	h.SetText("Subject", c.Subject)
+	setAddresses(&h, "Reply-To", c.ReplyTo)
+	setAddresses(&h, "Cc", c.Cc)
+	setAddresses(&h, "To", c.To)
+	setAddresses(&h, "From", []gateway.Address{c.From})
+	h.SetMessageID(strings.Trim(t.MessageID, "<>"))
+	h.SetDate(t.Date)
+	return h.Header, nil
+}
+
+// bare takes the brackets off, which the library puts on.
+func bare(ids []string) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = strings.Trim(id, "<>")
+	}
+	return out
+}
+
+func setAddresses(h *mail.Header, name string, list []gateway.Address) {
+	if len(list) == 0 {
+		return
+	}
+	addrs := make([]*mail.Address, len(list))
+	for i, a := range list {
+		addrs[i] = &mail.Address{Name: a.Name, Address: a.Addr}
+	}
+	h.SetAddressList(name, addrs)
+}
+
+// composer writes the nested parts of one message.
+type composer struct{ c *gateway.Compose }
+
+// node writes itself into an entity whose header it has filled.
+type node struct {
+	header message.Header
+	write  func(io.Writer) error // of a leaf
+	parts  []node                // of a multipart
+}
+
+func (m *composer) message(w io.Writer, h message.Header) error {
+	root := m.tree()
+	for f := root.header.Fields(); f.Next(); {
+		h.Set(f.Key(), f.Value())
+	}
+	root.header = h
+	out, err := message.CreateWriter(w, h)
+	if err != nil {
+		return err
+	}
+	return root.into(out)
+}
+
+// into writes a node and closes its writer.
+func (n *node) into(w *message.Writer) error {
+	if n.write != nil {
+		if err := n.write(w); err != nil {
+			return err
+		}
+		return w.Close()
+	}
+	for i := range n.parts {
+		p, err := w.CreatePart(n.parts[i].header)
+		if err != nil {
+			return err
+		}
+		if err := n.parts[i].into(p); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// tree is mixed(related(alternative(text, html), inline…), files…), without the
+// levels that would hold one part alone.
+func (m *composer) tree() node {
+	var inline, files []node
+	for i := range m.c.Attachments {
+		a := &m.c.Attachments[i]
+		if a.ContentID != "" && m.c.HTML != "" {
+			inline = append(inline, fileNode(a, "inline"))
+		} else {
+			files = append(files, fileNode(a, "attachment"))
+		}
+	}
+	var body []node
+	if m.c.Text != "" || m.c.HTML == "" {
+		body = append(body, textNode("text/plain", m.c.Text))
+	}
+	if m.c.HTML != "" {
+		body = append(body, textNode("text/html", m.c.HTML))
+	}
+	n := group("alternative", body)
+	n = group("related", append([]node{n}, inline...))
+	if m.c.Text == "" && m.c.HTML == "" && len(files) > 0 {
+		return multipart("mixed", files)
+	}
+	return group("mixed", append([]node{n}, files...))
+}
+
+// group is a multipart, or its only part.
+func group(kind string, parts []node) node {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return multipart(kind, parts)
+}
+
+func multipart(kind string, parts []node) node {
+	n := node{parts: parts}
+	n.header.SetContentType("multipart/"+kind, nil)
+	return n
+}
+
+// textNode is quoted-printable: safe on every path, and no signature breaks on
+// a line that was too long.
+func textNode(typ, text string) node {
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\n", "\r\n")
+	n := node{write: func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	}}
+	n.header.SetContentType(typ, map[string]string{"charset": "utf-8"})
+	n.header.Set("Content-Transfer-Encoding", "quoted-printable")
+	return n
+}
+
+func fileNode(a *gateway.Attachment, disposition string) node {
+	n := node{write: func(w io.Writer) error {
+		r, err := a.Open()
+		if err != nil {
+			return fmt.Errorf("attachment %q: %w", a.Filename, err)
+		}
+		defer r.Close()
+		_, err = io.Copy(w, r)
+		return err
+	}}
+	name := safeName(a.Filename)
+	params := map[string]string{}
+	if name != "" {
+		params["filename"] = name
+	}
+	n.header.SetContentType(fileType(a.ContentType), nil)
+	n.header.SetContentDisposition(disposition, params)
+	n.header.Set("Content-Transfer-Encoding", "base64")
+	if a.ContentID != "" {
+		n.header.Set("Content-ID", "<"+a.ContentID+">")
+	}
+	return n
+}
+
+// fileType is the media type of a file: never one that would make readers look
+// for parts inside it.
+func fileType(typ string) string {
+	t, _, err := mime.ParseMediaType(typ)
+	if err != nil || !isMediaType(t) || strings.HasPrefix(t, "multipart/") || strings.HasPrefix(t, "message/") {
+		return "application/octet-stream"
+	}
+	return t
+}
+
+// CheckCompose says what is wrong with the fields of c, before anything is
+// written: the first fault, by its field.
+func CheckCompose(c *gateway.Compose, lim gateway.Limits) error {
+	if strings.ContainsAny(c.Subject, "\r\n\x00") {
+		return gateway.Fieldf(gateway.InvalidParameter, "subject", "subject must be one line")
+	}
+	for _, l := range []struct {
+		field string
+		list  []gateway.Address
+	}{{"from", []gateway.Address{c.From}}, {"to", c.To}, {"cc", c.Cc}, {"bcc", c.Bcc}, {"reply_to", c.ReplyTo}} {
+		if int64(len(l.list)) > lim.Recipients {
+			return gateway.Fieldf(gateway.InvalidParameter, l.field, "%s has %d addresses; at most %d are allowed", l.field, len(l.list), lim.Recipients)
+		}
+		for _, a := range l.list {
+			if strings.ContainsAny(a.Name, "\r\n\x00") {
+				return gateway.Fieldf(gateway.InvalidParameter, l.field, "a name must be one line")
+			}
+		}
+	}
+	for i, a := range c.Attachments {
+		field := fmt.Sprintf("attachments[%d]", i)
+		if strings.ContainsAny(a.Filename+a.ContentID+a.ContentType, "\r\n\x00") || strings.ContainsAny(a.ContentID, "<> ") {
+			return gateway.Fieldf(gateway.InvalidAttachment, field, "a filename, content type or content id must be one line of text")
+		}
+	}
+	return CheckHeaders(c.Headers, lim)
+}
+
+// reserved are fields that the gateway writes itself, or that say how a mail
+// travelled. Source: RFC 5322 section 3.6, RFC 8601 section 5.
+var reserved = map[string]bool{
+	"from": true, "to": true, "cc": true, "bcc": true, "subject": true, "date": true, "sender": true, "received": true,
+	"return-path": true, "dkim-signature": true, "mime-version": true, "authentication-results": true, "reply-to": true,
+	"message-id": true, "in-reply-to": true, "references": true, "delivered-to": true,
+}
+
+// CheckHeaders holds custom header fields to what may stand in a message.
+func CheckHeaders(fields []gateway.HeaderField, lim gateway.Limits) error {
+	if int64(len(fields)) > lim.CustomHeaders {
+		return gateway.Fieldf(gateway.InvalidParameter, "headers", "%d header fields; at most %d are allowed", len(fields), lim.CustomHeaders)
+	}
+	var size int64
+	for _, f := range fields {
+		at := "headers." + cut(f.Name, 60)
+		low := strings.ToLower(f.Name)
+		switch {
+		case !isToken([]byte(f.Name)) || len(f.Name) > 100:
+			return gateway.Fieldf(gateway.InvalidParameter, "headers", "%q is no name of a header field", cut(f.Name, 60))
+		case reserved[low] || strings.HasPrefix(low, "content-") || strings.HasPrefix(low, "arc-") || strings.HasPrefix(low, "x-postern-") || strings.HasPrefix(low, "resent-"):
+			return gateway.Fieldf(gateway.InvalidParameter, at, "the header field %s can't be set", f.Name)
+		case strings.ContainsFunc(f.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+			return gateway.Fieldf(gateway.InvalidParameter, at, "the header field %s must be one line of text", f.Name)
+		}
+		size += int64(len(f.Name) + len(f.Value))
+	}
+	if size > lim.CustomHeaderBytes {
+		return gateway.Fieldf(gateway.InvalidParameter, "headers", "the header fields have %d bytes; at most %d are allowed", size, lim.CustomHeaderBytes)
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package content
+
+import (
+	"io"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Decoder undoes the transfer encoding of a part whose encoded body r gives.
+// It yields exactly Part.DecodedSize bytes.
+func Decoder(r io.Reader, p *gateway.Part) io.Reader {
+	return newTransferReader(r, first(newTransfer(p.Encoding)))
+}
+
+// Text decodes a text part whose encoded body r gives: valid UTF-8 with \n line
+// ends. At most most bytes are decoded; cut says that there was more.
+func Text(r io.Reader, p *gateway.Part, most int64) (text string, cut bool, err error) {
+	b, err := io.ReadAll(io.LimitReader(Decoder(r, p), most+1))
+	if err != nil {
+		return "", false, err
+	}
+	if int64(len(b)) > most {
+		b, cut = b[:most], true
+	}
+	text, _ = toUTF8(b, p.Charset)
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	return strings.ReplaceAll(text, "\x00", ""), cut, nil
+}
