@@ -1,0 +1,119 @@
+package rest
+
+import (
+	"fmt"
+	"mime"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+func (s *Server) listAttachments(k *call) error {
+	_, it, err := s.item(k)
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(listOf(attachmentsOf(it.Message)))
+}
+
+// getAttachment gives the file itself: always to be saved, never to be shown as
+// part of our origin. Source: API guide, "Download Attachment".
+func (s *Server) getAttachment(k *call) error {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	ref, err := k.ref()
+	if err != nil {
+		return err
+	}
+	id, err := gateway.ParseID(k.c.Params("attachmentId"))
+	if err != nil {
+		return gateway.Errorf(gateway.NotFound, "no such attachment")
+	}
+	it, f, err := s.cfg.Mail.File(k.ctx, scope, ref, id)
+	if err != nil {
+		return err
+	}
+	k.row.Email = it.Message.ID
+	etag := `"` + id.String() + `"` // the id names bytes that never change
+	k.c.Set("ETag", etag)
+	k.c.Set("Accept-Ranges", "bytes")
+	k.c.Set("X-Content-Type-Options", "nosniff")
+	k.c.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	if k.c.Get("If-None-Match") == etag {
+		k.c.Status(fiber.StatusNotModified)
+		return nil
+	}
+	off, n, partial, ok := byteRange(k.c.Get("Range"), f.Size)
+	if !ok {
+		k.c.Set("Content-Range", fmt.Sprintf("bytes */%d", f.Size))
+		k.c.Status(fiber.StatusRequestedRangeNotSatisfiable)
+		return k.c.JSON(problem{StatusCode: fiber.StatusRequestedRangeNotSatisfiable, Name: gateway.InvalidParameter.String(), Message: "the range lies outside of the file", RequestID: k.id})
+	}
+	r, err := s.cfg.Mail.OpenFile(k.ctx, scope, it, f, off, n)
+	if err != nil {
+		return err
+	}
+	if partial {
+		k.c.Status(fiber.StatusPartialContent)
+		k.c.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", off, off+n-1, f.Size))
+	}
+	k.c.Set("Content-Type", safeType(f.Part.Type))
+	k.c.Set("Content-Disposition", disposition(fileName(&f)))
+	k.c.Context().SetBodyStream(r, int(n))
+	return nil
+}
+
+// byteRange reads a Range field of one range, RFC 9110 section 14.1.2. Several
+// ranges, or another unit, are answered with the whole file, as the RFC lets us.
+func byteRange(v string, size int64) (off, n int64, partial, ok bool) {
+	spec, found := strings.CutPrefix(v, "bytes=")
+	from, to, dash := strings.Cut(strings.TrimSpace(spec), "-")
+	if !found || !dash || strings.Contains(spec, ",") {
+		return 0, size, false, true
+	}
+	first, err1 := strconv.ParseInt(from, 10, 64)
+	last, err2 := strconv.ParseInt(to, 10, 64)
+	switch {
+	case from == "" && err2 == nil && last > 0: // the last bytes
+		off = max(0, size-last)
+		return off, size - off, true, size > 0
+	case err1 != nil || first < 0 || to != "" && (err2 != nil || last < first):
+		return 0, size, false, true // malformed: ignored
+	case first >= size:
+		return 0, 0, false, false
+	case to == "":
+		return first, size - first, true, true
+	}
+	last = min(last, size-1)
+	return first, last - first + 1, true, true
+}
+
+// safeTypes are shown as what they claim to be; anything else is bytes.
+var safeTypes = map[string]bool{
+	"application/pdf": true, "application/zip": true, "application/json": true, "text/plain": true, "text/csv": true, "text/calendar": true,
+	"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true, "audio/mpeg": true, "video/mp4": true,
+	"application/msword": true, "application/vnd.ms-excel": true, "message/rfc822": true, "application/gzip": true,
+	"application/vnd.openxmlformats-officedocument.wordprocessingml.document":   true,
+	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet":         true,
+	"application/vnd.openxmlformats-officedocument.presentationml.presentation": true,
+}
+
+func safeType(t string) string {
+	if safeTypes[t] {
+		return t
+	}
+	return fiber.MIMEOctetStream
+}
+
+// disposition is RFC 6266: a name outside of ASCII is encoded by RFC 8187.
+func disposition(name string) string {
+	if v := mime.FormatMediaType("attachment", map[string]string{"filename": name}); v != "" {
+		return v
+	}
+	return "attachment"
+}

@@ -1,0 +1,91 @@
+package rest
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
+)
+
+// authenticate finds the caller and whether the route is for them.
+func (s *Server) authenticate(k *call, local bool) error {
+	if k.route.Who == open {
+		return nil
+	}
+	if local {
+		k.scope = s.cfg.Local
+		return nil
+	}
+	if err := s.cfg.Keys.Allow(k.row.IP); err != nil {
+		return err
+	}
+	session, err := s.cfg.Keys.Open(k.ctx, bearer(k.c.Get("Authorization")))
+	if err != nil {
+		var known *keys.Refusal
+		if errors.As(err, &known) {
+			k.note(&known.Key)
+		}
+		if kind := gateway.KindOf(err); kind == gateway.InvalidKey {
+			s.cfg.Keys.Failed(k.row.IP)
+		}
+		return err
+	}
+	key := session.Key()
+	k.session, k.scope = session, session.Scope()
+	k.note(&key)
+	if !k.route.allows(&key) {
+		e := gateway.Errorf(gateway.Restricted, "this key may not do that")
+		if key.Permission == gateway.SendOnly {
+			e.Message = "a send-only key can send emails and nothing else"
+		}
+		return e
+	}
+	return nil
+}
+
+// note puts the key into the row of the log.
+func (k *call) note(key *gateway.Key) {
+	k.row.Key, k.row.KeyPrefix = key.ID, key.Prefix
+	k.row.Domain, k.row.Account = key.Domain, key.Account
+}
+
+// bearer takes the token out of an Authorization field; the scheme ignores case,
+// RFC 9110 section 11.1.
+func bearer(v string) gateway.Secret {
+	scheme, token, ok := strings.Cut(strings.TrimSpace(v), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return gateway.Secret(strings.TrimSpace(token))
+}
+
+// mailScope is the scope for routes about one domain's mail: an instance key
+// says which by email or domain.
+func (s *Server) mailScope(k *call) (gateway.Scope, error) {
+	if k.scope.Level() != gateway.LevelInstance {
+		return k.scope, nil
+	}
+	name := k.c.Query("domain")
+	if email := k.c.Query("email"); email != "" {
+		_, name = gateway.SplitAddress(email)
+	}
+	if name == "" {
+		return k.scope, gateway.Fieldf(gateway.MissingField, "email", "with an instance key, say whose mail: add ?email=address or ?domain=name")
+	}
+	d, err := s.cfg.Domains.Get(k.ctx, k.scope, name)
+	if err != nil {
+		return k.scope, err
+	}
+	k.row.Domain = d.ID
+	return keys.Narrow(k.scope, d.ID, 0)
+}
+
+// optionalScope is mailScope where an instance key may name no domain: it then
+// means the instance itself.
+func (s *Server) optionalScope(k *call) (gateway.Scope, error) {
+	if k.c.Query("email") == "" && k.c.Query("domain") == "" {
+		return k.scope, nil
+	}
+	return s.mailScope(k)
+}

@@ -1,0 +1,181 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Bodies are read here and nowhere else: fiber's own readers unpack gzip without
+// a limit, and its body limit does not hold for streamed bodies.
+
+const (
+	// bodyIdle is how long a client may pause within a body.
+	bodyIdle = 30 * time.Second
+	// drainTime and drainBytes bound what is read of a refused body, so that the
+	// client gets to see the answer.
+	drainTime  = 5 * time.Second
+	drainBytes = 64 << 20
+)
+
+// body reads the body of a request, up to a limit.
+type body struct {
+	k     *call
+	r     io.Reader
+	conn  net.Conn
+	left  int64
+	limit int64
+	until time.Time
+	err   error
+}
+
+// openBody checks what the header says about the body and returns its reader.
+func (s *Server) openBody(k *call, limit int64) (*body, error) {
+	if enc := k.c.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		k.c.Context().SetConnectionClose()
+		return nil, gateway.Errorf(gateway.UnsupportedMedia, "a body with Content-Encoding %q is not read", clip(enc, 40))
+	}
+	if ct := k.c.Get("Content-Type"); ct != "" {
+		if t, _, err := mime.ParseMediaType(ct); err != nil || t != "application/json" {
+			k.c.Context().SetConnectionClose()
+			return nil, gateway.Errorf(gateway.UnsupportedMedia, "the body must be application/json, not %q", clip(ct, 80))
+		}
+	}
+	b := &body{k: k, conn: k.c.Context().Conn(), left: limit, limit: limit, until: time.Now().Add(gateway.BodyTimeout)}
+	if b.r = k.c.Context().RequestBodyStream(); b.r == nil {
+		b.r = bytes.NewReader(k.c.Request().Body()) // no stream: the raw bytes, read already
+	}
+	if n := int64(k.c.Request().Header.ContentLength()); n > limit {
+		return nil, b.refuse(b.tooLarge())
+	}
+	return b, nil
+}
+
+func (b *body) tooLarge() error {
+	return gateway.Errorf(gateway.TooLarge, "the request's body is over %d bytes", b.limit)
+}
+
+// Read reads on, and fails when the key has ended, the client pauses too long,
+// or the limit is passed.
+func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.k.session != nil && b.k.session.Err() != nil {
+		b.err = b.k.session.Err()
+		return 0, b.err
+	}
+	_ = b.conn.SetReadDeadline(earlier(time.Now().Add(bodyIdle), b.until))
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		b.err = b.tooLarge()
+		return 0, b.err
+	}
+	if err != nil && err != io.EOF {
+		b.err = b.interrupted(err)
+		return n, b.err
+	}
+	return n, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// interrupted says why a read ended: the key's end closes the read too.
+func (b *body) interrupted(err error) error {
+	if b.k.session != nil && b.k.session.Err() != nil {
+		return b.k.session.Err()
+	}
+	return &gateway.Error{Kind: gateway.Malformed, Message: "the body ended early", Err: err}
+}
+
+// watch makes a blocked read end at once when the key does. The caller calls
+// stop when it has read the body.
+func (b *body) watch() (stop func()) {
+	if b.k.session == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(b.k.ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-b.k.session.Done():
+			_ = b.conn.SetReadDeadline(time.Now())
+		case <-ctx.Done():
+		}
+	}()
+	return func() { cancel(); <-ended }
+}
+
+// refuse reads what is left of a body that is not wanted, within bounds, so that
+// the client reads the answer instead of a reset; then the connection closes.
+func (b *body) refuse(err error) error {
+	b.k.c.Context().SetConnectionClose()
+	if gateway.KindOf(err) != gateway.InvalidKey {
+		_ = b.conn.SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.CopyN(io.Discard, b.r, drainBytes)
+	}
+	return err
+}
+
+// readJSON reads a small JSON object into v.
+func (s *Server) readJSON(k *call, v any) error {
+	b, err := s.openBody(k, s.cfg.Limits.JSONBytes)
+	if err != nil {
+		return err
+	}
+	stop := b.watch()
+	raw, err := io.ReadAll(b)
+	stop()
+	if err != nil {
+		return b.refuse(err)
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil // the fields that are needed will be missed by name
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if err := dec.Decode(v); err != nil {
+		return jsonError(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return gateway.Errorf(gateway.Malformed, "there is something behind the JSON value")
+	}
+	return nil
+}
+
+func jsonError(err error) error {
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		return gateway.Fieldf(gateway.Malformed, typ.Field, "%s must be %s, not %s", typ.Field, typ.Type, typ.Value)
+	}
+	var known *gateway.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return &gateway.Error{Kind: gateway.Malformed, Message: "the body is not valid JSON: " + err.Error(), Err: err}
+}
+
+// encodeJSON leaves < and > as they are: Message-IDs are full of them, and no
+// answer is ever put into a page unescaped.
+func encodeJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode answer: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}

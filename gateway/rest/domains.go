@@ -1,0 +1,217 @@
+package rest
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/domains"
+)
+
+// domainShape is a domain; what an account key sees of it stops at its status.
+type domainShape struct {
+	Object       string         `json:"object"`
+	ID           string         `json:"id"`
+	Name         string         `json:"name"`
+	Status       string         `json:"status"`
+	CreatedAt    string         `json:"created_at,omitempty"`
+	CatchAll     *bool          `json:"catch_all,omitempty"`
+	Capabilities *capabilities  `json:"capabilities,omitempty"`
+	Records      *[]recordShape `json:"records,omitempty"`
+}
+
+type capabilities struct {
+	Sending   bool `json:"sending"`
+	Receiving bool `json:"receiving"`
+}
+
+type recordShape struct {
+	Record   string `json:"record"`
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	TTL      string `json:"ttl"`
+	Priority int    `json:"priority,omitempty"`
+	Value    string `json:"value"`
+	Status   string `json:"status"`
+}
+
+func (s *Server) domainOf(d *gateway.Domain, level gateway.Level, records bool) domainShape {
+	out := domainShape{Object: "domain", ID: d.UUID.String(), Name: d.Name, Status: string(d.Status)}
+	if level == gateway.LevelAccount {
+		return out
+	}
+	verified := d.Status == gateway.DomainVerified
+	out.CreatedAt, out.CatchAll = stamp(d.CreatedAt), &d.CatchAll
+	out.Capabilities = &capabilities{Sending: verified, Receiving: verified}
+	if records {
+		list := []recordShape{}
+		for _, r := range s.cfg.Domains.Records(d) {
+			list = append(list, recordShape(r))
+		}
+		out.Records = &list
+	}
+	return out
+}
+
+func (s *Server) listDomains(k *call) error {
+	all, err := s.cfg.Domains.List(k.ctx, k.scope)
+	if err != nil {
+		return err
+	}
+	var out []domainShape
+	for i := range all {
+		out = append(out, s.domainOf(&all[i], k.scope.Level(), false))
+	}
+	return k.c.JSON(listOf(out))
+}
+
+func (s *Server) createDomain(k *call) error {
+	var in struct {
+		Name     *string `json:"name"`
+		Verified bool    `json:"verified"`
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	if in.Name == nil {
+		return gateway.Fieldf(gateway.MissingField, "name", "name is required")
+	}
+	d, err := s.cfg.Domains.Create(k.ctx, k.scope, *in.Name, in.Verified)
+	if err != nil {
+		return err
+	}
+	return k.c.Status(fiber.StatusCreated).JSON(s.domainOf(d, k.scope.Level(), true))
+}
+
+func (s *Server) getDomain(k *call) error {
+	d, err := s.cfg.Domains.Get(k.ctx, k.scope, k.param("id"))
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(s.domainOf(d, k.scope.Level(), true))
+}
+
+func (s *Server) verifyDomain(k *call) error {
+	var in struct {
+		Local bool `json:"local"`
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	d, err := s.cfg.Domains.Verify(k.ctx, k.scope, k.param("id"), in.Local)
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(s.domainOf(d, k.scope.Level(), true))
+}
+
+// param is a path parameter, decoded once; one that can't be decoded is itself,
+// and names nothing.
+func (k *call) param(name string) string {
+	v, err := url.PathUnescape(k.c.Params(name))
+	if err != nil {
+		return k.c.Params(name)
+	}
+	return v
+}
+
+// accountShape is an account.
+type accountShape struct {
+	Object    string   `json:"object"`
+	ID        string   `json:"id"`
+	Email     string   `json:"email"`
+	Name      string   `json:"name"`
+	Aliases   []string `json:"aliases"`
+	Implicit  bool     `json:"implicit"`
+	CreatedAt string   `json:"created_at"`
+}
+
+func accountOf(a *gateway.Account) accountShape {
+	out := accountShape{"account", a.UUID.String(), a.Email, a.Name, a.Aliases, a.Implicit, stamp(a.CreatedAt)}
+	if out.Aliases == nil {
+		out.Aliases = []string{}
+	}
+	return out
+}
+
+func (s *Server) createAccount(k *call) error {
+	var in struct {
+		Email   *string  `json:"email"`
+		Name    string   `json:"name"`
+		Aliases []string `json:"aliases"`
+		Quota   *int64   `json:"quota_bytes"`
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	switch {
+	case in.Email == nil:
+		return gateway.Fieldf(gateway.MissingField, "email", "email is required")
+	case in.Quota != nil:
+		return gateway.Fieldf(gateway.InvalidParameter, "quota_bytes", "quotas are not built yet")
+	}
+	a, err := s.cfg.Domains.CreateAccount(k.ctx, k.scope, domains.NewAccount{Email: *in.Email, Name: in.Name, Aliases: in.Aliases})
+	if err != nil {
+		return err
+	}
+	return k.c.Status(fiber.StatusCreated).JSON(accountOf(a))
+}
+
+func (s *Server) listAccounts(k *call) error {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	all, err := s.cfg.Domains.Accounts(k.ctx, scope, scope.Domain())
+	if err != nil {
+		return err
+	}
+	var out []accountShape
+	for i := range all {
+		out = append(out, accountOf(&all[i]))
+	}
+	return k.c.JSON(listOf(out))
+}
+
+func (s *Server) getAccount(k *call) error {
+	a, err := s.cfg.Domains.Account(k.ctx, k.scope, k.param("email"))
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(accountOf(a))
+}
+
+// health says that the process answers.
+func (s *Server) health(k *call) error { return k.c.JSON(fiber.Map{"status": "ok"}) }
+
+// ready says that mail is accepted.
+func (s *Server) ready(k *call) error {
+	if err := s.cfg.Ready(); err != nil {
+		return &gateway.Error{Kind: gateway.Unavailable, Message: "not ready", Retry: 5 * time.Second, Err: err}
+	}
+	return k.c.JSON(fiber.Map{"status": "ready"})
+}
+
+// updateInstance changes what an operator may of the gateway as a whole.
+func (s *Server) updateInstance(k *call) error {
+	var in struct {
+		Mode *string `json:"delivery_mode"`
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	if in.Mode == nil {
+		return gateway.Fieldf(gateway.MissingField, "delivery_mode", "delivery_mode is required")
+	}
+	if err := s.cfg.Instance.SetDeliveryMode(k.ctx, gateway.DeliveryMode(*in.Mode)); err != nil {
+		return err
+	}
+	return k.c.JSON(fiber.Map{"object": "instance", "delivery_mode": *in.Mode})
+}
+
+func (s *Server) openapiDocument(k *call) error {
+	k.c.Set("Content-Type", fiber.MIMEApplicationJSON)
+	return k.c.Send(s.openapi)
+}

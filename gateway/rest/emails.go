@@ -1,0 +1,344 @@
+package rest
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/mailbox"
+)
+
+// emailPage is a page of emails. Source: API guide, "List Response".
+type emailPage struct {
+	Object   string      `json:"object"`
+	Data     []emailItem `json:"data"`
+	Total    int64       `json:"total"`
+	HasMore  bool        `json:"has_more"`
+	Page     int         `json:"page"`
+	PageSize int         `json:"page_size"`
+}
+
+const defaultPage = 20
+
+// unbuiltFilters are refused by name: a filter that is ignored gives a wrong
+// answer.
+var unbuiltFilters = []string{"q", "from", "to", "subject", "since", "until", "is_read", "is_starred", "has_attachments", "label", "tag", "thread_id", "before"}
+
+func (s *Server) listEmails(k *call) error {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	for _, f := range unbuiltFilters {
+		if k.c.Query(f) != "" {
+			return gateway.Fieldf(gateway.InvalidParameter, f, "the filter %s is not built yet", f)
+		}
+	}
+	q := mailbox.Query{Email: k.c.Query("email"), Folder: k.c.Query("folder")}
+	if q.Limit, err = k.number("limit", defaultPage); err != nil {
+		return err
+	}
+	q.Limit = min(q.Limit, int(s.cfg.Limits.PageSize))
+	if q.Page, err = k.number("page", 1); err != nil {
+		return err
+	}
+	if after := k.c.Query("after"); after != "" {
+		if k.c.Query("page") != "" {
+			return gateway.Fieldf(gateway.InvalidParameter, "after", "after and page exclude each other")
+		}
+		ref, err := parseRef(after)
+		if err != nil {
+			return err
+		}
+		q.After = &ref
+	}
+	p, err := s.cfg.Mail.List(k.ctx, scope, q)
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(pageOf(p))
+}
+
+func pageOf(p mailbox.Page) emailPage {
+	out := emailPage{Object: "list", Data: []emailItem{}, Total: p.Total, HasMore: p.HasMore, Page: p.Page, PageSize: p.Size}
+	for i := range p.Items {
+		out.Data = append(out.Data, itemOf(&p.Items[i]))
+	}
+	return out
+}
+
+// number reads a query parameter that counts from 1.
+func (k *call) number(name string, def int) (int, error) {
+	v := k.c.Query(name)
+	if v == "" {
+		return def, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > 1<<30 {
+		return 0, gateway.Fieldf(gateway.InvalidParameter, name, "%s is a whole number from 1", name)
+	}
+	return n, nil
+}
+
+// parseRef reads an id as a client gives it: a UUID, a UID, or a Message-ID,
+// with or without its brackets.
+func parseRef(v string) (ref mailbox.Ref, err error) {
+	if id, err := gateway.ParseID(v); err == nil {
+		return mailbox.Ref{ID: id}, nil
+	}
+	if strings.Trim(v, "0123456789") == "" && v != "" {
+		uid, err := strconv.ParseUint(v, 10, 32)
+		if err != nil || uid == 0 {
+			return ref, gateway.Errorf(gateway.NotFound, "no such email")
+		}
+		return mailbox.Ref{UID: uint32(uid)}, nil
+	}
+	if !strings.HasPrefix(v, "<") {
+		v = "<" + v + ">"
+	}
+	if len(v) < 3 || len(v) > 250 {
+		return ref, gateway.Errorf(gateway.NotFound, "no such email")
+	}
+	return mailbox.Ref{MessageID: v}, nil
+}
+
+// ref reads the email that a route names. The router leaves the id encoded; it
+// is decoded here, once.
+func (k *call) ref() (mailbox.Ref, error) {
+	v, err := url.PathUnescape(k.c.Params("id"))
+	if err != nil {
+		return mailbox.Ref{}, gateway.Fieldf(gateway.InvalidParameter, "id", "the id is not percent-encoded correctly")
+	}
+	ref, err := parseRef(v)
+	ref.Email, ref.Folder = k.c.Query("email"), k.c.Query("folder")
+	return ref, err
+}
+
+func (s *Server) getEmail(k *call) error {
+	scope, it, err := s.item(k)
+	if err != nil {
+		return err
+	}
+	d, err := s.detail(k, scope, it)
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(d)
+}
+
+// item finds the email that a route names.
+func (s *Server) item(k *call) (gateway.Scope, mailbox.Item, error) {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return scope, mailbox.Item{}, err
+	}
+	ref, err := k.ref()
+	if err != nil {
+		return scope, mailbox.Item{}, err
+	}
+	it, err := s.cfg.Mail.Get(k.ctx, scope, ref)
+	if err == nil {
+		k.row.Email = it.Message.ID
+	}
+	return scope, it, err
+}
+
+func (s *Server) detail(k *call, scope gateway.Scope, it mailbox.Item) (*emailDetail, error) {
+	b, err := s.cfg.Mail.Read(k.ctx, scope, it)
+	if err != nil {
+		return nil, err
+	}
+	head, err := s.cfg.Mail.Header(k.ctx, scope, it)
+	if err != nil {
+		return nil, err
+	}
+	d := &emailDetail{
+		emailItem: itemOf(&it), HTML: b.HTML, Text: b.Text, References: it.Message.Content.References,
+		Attachments: attachmentsOf(it.Message), HiddenText: b.Hidden, BodyTruncated: b.Cut, Events: []deliveryStatus{},
+	}
+	d.Object = "email"
+	if d.References == nil {
+		d.References = []string{}
+	}
+	for _, f := range head {
+		d.Headers = append(d.Headers, headerShape(f))
+	}
+	if !it.Message.Sent {
+		a := &it.Message.Auth
+		d.Authentication = &authentication{a.SPF.Result, a.DKIM.Result, a.DMARC.Result, a.FromAligned, a.DMARC.Reason}
+		return d, nil
+	}
+	jobs, err := s.cfg.Mail.Deliveries(k.ctx, scope, it)
+	for _, j := range jobs {
+		d.Events = append(d.Events, deliveryStatus{
+			Type: string(j.State), At: stamp(j.UpdatedAt), Recipient: j.Recipient, Reason: string(j.Held), Code: j.LastCode, Message: j.LastText,
+		})
+	}
+	return d, err
+}
+
+// emailChange is the body of PATCH. Source: API guide, "Update Email".
+type emailChange struct {
+	IsRead       *bool    `json:"is_read"`
+	IsStarred    *bool    `json:"is_starred"`
+	Folder       *string  `json:"folder"`
+	AddLabels    []string `json:"add_labels"`
+	RemoveLabels []string `json:"remove_labels"`
+	ScheduledAt  *string  `json:"scheduled_at"`
+}
+
+func (s *Server) updateEmail(k *call) error {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	ref, err := k.ref()
+	if err != nil {
+		return err
+	}
+	var ch emailChange
+	if err := s.readJSON(k, &ch); err != nil {
+		return err
+	}
+	switch {
+	case ch.ScheduledAt != nil:
+		return gateway.Fieldf(gateway.InvalidParameter, "scheduled_at", "scheduled sending is not built yet")
+	case ch.IsRead == nil && ch.IsStarred == nil && ch.Folder == nil && len(ch.AddLabels) == 0 && len(ch.RemoveLabels) == 0:
+		return gateway.Errorf(gateway.MissingField, "nothing to change: give is_read, is_starred, folder, add_labels or remove_labels")
+	}
+	it, err := s.cfg.Mail.Update(k.ctx, scope, ref, mailbox.Change{
+		Read: ch.IsRead, Starred: ch.IsStarred, Folder: ch.Folder, AddLabels: ch.AddLabels, RemoveLabels: ch.RemoveLabels,
+	})
+	if err != nil {
+		return err
+	}
+	k.row.Email = it.Message.ID
+	out := itemOf(&it)
+	out.Object = "email"
+	return k.c.JSON(out)
+}
+
+// removed is the answer to DELETE; folder and uid say where the email is now.
+type removed struct {
+	Object  string  `json:"object"`
+	ID      string  `json:"id"`
+	Deleted bool    `json:"deleted"`
+	Folder  *string `json:"folder"`
+	UID     *uint32 `json:"uid"`
+}
+
+func (s *Server) deleteEmail(k *call) error {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	ref, err := k.ref()
+	if err != nil {
+		return err
+	}
+	permanent := false
+	if v := k.c.Query("permanent"); v != "" {
+		if permanent, err = strconv.ParseBool(v); err != nil {
+			return gateway.Fieldf(gateway.InvalidParameter, "permanent", "permanent is true or false")
+		}
+	}
+	r, err := s.cfg.Mail.Delete(k.ctx, scope, ref, permanent)
+	if err != nil {
+		return err
+	}
+	k.row.Email = r.ID
+	out := removed{Object: "email", ID: r.ID.String(), Deleted: true, Folder: orNull(r.Folder)}
+	if r.UID != 0 {
+		out.UID = &r.UID
+	}
+	return k.c.JSON(out)
+}
+
+func (s *Server) getRawEmail(k *call) error {
+	scope, it, err := s.item(k)
+	if err != nil {
+		return err
+	}
+	r, size, err := s.cfg.Mail.Raw(k.ctx, scope, it)
+	if err != nil {
+		return err
+	}
+	k.c.Set("Content-Type", "message/rfc822")
+	k.c.Set("Content-Disposition", `attachment; filename="message.eml"`)
+	k.c.Set("X-Content-Type-Options", "nosniff")
+	k.c.Context().SetBodyStream(r, int(size))
+	return nil
+}
+
+// conversation is a thread. Source: API guide, "Thread Response".
+type conversation struct {
+	Object       string      `json:"object"`
+	ThreadID     string      `json:"thread_id"`
+	Subject      string      `json:"subject"`
+	MessageCount int         `json:"message_count"`
+	Data         []emailItem `json:"data"`
+	HasMore      bool        `json:"has_more"`
+}
+
+const (
+	defaultThread = 100
+	maxThread     = 500
+)
+
+func (s *Server) getThread(k *call) error {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	id, err := gateway.ParseID(k.c.Params("threadId"))
+	if err != nil {
+		return gateway.Errorf(gateway.NotFound, "no such thread")
+	}
+	limit, err := k.number("limit", defaultThread)
+	if err != nil {
+		return err
+	}
+	page, err := k.number("page", 1)
+	if err != nil {
+		return err
+	}
+	th, err := s.cfg.Mail.Thread(k.ctx, scope, id, page, min(limit, maxThread))
+	if err != nil {
+		return err
+	}
+	out := conversation{
+		Object: "thread", ThreadID: th.Thread.ID.String(), Subject: th.Thread.Subject,
+		MessageCount: th.Thread.Count, Data: []emailItem{}, HasMore: th.HasMore,
+	}
+	for i := range th.Items {
+		out.Data = append(out.Data, itemOf(&th.Items[i]))
+	}
+	return k.c.JSON(out)
+}
+
+// folder is a mailbox.
+type folder struct {
+	Name        string  `json:"name"`
+	SpecialUse  *string `json:"special_use"`
+	Total       int64   `json:"total"`
+	Unread      int64   `json:"unread"`
+	UIDValidity uint32  `json:"uidvalidity"`
+	UIDNext     uint32  `json:"uidnext"`
+}
+
+func (s *Server) listFolders(k *call) error {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	all, err := s.cfg.Mail.Folders(k.ctx, scope, k.c.Query("email"))
+	if err != nil {
+		return err
+	}
+	var out []folder
+	for _, m := range all {
+		out = append(out, folder{m.Name, orNull(m.SpecialUse), m.Total, m.Unseen, m.UIDValidity, m.UIDNext})
+	}
+	return k.c.JSON(listOf(out))
+}

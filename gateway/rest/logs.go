@@ -1,0 +1,121 @@
+package rest
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// logShape is a row of the log. Source: API guide, "Monitoring Usage".
+type logShape struct {
+	Object    string  `json:"object"`
+	ID        string  `json:"id"`
+	CreatedAt string  `json:"created_at"`
+	KeyID     *string `json:"key_id"`
+	KeyPrefix *string `json:"key_prefix"`
+	Protocol  string  `json:"protocol"`
+	Method    string  `json:"method"`
+	Endpoint  string  `json:"endpoint"`
+	Status    int     `json:"response_status"`
+	IP        string  `json:"ip"`
+	UserAgent string  `json:"user_agent"`
+	EmailID   *string `json:"email_id"`
+	Error     *string `json:"error"`
+	Reason    *string `json:"reason"`
+}
+
+func logOf(a *gateway.Activity) logShape {
+	return logShape{
+		"log", a.ID.String(), stamp(a.At), idOrNull(a.Key), orNull(a.KeyPrefix), a.Protocol, a.Method, a.Endpoint, a.Status,
+		a.IP, a.UserAgent, idOrNull(a.Email), orNull(a.Error), orNull(a.Reason),
+	}
+}
+
+func idOrNull(id gateway.ID) *string {
+	if id.IsZero() {
+		return nil
+	}
+	v := id.String()
+	return &v
+}
+
+// logPage is a page of the log; after=<id of the last row> is the next one.
+type logPage struct {
+	Object  string     `json:"object"`
+	Data    []logShape `json:"data"`
+	HasMore bool       `json:"has_more"`
+}
+
+func (s *Server) listLogs(k *call) error {
+	scope, err := s.optionalScope(k)
+	if err != nil {
+		return err
+	}
+	f, err := s.logFilter(k, scope)
+	if err != nil {
+		return err
+	}
+	want := f.Limit
+	f.Limit = min(want+1, int(s.cfg.Limits.PageSize))
+	rows, err := s.cfg.Activity.List(k.ctx, scope, f)
+	if err != nil {
+		return err
+	}
+	out := logPage{Object: "list", Data: []logShape{}, HasMore: len(rows) > want || want == f.Limit && len(rows) == want}
+	for i := range rows[:min(len(rows), want)] {
+		out.Data = append(out.Data, logOf(&rows[i]))
+	}
+	return k.c.JSON(out)
+}
+
+func (s *Server) logFilter(k *call, scope gateway.Scope) (f gateway.ActivityFilter, err error) {
+	if f.Limit, err = k.number("limit", defaultPage); err != nil {
+		return f, err
+	}
+	f.Limit = min(f.Limit, int(s.cfg.Limits.PageSize))
+	for name, id := range map[string]*gateway.ID{"key_id": &f.Key, "after": &f.Before} {
+		if v := k.c.Query(name); v != "" {
+			if *id, err = gateway.ParseID(v); err != nil {
+				return f, gateway.Fieldf(gateway.InvalidParameter, name, "%s is an id", name)
+			}
+		}
+	}
+	for name, t := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
+		if v := k.c.Query(name); v != "" {
+			if *t, err = time.Parse(time.RFC3339, v); err != nil {
+				return f, gateway.Fieldf(gateway.InvalidParameter, name, "%s is a time such as 2026-03-19T18:00:00Z", name)
+			}
+		}
+	}
+	f.Protocol = k.c.Query("protocol")
+	if v := k.c.Query("status"); v != "" {
+		if f.Status, err = strconv.Atoi(v); err != nil {
+			return f, gateway.Fieldf(gateway.InvalidParameter, "status", "status is a number")
+		}
+	}
+	if email := k.c.Query("email"); email != "" {
+		a, err := s.cfg.Domains.Account(k.ctx, scope, email)
+		if err != nil {
+			return f, outside(err, "email", email)
+		}
+		f.Account = a.ID
+	}
+	return f, nil
+}
+
+func (s *Server) getLog(k *call) error {
+	scope, err := s.optionalScope(k)
+	if err != nil {
+		return err
+	}
+	id, err := gateway.ParseID(k.c.Params("id"))
+	if err != nil {
+		return gateway.Errorf(gateway.NotFound, "no such log row")
+	}
+	row, err := s.cfg.Activity.Get(k.ctx, scope, scope.Domain(), id)
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(logOf(row))
+}

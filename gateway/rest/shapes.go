@@ -1,0 +1,186 @@
+package rest
+
+import (
+	"strings"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/mailbox"
+)
+
+// list is the frame of every listing.
+type list[T any] struct {
+	Object string `json:"object"`
+	Data   []T    `json:"data"`
+}
+
+func listOf[T any](data []T) list[T] {
+	if data == nil {
+		data = []T{}
+	}
+	return list[T]{"list", data}
+}
+
+// emailItem is an email in a list. Source: API guide, "List Response" and
+// "Thread Fields"; the fields below the line are ours.
+type emailItem struct {
+	Object         string  `json:"object,omitempty"`
+	ID             string  `json:"id"`
+	From           string  `json:"from"`
+	To             string  `json:"to"`
+	Subject        string  `json:"subject"`
+	Preview        string  `json:"preview"`
+	Date           string  `json:"date"`
+	IsRead         bool    `json:"is_read"`
+	IsStarred      bool    `json:"is_starred"`
+	IsSent         bool    `json:"is_sent"`
+	Folder         string  `json:"folder"`
+	HasAttachments bool    `json:"has_attachments"`
+	ThreadID       string  `json:"thread_id"`
+	InReplyTo      *string `json:"in_reply_to"`
+	ThreadPosition int     `json:"thread_position"`
+
+	EmailID     string        `json:"email_id"`
+	UID         uint32        `json:"uid"`
+	Email       string        `json:"email"`
+	MessageID   *string       `json:"message_id"`
+	FromName    string        `json:"from_name"`
+	ToAddresses []string      `json:"to_addresses"`
+	Cc          []string      `json:"cc"`
+	Bcc         []string      `json:"bcc"`
+	ReplyTo     []string      `json:"reply_to"`
+	Labels      []string      `json:"labels"`
+	Tags        []gateway.Tag `json:"tags"`
+	Size        int64         `json:"size"`
+	LastEvent   *string       `json:"last_event"`
+}
+
+func itemOf(it *mailbox.Item) emailItem {
+	m, c := it.Message, &it.Message.Content
+	e := emailItem{
+		ID: c.MessageID, From: firstAddr(c.From), To: strings.Join(addrs(c.To), ", "), Subject: c.Subject,
+		Preview: c.Preview, Date: stamp(m.Arrived), IsRead: it.Entry.Flags.Has(gateway.Seen),
+		IsStarred: it.Entry.Flags.Has(gateway.Flagged), IsSent: m.Sent, Folder: it.Folder,
+		HasAttachments: c.HasAttachments(), ThreadID: m.Thread.String(), InReplyTo: orNull(c.InReplyTo),
+		ThreadPosition: m.Position,
+		EmailID:        m.ID.String(), UID: it.Entry.UID, Email: it.Email, MessageID: orNull(c.MessageID),
+		ToAddresses: addrs(c.To), Cc: addrs(c.Cc), Bcc: addrs(c.Bcc), ReplyTo: addrs(c.ReplyTo),
+		Labels: it.Entry.Labels, Tags: m.Tags, Size: m.Size(), LastEvent: orNull(m.LastEvent),
+	}
+	if e.ID == "" {
+		e.ID = e.EmailID
+	}
+	if len(c.From) > 0 {
+		e.FromName = c.From[0].Name
+	}
+	if e.Labels == nil {
+		e.Labels = []string{}
+	}
+	if e.Tags == nil {
+		e.Tags = []gateway.Tag{}
+	}
+	return e
+}
+
+// emailDetail is one email, whole. Source: API guide, "Detail Response".
+type emailDetail struct {
+	emailItem
+	HTML           string           `json:"html"`
+	Text           string           `json:"text"`
+	References     []string         `json:"references"`
+	Headers        []headerShape    `json:"headers"`
+	Attachments    []attachment     `json:"attachments"`
+	HiddenText     bool             `json:"hidden_text"`
+	BodyTruncated  bool             `json:"body_truncated"`
+	Authentication *authentication  `json:"authentication"`
+	Events         []deliveryStatus `json:"events"`
+}
+
+type headerShape struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// authentication says who really sent a received email, as far as was checked.
+type authentication struct {
+	SPF         string `json:"spf"`
+	DKIM        string `json:"dkim"`
+	DMARC       string `json:"dmarc"`
+	FromAligned bool   `json:"from_aligned"`
+	Reason      string `json:"reason,omitempty"`
+}
+
+// deliveryStatus is the fate of one recipient of a sent email.
+type deliveryStatus struct {
+	Type      string `json:"type"`
+	At        string `json:"at"`
+	Recipient string `json:"recipient"`
+	Reason    string `json:"reason,omitempty"`
+	Code      int    `json:"code,omitempty"`
+	Message   string `json:"message,omitempty"`
+}
+
+// attachment is a file of an email. Source: API guide, "List Attachments".
+type attachment struct {
+	ID          string  `json:"id"`
+	Filename    string  `json:"filename"`
+	ContentType string  `json:"content_type"`
+	SizeBytes   int64   `json:"size_bytes"`
+	IsInline    bool    `json:"is_inline"`
+	ContentID   *string `json:"content_id"`
+}
+
+func attachmentsOf(m *gateway.Message) []attachment {
+	out := []attachment{}
+	for _, f := range mailbox.Files(m) {
+		out = append(out, attachment{
+			ID: f.ID.String(), Filename: fileName(&f), ContentType: f.Part.Type, SizeBytes: f.Size,
+			IsInline: f.Part.Inline, ContentID: orNull(f.Part.ContentID),
+		})
+	}
+	return out
+}
+
+// fileName never is empty: a file without one is called by what it is.
+func fileName(f *mailbox.File) string {
+	switch {
+	case f.Part.Filename != "":
+		return f.Part.Filename
+	case f.Part.Type == "message/rfc822":
+		return "message.eml"
+	}
+	return "attachment-" + f.Part.Number
+}
+
+func firstAddr(list []gateway.Address) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0].Addr
+}
+
+func addrs(list []gateway.Address) []string {
+	out := make([]string, len(list))
+	for i, a := range list {
+		out[i] = a.Addr
+	}
+	return out
+}
+
+// stamp is how times are shown: UTC, whole seconds.
+func stamp(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
+
+func stampOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	v := stamp(t)
+	return &v
+}
+
+func orNull(v string) *string {
+	if v == "" {
+		return nil
+	}
+	return &v
+}

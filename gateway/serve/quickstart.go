@@ -1,0 +1,192 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/domains"
+	"github.com/centerleap/postern/gateway/keys"
+)
+
+// Quickstart says what the first start makes. A later one finds it.
+type Quickstart struct {
+	Domain    string
+	Accounts  []string
+	SmartHost string
+}
+
+// Banner is what quickstart prints once every listener accepts: a public
+// contract, for people, scripts and tests.
+type Banner struct {
+	REST         string      `json:"rest"`
+	Submission   string      `json:"submission"`
+	Submissions  string      `json:"submissions"`
+	MX           string      `json:"mx"`
+	IMAP         string      `json:"imap"`
+	IMAPS        string      `json:"imaps"`
+	Metrics      string      `json:"metrics"`
+	Dashboard    string      `json:"dashboard"`
+	SMTPUsername string      `json:"smtp_username"`
+	CA           string      `json:"ca"`
+	Domain       string      `json:"domain"`
+	Account      string      `json:"account"`
+	Keys         *BannerKeys `json:"keys"` // null but at the first start
+	Data         string      `json:"data"`
+	PID          int         `json:"pid"`
+
+	Notes []string `json:"-"`
+}
+
+// BannerKeys are the first keys, shown this once.
+type BannerKeys struct {
+	Admin    string `json:"admin"`
+	Domain   string `json:"domain"`
+	Account  string `json:"account"`
+	SendOnly string `json:"send_only"`
+}
+
+// LocalDefaults is Defaults for quickstart: loopback, and no mail leaves.
+func LocalDefaults() *Config {
+	c := Defaults()
+	c.Hostname, c.local = "localhost", true
+	return c
+}
+
+// settingIssued says that the first keys were shown to somebody.
+const settingIssued = "quickstart_keys_issued"
+
+// Start makes what is missing and returns what to print. Call Shown when it was
+// printed: keys that were made and never shown are revoked at the next start,
+// which makes others.
+func (g *Gateway) Start(ctx context.Context, q Quickstart, now time.Time) (*Banner, error) {
+	d, err := g.Domains.Get(ctx, keys.System(), q.Domain)
+	if gateway.KindOf(err) == gateway.NotFound {
+		d, err = g.Domains.Create(ctx, keys.System(), q.Domain, true)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(q.Accounts) == 0 {
+		q.Accounts = []string{"bot@" + d.Name}
+	}
+	var first *gateway.Account
+	for _, email := range q.Accounts {
+		a, err := g.account(ctx, email)
+		if err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = a
+		}
+	}
+	data, err := filepath.Abs(g.cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := localCA(filepath.Join(data, "tls"), []string{"localhost", "127.0.0.1", "::1", d.Name}, now)
+	if err != nil {
+		return nil, err
+	}
+	b := &Banner{
+		REST: g.URL(), SMTPUsername: g.cfg.SMTPUsername, CA: ca, Domain: d.Name, Account: first.Email,
+		Data: data, PID: os.Getpid(), Notes: g.notes,
+	}
+	issued, err := g.Store.Setting(ctx, keys.System(), settingIssued)
+	if err == nil && issued == "" {
+		b.Keys, err = g.firstKeys(ctx, first)
+	}
+	return b, err
+}
+
+// account finds an account, or makes it.
+func (g *Gateway) account(ctx context.Context, email string) (*gateway.Account, error) {
+	a, err := g.Domains.Account(ctx, keys.System(), email)
+	if gateway.KindOf(err) == gateway.NotFound || err == nil && a.Implicit {
+		return g.Domains.CreateAccount(ctx, keys.System(), domains.NewAccount{Email: email})
+	}
+	return a, err
+}
+
+// firstKeyName marks the keys that quickstart makes.
+const firstKeyName = "quickstart"
+
+func (g *Gateway) firstKeys(ctx context.Context, a *gateway.Account) (*BannerKeys, error) {
+	sc := keys.System()
+	old, err := g.Keys.List(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range old {
+		if k.Name == firstKeyName && k.RevokedAt.IsZero() {
+			if _, err := g.Keys.Revoke(ctx, sc, k.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	b := &BannerKeys{}
+	for _, n := range []struct {
+		into *string
+		key  keys.NewKey
+	}{
+		{&b.Admin, keys.NewKey{Level: gateway.LevelInstance}},
+		{&b.Domain, keys.NewKey{Level: gateway.LevelDomain, Domain: a.Domain}},
+		{&b.Account, keys.NewKey{Level: gateway.LevelAccount, Domain: a.Domain, Account: a.ID}},
+		{&b.SendOnly, keys.NewKey{Level: gateway.LevelDomain, Domain: a.Domain, Permission: gateway.SendOnly}},
+	} {
+		n.key.Name = firstKeyName
+		_, token, err := g.Keys.Create(ctx, sc, n.key)
+		if err != nil {
+			return nil, err
+		}
+		*n.into = token.Reveal()
+	}
+	return b, nil
+}
+
+// Shown notes that the first keys were printed.
+func (g *Gateway) Shown(ctx context.Context) error {
+	return g.Store.SetSetting(ctx, keys.System(), settingIssued, "yes")
+}
+
+// RunQuickstart is the whole command: open, make what is missing, print through
+// show, serve until ctx ends.
+func RunQuickstart(ctx context.Context, cfg *Config, q Quickstart, log *slog.Logger, show func(*Banner) error) error {
+	if q.SmartHost != "" {
+		cfg.SmartHost, cfg.Mode = q.SmartHost, string(gateway.ModeRelay)
+	}
+	g, err := Open(cfg, log, nil)
+	if err != nil {
+		return err
+	}
+	b, err := g.Start(ctx, q, time.Now())
+	if err != nil {
+		return errors.Join(err, g.Close())
+	}
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(serving) }()
+	err = show(b) // the listeners accept since Open
+	if err == nil && b.Keys != nil {
+		err = g.Shown(ctx)
+	}
+	if err != nil {
+		cancel()
+	}
+	return errors.Join(err, <-ended)
+}
+
+// Run is postern serve.
+func Run(ctx context.Context, cfg *Config, log *slog.Logger) error {
+	g, err := Open(cfg, log, nil)
+	if err != nil {
+		return err
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("rest", g.URL()), slog.String("data", cfg.Data))
+	return g.Run(ctx)
+}
