@@ -143,8 +143,7 @@ func Fieldf(k Kind, field, format string, args ...any) *Error {
 // KindOf returns the Kind of err; an unknown error is Internal, so that a fault
 // of ours delays mail and never loses it.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Internal
@@ -153,8 +152,7 @@ func KindOf(err error) Kind {
 // AsError returns the Error inside err, or an Internal one that hides err's
 // text from the client.
 func AsError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Kind: Internal, Message: "something went wrong on our side; try again", Err: err}

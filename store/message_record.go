@@ -88,9 +88,10 @@ func readMessageParts(m *stored, f field) error {
 	case 8:
 		var t gateway.Tag
 		err := readFields(f.b, func(f field) error {
-			if f.n == 1 {
+			switch f.n {
+			case 1:
 				t.Name = f.text()
-			} else if f.n == 2 {
+			case 2:
 				t.Value = f.text()
 			}
 			return nil
@@ -102,9 +103,10 @@ func readMessageParts(m *stored, f field) error {
 	case 14:
 		var r entryRef
 		err := readFields(f.b, func(f field) error {
-			if f.n == 1 {
+			switch f.n {
+			case 1:
 				r.Mailbox = gateway.MailboxID(f.v)
-			} else if f.n == 2 {
+			case 2:
 				r.UID = uint32(f.v)
 			}
 			return nil
@@ -225,9 +227,10 @@ func encodeAddresses(e *encoder, n int, list []gateway.Address) {
 
 func decodeAddress(b []byte) (a gateway.Address, err error) {
 	err = readFields(b, func(f field) error {
-		if f.n == 1 {
+		switch f.n {
+		case 1:
 			a.Name = f.text()
-		} else if f.n == 2 {
+		case 2:
 			a.Addr = f.text()
 		}
 		return nil

@@ -121,7 +121,7 @@ func wholeMessage(r engine.Reader, d gateway.DomainID, a gateway.AccountID, n ga
 		if err != nil {
 			return nil, err
 		}
-		m.Message.Entries = append(m.Message.Entries, e)
+		m.Entries = append(m.Entries, e)
 	}
 	return &m.Message, nil
 }
@@ -218,7 +218,7 @@ func messageAt(r engine.Reader, q gateway.ListQuery, at entryAt) (*gateway.Messa
 		return nil, err
 	}
 	e, err := readEntry(r, q.Domain, q.Account, q.Mailbox, at.uid)
-	m.Message.Entries = []gateway.Entry{e}
+	m.Entries = []gateway.Entry{e}
 	return &m.Message, err
 }
 

@@ -87,9 +87,10 @@ func decodePart(b []byte, p *gateway.Part) error {
 		case 4:
 			var q gateway.Param
 			if err := readFields(f.b, func(f field) error {
-				if f.n == 1 {
+				switch f.n {
+				case 1:
 					q.Name = f.text()
-				} else if f.n == 2 {
+				case 2:
 					q.Value = f.text()
 				}
 				return nil

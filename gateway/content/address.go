@@ -114,7 +114,7 @@ func ParseAddress(s string) (gateway.Address, error) {
 
 // isDotAtom is RFC 5321 section 4.1.2, Dot-string, and RFC 6531 section 3.3.
 func isDotAtom(s string) bool {
-	for _, atom := range strings.Split(s, ".") {
+	for atom := range strings.SplitSeq(s, ".") {
 		if atom == "" {
 			return false
 		}

@@ -472,7 +472,7 @@ func TestComposeScan(t *testing.T) {
 		if files != len(c.Attachments) {
 			rt.Fatalf("%d files, want %d", files, len(c.Attachments))
 		}
-		for _, l := range strings.Split(raw, "\r\n") {
+		for l := range strings.SplitSeq(raw, "\r\n") {
 			if len(l) > 998 || strings.ContainsAny(l, "\r\n") {
 				rt.Fatalf("a line of %d bytes", len(l))
 			}
@@ -482,9 +482,18 @@ func TestComposeScan(t *testing.T) {
 
 func TestCheckHeaders(t *testing.T) {
 	for _, f := range []gateway.HeaderField{
-		{Name: "From", Value: "x"}, {Name: "bcc", Value: "x"}, {Name: "Received", Value: "x"}, {Name: "DKIM-Signature", Value: "x"},
-		{Name: "Content-Type", Value: "x"}, {Name: "ARC-Seal", Value: "x"}, {Name: "X-Postern-Hop", Value: "1"}, {Name: "X", Value: "a\r\nBcc: b"},
-		{Name: "X Y", Value: "x"}, {Name: "", Value: "x"}, {Name: "X:", Value: "x"}, {Name: "X", Value: "a\x00"},
+		{Name: "From", Value: "x"},
+		{Name: "bcc", Value: "x"},
+		{Name: "Received", Value: "x"},
+		{Name: "DKIM-Signature", Value: "x"},
+		{Name: "Content-Type", Value: "x"},
+		{Name: "ARC-Seal", Value: "x"},
+		{Name: "X-Postern-Hop", Value: "1"},
+		{Name: "X", Value: "a\r\nBcc: b"},
+		{Name: "X Y", Value: "x"},
+		{Name: "", Value: "x"},
+		{Name: "X:", Value: "x"},
+		{Name: "X", Value: "a\x00"},
 	} {
 		if err := CheckHeaders([]gateway.HeaderField{f}, lim); gateway.KindOf(err) != gateway.InvalidParameter {
 			t.Errorf("%q: %v", f, err)

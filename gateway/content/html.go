@@ -1,6 +1,7 @@
 package content
 
 import (
+	"errors"
 	"io"
 	"strings"
 
@@ -20,7 +21,7 @@ func VisibleText(doc string) (text string, hidden bool) {
 	for {
 		switch z.Next() {
 		case html.ErrorToken:
-			if z.Err() != io.EOF {
+			if !errors.Is(z.Err(), io.EOF) {
 				v.hidden = true // a token too large to be seen
 			}
 			return strings.TrimSpace(v.out.String()), v.hidden
@@ -100,7 +101,7 @@ func (v *visible) text(s string) {
 		}
 		return
 	}
-	for _, word := range strings.Fields(s) {
+	for word := range strings.FieldsSeq(s) {
 		v.gap(v.space || startsWithSpace(s))
 		v.out.WriteString(word)
 		v.space = true
@@ -136,7 +137,7 @@ func isHidden(attrs []html.Attribute) bool {
 		if a.Key != "style" {
 			continue
 		}
-		for _, decl := range strings.Split(strings.ToLower(a.Val), ";") {
+		for decl := range strings.SplitSeq(strings.ToLower(a.Val), ";") {
 			prop, val, _ := strings.Cut(decl, ":")
 			val, _, _ = strings.Cut(strings.TrimSpace(val), "!")
 			if hidesText(strings.TrimSpace(prop), strings.TrimSpace(val)) {

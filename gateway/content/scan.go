@@ -3,6 +3,7 @@ package content
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -37,8 +38,8 @@ func Scan(r io.Reader, lim gateway.Limits) (*gateway.Content, error) {
 			}
 			lineStart = err == nil
 		}
-		if err != nil && err != bufio.ErrBufferFull {
-			if err != io.EOF {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			if !errors.Is(err, io.EOF) {
 				return nil, err
 			}
 			break
@@ -126,15 +127,21 @@ func (s *scanner) line(b []byte, start bool) error {
 func (s *scanner) headerLine(e *entity, b []byte, start bool) error {
 	e.head = append(e.head, b...)
 	if int64(len(e.head)) > s.lim.HeaderBytes {
-		if e.part == 0 {
-			return tooLarge(errHeaderSize)
-		}
-		s.opaque(e, gateway.DefectHeaderLimit)
-		return nil
+		return s.overLimit(e, errHeaderSize)
 	}
 	if start && (b[0] == '\n' || b[0] == '\r' && len(b) == 2) {
 		return s.endHeader(e)
 	}
+	return nil
+}
+
+// overLimit refuses a message for its own header, and closes the eyes before
+// that of a part.
+func (s *scanner) overLimit(e *entity, err error) error {
+	if e.part == 0 {
+		return tooLarge(err)
+	}
+	s.opaque(e, gateway.DefectHeaderLimit)
 	return nil
 }
 
@@ -151,12 +158,8 @@ func (s *scanner) opaque(e *entity, why gateway.Defects) {
 // body is.
 func (s *scanner) endHeader(e *entity) error {
 	fields, ok, err := splitHeader(e.head, s.lim)
-	if err != nil && e.part == 0 {
-		return tooLarge(err)
-	}
 	if err != nil {
-		s.opaque(e, gateway.DefectHeaderLimit)
-		return nil
+		return s.overLimit(e, err)
 	}
 	if !ok {
 		s.c.Defects |= gateway.DefectHeader
@@ -228,7 +231,7 @@ func (s *scanner) leaf(e *entity) {
 	e.mode = inLeaf
 	s.startBody(e)
 	p := s.part(e)
-	known := true
+	var known bool
 	if e.decode, known = newTransfer(p.Encoding); !known {
 		s.c.Defects |= gateway.DefectEncoding
 	}

@@ -55,7 +55,7 @@ func Canonical(name string) (string, error) {
 	if err != nil || len(ascii) > 253 || !strings.Contains(ascii, ".") {
 		return "", bad
 	}
-	for _, label := range strings.Split(ascii, ".") {
+	for label := range strings.SplitSeq(ascii, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return "", bad
 		}

@@ -17,16 +17,16 @@ const (
 	reasonExpired   = "expired"
 )
 
-// Refusal is inside the error of Open when the token was that of a known key:
+// RefusedError is inside the error of Open when the token was that of a known key:
 // the log may then say whose.
-type Refusal struct{ Key gateway.Key }
+type RefusedError struct{ Key gateway.Key }
 
-func (r *Refusal) Error() string { return "key " + r.Key.Display() }
+func (r *RefusedError) Error() string { return "key " + r.Key.Display() }
 
 func refuse(reason string, k *gateway.Key) error {
 	e := &gateway.Error{Kind: gateway.InvalidKey, Message: "API key is invalid", Reason: reason}
 	if k != nil {
-		e.Err = &Refusal{Key: *k}
+		e.Err = &RefusedError{Key: *k}
 	}
 	return e
 }

@@ -116,7 +116,7 @@ func (k *Keys) Allow(ip string) error {
 	}
 	now := a.now()
 	f.roll(now)
-	wait := time.Duration(0)
+	var wait time.Duration
 	switch {
 	case f.day >= a.day:
 		wait = f.dayFrom.Add(24 * time.Hour).Sub(now)

@@ -50,8 +50,7 @@ func (s *Sender) carry(ctx context.Context, d gateway.Delivery) gateway.Outcome 
 func failed(err error) gateway.Outcome {
 	r := gateway.KindOf(err).Reply()
 	o := gateway.Outcome{State: gateway.DeliveryQueued, Code: r.SMTP, Text: "try again later"}
-	var known *gateway.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*gateway.Error](err); ok {
 		o.Text = known.Message
 	}
 	if r.Permanent() {

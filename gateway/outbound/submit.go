@@ -232,10 +232,13 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 func (s *Sender) livesHere(ctx context.Context, addr string) (bool, error) {
 	_, host := gateway.SplitAddress(addr)
 	d, err := s.cfg.Store.DomainByName(ctx, s.cfg.System, host)
-	if gateway.KindOf(err) == gateway.NotFound && err != nil {
-		return false, nil
+	switch {
+	case err == nil:
+		return d.Status == gateway.DomainVerified, nil
+	case gateway.KindOf(err) == gateway.NotFound:
+		err = nil
 	}
-	return err == nil && d.Status == gateway.DomainVerified, err
+	return false, err
 }
 
 func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }

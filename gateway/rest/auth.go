@@ -22,8 +22,7 @@ func (s *Server) authenticate(k *call, local bool) error {
 	}
 	session, err := s.cfg.Keys.Open(k.ctx, bearer(k.c.Get("Authorization")))
 	if err != nil {
-		var known *keys.Refusal
-		if errors.As(err, &known) {
+		if known, ok := errors.AsType[*keys.RefusedError](err); ok {
 			k.note(&known.Key)
 		}
 		if kind := gateway.KindOf(err); kind == gateway.InvalidKey {

@@ -157,12 +157,10 @@ func (s *Server) readJSON(k *call, v any) error {
 }
 
 func jsonError(err error) error {
-	var typ *json.UnmarshalTypeError
-	if errors.As(err, &typ) {
+	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return gateway.Fieldf(gateway.Malformed, typ.Field, "%s must be %s, not %s", typ.Field, typ.Type, typ.Value)
 	}
-	var known *gateway.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*gateway.Error](err); ok {
 		return known
 	}
 	return &gateway.Error{Kind: gateway.Malformed, Message: "the body is not valid JSON: " + err.Error(), Err: err}

@@ -40,7 +40,7 @@ func (t *tracked) refuse() {
 	t.mu.Lock()
 	t.gone = true
 	t.mu.Unlock()
-	t.Listener.Close()
+	t.Close()
 }
 
 // closeIdle closes connections that never sent a byte.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"unicode/utf16"
@@ -47,7 +48,7 @@ func (t *tokens) errorf(format string, args ...any) error {
 
 // fail turns a read error into one the client understands.
 func (t *tokens) fail(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return t.errorf("the JSON ends early")
 	}
 	return err
@@ -312,10 +313,7 @@ func (t *tokens) unicode() (rune, error) {
 	if err != nil || !utf16.IsSurrogate(r) {
 		return r, err
 	}
-	if next, err := t.r.Peek(2); err != nil || next[0] != '\\' || next[1] != 'u' {
-		return utf8.RuneError, nil
-	}
-	if ahead, err := t.r.Peek(6); err == nil {
+	if ahead, err := t.r.Peek(6); err == nil && ahead[0] == '\\' && ahead[1] == 'u' {
 		if low, ok := parseHex4(ahead[2:]); ok {
 			if full := utf16.DecodeRune(r, low); full != utf8.RuneError {
 				_, err := t.r.Discard(6)

@@ -205,8 +205,7 @@ func (c *Config) LoadFile(path string) error {
 	}
 	var doc map[string]any
 	if err := toml.Unmarshal(raw, &doc); err != nil {
-		var d *toml.DecodeError
-		if errors.As(err, &d) {
+		if d, ok := errors.AsType[*toml.DecodeError](err); ok {
 			line, _ := d.Position()
 			return fmt.Errorf("%s:%d: %w", path, line, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -148,6 +149,9 @@ func (g *Gateway) listenREST() (net.Listener, error) {
 	}
 	return nil, err
 }
+
+// Snapshot writes a consistent copy of the whole store.
+func (g *Gateway) Snapshot(ctx context.Context, w io.Writer) error { return g.engine.Snapshot(ctx, w) }
 
 // URL is where REST answers.
 func (g *Gateway) URL() string {

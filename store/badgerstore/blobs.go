@@ -70,7 +70,7 @@ func (b *blobs) sweep() error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Sscanf(filepath.ToSlash(rel), "%d/%x", &domain, &id); err != nil {
+		if n, _ := fmt.Sscanf(filepath.ToSlash(rel), "%d/%x", &domain, &id); n != 2 {
 			return nil // not ours; leave it
 		}
 		if _, err = r.Get(blobKey(domain, id)); isMissing(err) {

@@ -101,10 +101,9 @@ func (l *lease) Renew(ctx context.Context, ttl time.Duration) error {
 
 func (l *lease) Release(ctx context.Context) error {
 	return l.store.own(ctx, func(t *tx) error {
-		if err := l.Check(t); err != nil {
-			return nil // somebody else's by now
+		if l.Check(t) == nil { // else it is somebody else's by now
+			l.write(t, time.UnixMilli(0))
 		}
-		l.write(t, time.UnixMilli(0))
 		return nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -326,9 +327,7 @@ func testRandom(t *testing.T, f *fixture) {
 	for done := 0; done < 10_000 && !t.Failed(); {
 		ops := 1 + rnd.IntN(200)
 		draft := make(map[string]string, len(model))
-		for key, v := range model {
-			draft[key] = v
-		}
+		maps.Copy(draft, model)
 		fail := rnd.IntN(10) == 0
 		_, err := f.e.Update(f.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
 			for range ops {
