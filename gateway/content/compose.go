@@ -242,11 +242,13 @@ func CheckCompose(c *gateway.Compose, lim gateway.Limits) error {
 }
 
 // reserved are fields that the gateway writes itself, or that say how a mail
-// travelled. Source: RFC 5322 section 3.6, RFC 8601 section 5.
+// travelled. Source: RFC 5322 section 3.6, RFC 8601 section 5. Message-ID,
+// In-Reply-To and References are a client's to give; the sending flow takes them
+// out of the custom fields before it composes.
 var reserved = map[string]bool{
 	"from": true, "to": true, "cc": true, "bcc": true, "subject": true, "date": true, "sender": true, "received": true,
 	"return-path": true, "dkim-signature": true, "mime-version": true, "authentication-results": true, "reply-to": true,
-	"message-id": true, "in-reply-to": true, "references": true, "delivered-to": true,
+	"delivered-to": true,
 }
 
 // CheckHeaders holds custom header fields to what may stand in a message.

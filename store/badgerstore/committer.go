@@ -66,7 +66,7 @@ func (s *Store) run() {
 	var held *request // did not fit into the last group
 	for {
 		first := held
-		if held = nil; first == nil {
+		if first == nil {
 			select {
 			case first = <-s.queue:
 			case <-s.closing:
