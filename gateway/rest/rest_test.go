@@ -388,8 +388,13 @@ func TestAttachments(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"bytes=0-4", 206, "01234"}, {"bytes=9995-", 206, "56789"}, {"bytes=-3", 206, "789"}, {"bytes=9999-20000", 206, "9"},
-		{"bytes=10000-", 416, ""}, {"lines=1-2", 200, string(data)}, {"bytes=5-1", 200, string(data)},
+		{"bytes=0-4", 206, "01234"},
+		{"bytes=9995-", 206, "56789"},
+		{"bytes=-3", 206, "789"},
+		{"bytes=9999-20000", 206, "9"},
+		{"bytes=10000-", 416, ""},
+		{"lines=1-2", 200, string(data)},
+		{"bytes=5-1", 200, string(data)},
 	} {
 		resp, b := get("Range", tt.rng)
 		if resp.StatusCode != tt.status || tt.status < 400 && string(b) != tt.want {
@@ -608,4 +613,158 @@ func decode(t *testing.T, raw []byte) (a gatewaytest.Answer) {
 		t.Fatalf("%q: %v", raw, err)
 	}
 	return a
+}
+
+// Every field of the guide's request body arrives where it should.
+func TestGuideFields(t *testing.T) {
+	c := newClient(t)
+	sent := c.do(200, "POST", "/emails", c.g.Keys.Domain, email(
+		"from", "Ann Example <ann@demo.localhost>", "cc", "cc@demo.localhost", "bcc", []string{"bcc@demo.localhost"}, "reply_to", []string{"r1@x.test", "r2@x.test"},
+		"headers", map[string]string{"X-Entity-Ref-ID": "42"}, "tags", []map[string]string{{"name": "kind", "value": "welcome"}}))
+	a := c.do(200, "GET", "/emails/"+sent.Str("id"), c.g.Keys.Domain, nil)
+	for path, want := range map[string]string{
+		"from": "ann@demo.localhost", "from_name": "Ann Example", "to": gatewaytest.Account, "cc.0": "cc@demo.localhost", "bcc.0": "bcc@demo.localhost",
+		"reply_to.0": "r1@x.test", "reply_to.1": "r2@x.test", "tags.0.name": "kind", "tags.0.value": "welcome", "folder": "Sent",
+	} {
+		if got := a.Str(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	if raw := fmt.Sprint(a["headers"]); !strings.Contains(raw, "X-Entity-Ref-Id value:42") && !strings.Contains(raw, "X-Entity-Ref-ID value:42") {
+		t.Errorf("headers: %s", raw)
+	}
+	resp := c.g.Send("GET", "/emails/"+sent.Str("id")+"/raw", c.g.Keys.Domain, nil)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil || resp.Header.Get("Content-Type") != "message/rfc822" || strings.Contains(string(raw), "bcc@") || int64(len(raw)) != resp.ContentLength {
+		t.Errorf("raw: %v, %d bytes, %v", err, len(raw), resp.Header)
+	}
+}
+
+// Every route, asked by everybody who has no business there: no key, an expired
+// and a revoked one, a send-only one, and the keys of another domain and another
+// account. None learns or changes anything.
+func TestEveryRouteForStrangers(t *testing.T) {
+	clock := &clock{at: time.Now()}
+	c := newClient(t, gatewaytest.Clock(clock.now))
+	g := c.g
+	make201 := func(path, key, body string) gatewaytest.Answer { return c.do(201, "POST", path, key, body) }
+	make201("/domains", g.Keys.Admin, `{"name":"rival.example","verified":true}`)
+	make201("/accounts", g.Keys.Admin, `{"email":"spy@rival.example"}`)
+	make201("/accounts", g.Keys.Domain, `{"email":"eve@demo.localhost"}`)
+	soon := make201("/api-keys", g.Keys.Domain, `{"expires_at":"`+clock.now().Add(time.Second).UTC().Format(time.RFC3339Nano)+`"}`)
+	gone := make201("/api-keys", g.Keys.Domain, `{}`)
+	c.do(200, "DELETE", "/api-keys/"+gone.Str("id"), g.Keys.Domain, nil)
+	strangers := map[string]string{
+		"nobody": "", "unknown": "bm_live_" + strings.Repeat("0", 40), "expired": soon.Str("token"), "revoked": gone.Str("token"), "send only": g.Keys.SendOnly,
+		"rival domain":  make201("/api-keys", g.Keys.Admin, `{"domain":"rival.example"}`).Str("token"),
+		"rival account": make201("/api-keys", g.Keys.Admin, `{"email":"spy@rival.example"}`).Str("token"),
+		"neighbour":     make201("/api-keys", g.Keys.Domain, `{"email":"eve@demo.localhost"}`).Str("token"),
+	}
+	c.do(200, "POST", "/emails", g.Keys.Domain, email("subject", "Secret subject", "attachments", files(1)))
+	gatewaytest.Eventually(t, "the email", func() bool {
+		_, a := g.Do("GET", "/emails", g.Keys.Account, nil)
+		return a.At("total") == 1.0
+	})
+	a := c.do(200, "GET", "/emails", g.Keys.Account, nil)
+	id := a.Str("data.0.email_id")
+	file := c.do(200, "GET", "/emails/"+id+"/attachments", g.Keys.Account, nil).Str("data.0.id")
+	row := c.do(200, "GET", "/logs", g.Keys.Account, nil).Str("data.0.id")
+	key := c.do(200, "GET", "/api-keys", g.Keys.Account, nil).Str("data.0.id")
+	clock.add(2 * time.Second)
+	fill := strings.NewReplacer("{threadId}", a.Str("data.0.thread_id"), "{attachmentId}", file, "{email}", gatewaytest.Account)
+	own := map[string]string{"/domains/": "demo.localhost", "/api-keys/": key, "/logs/": row, "/emails/": id}
+	bodies := map[string]string{
+		"POST /emails": `{"from":"bot@demo.localhost","to":"x@demo.localhost","subject":"x","text":"x"}`, "PATCH /emails/{id}": `{"is_read":true}`,
+		"POST /emails/batch": `[{"from":"bot@demo.localhost","to":"x@demo.localhost","subject":"x","text":"x"}]`,
+		"POST /accounts":     `{"email":"new@demo.localhost"}`, "POST /api-keys": `{"domain":"demo.localhost"}`, "POST /domains": `{"name":"new.example"}`,
+		"PATCH /api-keys/{id}": `{"name":"mine"}`, "PATCH /instance": `{"delivery_mode":"direct"}`,
+	}
+	raw, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.Security != nil { // open to all
+				continue
+			}
+			p := fill.Replace(path)
+			for prefix, v := range own {
+				if strings.HasPrefix(path, prefix) {
+					p = strings.Replace(p, "{id}", v, 1)
+				}
+			}
+			for who, token := range strangers {
+				asked++
+				c.asStranger(who, method, path, p, token, bodies[method+" "+path])
+			}
+		}
+	}
+	if asked < 150 {
+		t.Errorf("only %d questions were asked", asked)
+	}
+	if b := c.do(200, "GET", "/emails/"+id, g.Keys.Account, nil); b.At("is_read") != false || b.Str("folder") != "INBOX" {
+		t.Errorf("a stranger changed the email: %v", b)
+	}
+}
+
+// asStranger asks one route and holds the answer to what a stranger may hear.
+func (c *client) asStranger(who, method, path, p, token, body string) {
+	c.Helper()
+	var in any
+	if body != "" {
+		in = body
+	}
+	resp := c.g.Send(method, p, token, in)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.Fatal(err)
+	}
+	ok := false
+	switch who {
+	case "nobody", "unknown", "expired", "revoked":
+		ok = resp.StatusCode == 401
+	case "send only":
+		ok = resp.StatusCode == 403 || strings.HasPrefix(path, "/emails") && method == "POST" && resp.StatusCode == 200
+	default: // another tenant: its own lists, or nothing
+		ok = resp.StatusCode == 403 || resp.StatusCode == 404 || resp.StatusCode == 422 || resp.StatusCode == 200 && method == "GET" && !strings.Contains(path, "{")
+		for _, secret := range []string{"Secret subject", "hello@demo.localhost"} {
+			ok = ok && !strings.Contains(string(raw), secret)
+		}
+		if strings.HasPrefix(who, "rival") && resp.StatusCode == 200 && path != "/logs" { // its log holds what it asked for
+			ok = ok && !strings.Contains(string(raw), "demo.localhost")
+		}
+	}
+	if !ok {
+		c.Errorf("%s asks %s %s: %d %s", who, method, path, resp.StatusCode, raw)
+	}
+}
+
+func BenchmarkAccept(b *testing.B) {
+	for _, callers := range []int{1, 16, 64} {
+		b.Run(strconv.Itoa(callers), func(b *testing.B) {
+			g := gatewaytest.Start(b, gatewaytest.Limit("key_messages", "0"), gatewaytest.Limit("key_recipients", "0"))
+			http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 100
+			body := `{"from":"hello@demo.localhost","to":"someone@example.com","subject":"Hello","html":"` + strings.Repeat("<p>some words of it</p>", 90) + `","text":"` + strings.Repeat("some words of it ", 110) + `"}`
+			b.SetParallelism((callers + 1) / 2)
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if status, a := g.Do("POST", "/emails", g.Keys.Domain, body); status != 200 {
+						b.Errorf("%d %v", status, a)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "emails/s")
+		})
+	}
 }

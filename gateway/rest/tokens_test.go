@@ -19,11 +19,34 @@ func TestTokensSkip(t *testing.T) {
 		in string
 		ok bool
 	}{
-		{`{}`, true}, {`[]`, true}, {`""`, true}, {`null`, true}, {`-0.5e+10`, true}, {`{"a":[1,{"b":null}],"c":"\u00e9\ud83c\udf0e"}`, true},
-		{` [ 1 , 2 ] `, true}, {`"é🌎"`, true},
-		{``, false}, {`{`, false}, {`{"a"}`, false}, {`{"a":1,}`, false}, {`[1,]`, false}, {`[1 2]`, false}, {`01`, false}, {`1.`, false},
-		{`-`, false}, {`"a`, false}, {"\"\n\"", false}, {`"\x"`, false}, {`"\u12g4"`, false}, {`nul`, false}, {`tru`, false}, {`{"a":1,"a":2}`, false},
-		{`{} {}`, false}, {"\"\xff\"", false}, {strings.Repeat("[", 100) + strings.Repeat("]", 100), false}, {`{1:2}`, false},
+		{`{}`, true},
+		{`[]`, true},
+		{`""`, true},
+		{`null`, true},
+		{`-0.5e+10`, true},
+		{`{"a":[1,{"b":null}],"c":"\u00e9\ud83c\udf0e"}`, true},
+		{` [ 1 , 2 ] `, true},
+		{`"é🌎"`, true},
+		{``, false},
+		{`{`, false},
+		{`{"a"}`, false},
+		{`{"a":1,}`, false},
+		{`[1,]`, false},
+		{`[1 2]`, false},
+		{`01`, false},
+		{`1.`, false},
+		{`-`, false},
+		{`"a`, false},
+		{"\"\n\"", false},
+		{`"\x"`, false},
+		{`"\u12g4"`, false},
+		{`nul`, false},
+		{`tru`, false},
+		{`{"a":1,"a":2}`, false},
+		{`{} {}`, false},
+		{"\"\xff\"", false},
+		{strings.Repeat("[", 100) + strings.Repeat("]", 100), false},
+		{`{1:2}`, false},
 	} {
 		tok := newTokens(strings.NewReader(tt.in))
 		err := tok.skip()
@@ -73,8 +96,21 @@ func FuzzTokens(f *testing.F) {
 
 func TestBase64(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
-		{"", ""}, {"QQ==", "A"}, {"QQ", "A"}, {"QUI=", "AB"}, {"QUJD", "ABC"}, {"QU\nJD ", "ABC"}, {"-_-_", "\xfb\xff\xbf"}, {"+/+/", "\xfb\xff\xbf"},
-		{"Q", "!"}, {"QQ=", "!"}, {"QQ==QQ==", "!"}, {"QUJD=", "!"}, {"data:text/plain;base64,QQ==", "!"}, {"QQ*=", "!"}, {"Q===", "!"},
+		{"", ""},
+		{"QQ==", "A"},
+		{"QQ", "A"},
+		{"QUI=", "AB"},
+		{"QUJD", "ABC"},
+		{"QU\nJD ", "ABC"},
+		{"-_-_", "\xfb\xff\xbf"},
+		{"+/+/", "\xfb\xff\xbf"},
+		{"Q", "!"},
+		{"QQ=", "!"},
+		{"QQ==QQ==", "!"},
+		{"QUJD=", "!"},
+		{"data:text/plain;base64,QQ==", "!"},
+		{"QQ*=", "!"},
+		{"Q===", "!"},
 	} {
 		var out bytes.Buffer
 		d := base64Writer{w: &out, most: 100}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway/gatewaytest"
+	"github.com/centerleap/postern/gateway/serve"
+)
+
+// process is the real binary, built as a user builds it, without the race
+// detector's memory.
+type process struct {
+	*testing.T
+	cmd    *exec.Cmd
+	banner serve.Banner
+}
+
+func startBinary(t *testing.T) *process {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "postern")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	bin := filepath.Join(dir, "bin")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	p := &process{T: t, cmd: exec.Command(bin, "quickstart", "--data", filepath.Join(dir, "d"), "--json")}
+	p.cmd.Env = append(os.Environ(), "POSTERN_REST_LISTEN=127.0.0.1:0")
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if err := p.cmd.Wait(); err != nil {
+			t.Errorf("the gateway ended with %v", err)
+		}
+	})
+	if err := json.NewDecoder(out).Decode(&p.banner); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// resident is the resident set of the process, in bytes.
+func (p *process) resident() int64 {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		p.Error(err)
+		return 0
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(raw))[1], 10, 64)
+	if err != nil {
+		p.Error(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+func (p *process) do(method, path string, body io.Reader) (int, gatewaytest.Answer) {
+	p.Helper()
+	req, err := http.NewRequest(method, p.banner.REST+path, body)
+	if err != nil {
+		p.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.banner.Keys.Domain)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var a gatewaytest.Answer
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+		p.Fatal(err)
+	}
+	return resp.StatusCode, a
+}
+
+// largeSend is an email with ten files of 25 MiB, as it is written on the fly.
+func largeSend(w *io.PipeWriter) {
+	const size = 25 << 20 / 3 * 4
+	chunk := []byte(strings.Repeat("QUJD", 1<<18))
+	fmt.Fprint(w, `{"from":"hello@demo.localhost","to":"bot@demo.localhost","subject":"large","attachments":[`)
+	for i := range 10 {
+		fmt.Fprintf(w, `%s{"filename":"%d.bin","content":"`, ","[:min(i, 1)], i)
+		for left := size / 4 * 4; left > 0; left -= len(chunk) {
+			if _, err := w.Write(chunk[:min(left, len(chunk))]); err != nil {
+				return // the gateway has hung up; its answer says why
+			}
+		}
+		fmt.Fprint(w, `"}`)
+	}
+	fmt.Fprint(w, `]}`)
+	w.Close()
+}
+
+// Ten files of 25 MiB pass through, and are delivered, without standing in
+// memory.
+func TestLargeSend(t *testing.T) {
+	if _, err := os.Stat("/proc/self/statm"); err != nil {
+		t.Skipf("this system does not tell the memory of a process: %v", err)
+	}
+	p := startBinary(t)
+	before, peak := p.resident(), int64(0)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			peak = max(peak, p.resident())
+			select {
+			case <-stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+	}()
+	body, w := io.Pipe()
+	go largeSend(w)
+	status, sent := p.do("POST", "/emails", body)
+	if status != 200 {
+		t.Fatalf("%d %v", status, sent)
+	}
+	gatewaytest.Eventually(t, "it arrives", func() bool {
+		_, a := p.do("GET", "/emails?email=bot@demo.localhost", nil)
+		return a.At("total") == 1.0
+	})
+	close(stop)
+	<-stopped
+	t.Logf("resident: %d MiB idle, at most %d MiB", before>>20, peak>>20)
+	if grown := peak - before; grown >= 64_000_000 {
+		t.Errorf("resident memory grew by %d bytes", grown)
+	}
+	_, a := p.do("GET", "/emails/"+sent.Str("id")+"/attachments", nil)
+	if n, _ := a["data"].([]any); len(n) != 10 || a.At("data.9.size_bytes") != float64(25<<20/3*3) {
+		t.Errorf("%d files, the last of %v bytes", len(n), a.At("data.9.size_bytes"))
+	}
+}
