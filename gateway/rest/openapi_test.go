@@ -28,7 +28,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 	}
 	for _, r := range routes {
 		path := r.Path
-		for _, s := range strings.Split(path, "/") {
+		for s := range strings.SplitSeq(path, "/") {
 			if name, ok := strings.CutPrefix(s, ":"); ok {
 				path = strings.Replace(path, s, "{"+name+"}", 1)
 			}

@@ -727,7 +727,7 @@ func (c *client) asStranger(who, method, path, p, token, body string) {
 	if err != nil {
 		c.Fatal(err)
 	}
-	ok := false
+	var ok bool
 	switch who {
 	case "nobody", "unknown", "expired", "revoked":
 		ok = resp.StatusCode == 401
