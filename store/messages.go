@@ -47,7 +47,7 @@ func (t *tx) addMessage(m *stored) error {
 	}
 	m.Domain, m.Number = t.domain, n
 	if err := t.Link(blobRef(m.Blob)); err != nil {
-		return err
+		return missing(err, "body")
 	}
 	if err := t.placeInThread(m); err != nil {
 		return err

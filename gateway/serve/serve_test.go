@@ -1,0 +1,222 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+func TestEverySetting(t *testing.T) {
+	good := map[string]string{"text": "x", "bool": "true", "number": "7"}
+	special := map[string]string{
+		"delivery.mode": "direct", "inbound.dmarc": "enforce", "log.level": "debug", "log.format": "json",
+		"delivery.smarthost": "h:25", "dns.resolver": "h:53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
+	}
+	c := Defaults()
+	for _, s := range settings() {
+		v := good[s.kind]
+		if x, ok := special[s.name]; ok {
+			v = x
+		} else if strings.HasSuffix(s.name, ".listen") {
+			v = "127.0.0.1:0"
+		}
+		variable := "POSTERN_" + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+		if err := c.LoadEnv([]string{variable + "=" + v}); err != nil {
+			t.Errorf("%s=%s: %v", variable, v, err)
+		}
+	}
+	if c.Limits.Batch != 7 || c.Mode != "direct" || c.Listen["imaps"] != "127.0.0.1:0" || !c.AllowPrivate {
+		t.Errorf("%+v", c)
+	}
+	for _, row := range gateway.LimitTable {
+		if *row.Field(&c.Limits) != 7 {
+			t.Errorf("limits.%s was not set", row.Name)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for name, want := range map[string]string{
+		"POSTERN_REST_LISTEN=8080": "address", "POSTERN_LIMITS_BATCH=x": "number", "POSTERN_LIMITS_BATCHES=1": "did you mean limits.batch?",
+		"POSTERN_PLUGINS_UPLOADS=maybe": "true or false", "POSTERN_TLS_CERT_FILE=/nowhere": "no such file",
+	} {
+		if err := Defaults().LoadEnv([]string{name}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	if err := Defaults().LoadEnv([]string{"POSTERN_KEY=x", "POSTERN_URL=x", "POSTERN_SOMETHING=x", "PATH=x"}); err != nil {
+		t.Errorf("variables that are no settings: %v", err)
+	}
+	c := Defaults()
+	c.Mode, c.CertFile = "relay", "x"
+	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "smarthost") || !strings.Contains(err.Error(), "belong together") {
+		t.Errorf("both faults are told: %v", err)
+	}
+}
+
+// The local CA is made once, signs what it is asked for, and renews in time.
+func TestLocalCA(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tls")
+	now := time.Now()
+	names := []string{"localhost", "127.0.0.1", "::1", "demo.localhost"}
+	read := func() []string {
+		var all []string
+		for _, f := range []string{"ca.pem", "server.pem"} {
+			b, err := os.ReadFile(filepath.Join(dir, f))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, string(b))
+		}
+		return all
+	}
+	if _, err := localCA(dir, names, now); err != nil {
+		t.Fatal(err)
+	}
+	first := read()
+	if info, err := os.Stat(filepath.Join(dir, "ca.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("ca.key: %v, %v", info.Mode(), err)
+	}
+	if _, err := localCA(dir, names, now); err != nil || !slices.Equal(read(), first) {
+		t.Errorf("a second start makes others: %v", err)
+	}
+	if _, err := localCA(dir, append(names, "other.localhost"), now); err != nil || read()[0] != first[0] || read()[1] == first[1] {
+		t.Errorf("another name: %v", err)
+	}
+	second := read()
+	if _, err := localCA(dir, names, now.Add(certLife-certRenew+time.Hour)); err != nil || read()[1] == second[1] {
+		t.Errorf("near its end: %v", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(first[0]))
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: n, CurrentTime: now.Add(certLife - certRenew + 2*time.Hour)}); err != nil {
+			t.Errorf("%s: %v", n, err)
+		}
+	}
+}
+
+func open(t *testing.T, c *Config) (*Gateway, error) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "postern")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	c.Data = dir
+	g, err := Open(c, slog.New(slog.DiscardHandler), nil)
+	if err == nil {
+		t.Cleanup(func() { _ = g.Close() })
+	}
+	return g, err
+}
+
+// A busy port moves when nobody asked for it, and is an error when somebody did.
+func TestBusyPort(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := LocalDefaults()
+	c.Listen["rest"] = ln.Addr().String()
+	g, err := open(t, c)
+	if err != nil || g.URL() == "http://"+ln.Addr().String() || len(g.notes) != 1 {
+		t.Errorf("%v, %v", err, g)
+	}
+	c = LocalDefaults()
+	if err := c.Set("rest.listen", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, c); err == nil {
+		t.Error("a port that was asked for moved")
+	}
+}
+
+// REST speaks TLS with certificate files.
+func TestCertificateFiles(t *testing.T) {
+	dir := t.TempDir()
+	ca, err := localCA(dir, []string{"127.0.0.1"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := LocalDefaults()
+	c.Listen["rest"], c.CertFile, c.KeyFile = "127.0.0.1:0", filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key")
+	g, err := open(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- g.Run(ctx) }()
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	hc := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	resp, err := hc.Get(g.URL() + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if resp.StatusCode != 200 || string(body) != `{"status":"ready"}` {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	hc.CloseIdleConnections()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A start that was cut before it showed its keys leaves none behind that work.
+func TestUnshownKeys(t *testing.T) {
+	c := LocalDefaults()
+	c.Listen["rest"] = "127.0.0.1:0"
+	g, err := open(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := Quickstart{Domain: "demo.localhost"}
+	first, err := g.Start(t.Context(), q, time.Now())
+	if err != nil || first.Keys == nil {
+		t.Fatal(err)
+	}
+	second, err := g.Start(t.Context(), q, time.Now())
+	if err != nil || second.Keys == nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Keys.Open(t.Context(), gateway.Secret(first.Keys.Domain)); gateway.KindOf(err) != gateway.InvalidKey || err == nil {
+		t.Errorf("a key nobody has seen works: %v", err)
+	}
+	s, err := g.Keys.Open(t.Context(), gateway.Secret(second.Keys.Domain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := g.Shown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if third, err := g.Start(t.Context(), q, time.Now()); err != nil || third.Keys != nil {
+		t.Errorf("keys are shown again: %v, %v", third, err)
+	}
+}
