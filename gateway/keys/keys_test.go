@@ -78,6 +78,12 @@ func (m *memory) TouchKeys(_ context.Context, _ gateway.Scope, at map[gateway.ID
 	return nil
 }
 
+func (m *memory) lastUsed(id gateway.ID) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.touched[id]
+}
+
 func newKeys(t *testing.T) (*Keys, *memory) {
 	t.Helper()
 	m := &memory{keys: make(map[gateway.ID]gateway.Key), touched: make(map[gateway.ID]time.Time)}
@@ -316,14 +322,15 @@ func TestLastUsed(t *testing.T) {
 		}
 		first := use()
 		time.Sleep(2 * time.Second)
-		if !m.touched[key.ID].Equal(first) {
-			t.Errorf("last used %v, want %v", m.touched[key.ID], first)
+		synctest.Wait()
+		if at := m.lastUsed(key.ID); !at.Equal(first) {
+			t.Errorf("last used %v, want %v", at, first)
 		}
 		time.Sleep(2 * time.Minute)
 		last := use()
 		cancel()
-		if err := <-done; err != nil || !m.touched[key.ID].Equal(last) {
-			t.Errorf("at the end: %v, last used %v, want %v", err, m.touched[key.ID], last)
+		if err := <-done; err != nil || !m.lastUsed(key.ID).Equal(last) {
+			t.Errorf("at the end: %v, last used %v, want %v", err, m.lastUsed(key.ID), last)
 		}
 	})
 }
