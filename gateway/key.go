@@ -32,6 +32,13 @@ func (k *Key) Expired(t time.Time) bool { return !k.ExpiresAt.IsZero() && !t.Bef
 // Live reports whether the key may be used at t.
 func (k *Key) Live(t time.Time) bool { return k.RevokedAt.IsZero() && !k.Expired(t) }
 
+// KeyUse says when a key was last used.
+type KeyUse struct {
+	ID     ID
+	Domain DomainID
+	At     time.Time
+}
+
 // Permission is what a key may do. Source: API guide, "Permission Levels".
 type Permission string
 

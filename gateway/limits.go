@@ -10,7 +10,7 @@ type Limits struct {
 	MIMEDepth, MIMEParts                   int64
 	MessageBytes                           int64
 	JSONBytes, SendBytes                   int64
-	BodyBytes                              int64
+	BodyBytes, RequestTextBytes            int64
 	Attachments, AttachmentBytes           int64
 	Recipients                             int64
 	CustomHeaders, CustomHeaderBytes       int64
@@ -54,6 +54,7 @@ var LimitTable = []Limit{
 	{"json_bytes", 1 * miB, "bytes of a JSON body", TooLarge, "ours", func(l *Limits) *int64 { return &l.JSONBytes }},
 	{"send_bytes", 360 * miB, "bytes of a send request", TooLarge, "API guide, \"Attachments\": 10 of 25 MB, in base64", func(l *Limits) *int64 { return &l.SendBytes }},
 	{"body_bytes", 10 * miB, "bytes of html or text of a send", TooLarge, "ours", func(l *Limits) *int64 { return &l.BodyBytes }},
+	{"request_text_bytes", 20 * miB, "bytes of all html and text of one request, a batch included", TooLarge, "ours; they stand in memory while it is read", func(l *Limits) *int64 { return &l.RequestTextBytes }},
 	{"attachments", 10, "attachments of a message", InvalidAttachment, "API guide, \"Attachments\"", func(l *Limits) *int64 { return &l.Attachments }},
 	{"attachment_bytes", 25 * miB, "bytes of one attachment, decoded", TooLarge, "API guide, \"Attachments\"", func(l *Limits) *int64 { return &l.AttachmentBytes }},
 	{"recipients", 50, "addresses in each of to, cc, bcc", InvalidParameter, "API guide, \"Request Body\"", func(l *Limits) *int64 { return &l.Recipients }},
@@ -74,7 +75,7 @@ var LimitTable = []Limit{
 	{"labels", 64, "labels of a message; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.Labels }},
 	{"failed_logins_minute", 10, "failed logins of a network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsMinute }},
 	{"failed_logins_day", 50, "failed logins of a network per day", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsDay }},
-	{"sends_at_once", 64, "send requests read at once, all keys together", Unavailable, "ours; bounds spool files", func(l *Limits) *int64 { return &l.SendsAtOnce }},
+	{"sends_at_once", 16, "send requests over 1 MiB read at once, all keys together", Unavailable, "ours; bounds spool files and memory", func(l *Limits) *int64 { return &l.SendsAtOnce }},
 }
 
 // DefaultLimits is the table's second column.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -191,40 +190,33 @@ func (t *tx) countKey(by int) error {
 }
 
 // TouchKeys notes when keys were last used. A key that is gone is passed over.
-func (s *Store) TouchKeys(ctx context.Context, sc gateway.Scope, at map[gateway.ID]time.Time) error {
-	byDomain := make(map[gateway.DomainID][]gateway.ID)
-	err := s.view(ctx, func(r engine.Reader) error {
-		for id := range at {
-			k, err := findKey(r, sc, id)
-			if gateway.KindOf(err) == gateway.NotFound {
-				continue
-			} else if err != nil {
-				return err
-			}
-			byDomain[k.Domain] = append(byDomain[k.Domain], id)
+func (s *Store) TouchKeys(ctx context.Context, sc gateway.Scope, uses []gateway.KeyUse) error {
+	byDomain := make(map[gateway.DomainID][]gateway.KeyUse)
+	for _, u := range uses {
+		if !sc.CoversDomain(u.Domain) {
+			return denied("key")
 		}
-		return nil
-	})
-	for d, ids := range byDomain {
-		if err != nil {
-			break
-		}
-		err = s.update(ctx, d, func(t *tx) error { return t.touch(ids, at) })
+		byDomain[u.Domain] = append(byDomain[u.Domain], u)
 	}
-	return err
+	for d, uses := range byDomain {
+		if err := s.update(ctx, d, func(t *tx) error { return t.touch(uses) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (t *tx) touch(ids []gateway.ID, at map[gateway.ID]time.Time) error {
-	for _, id := range ids {
-		k, err := load(t, apiKeyKey(t.domain, id), decodeKey)
+func (t *tx) touch(uses []gateway.KeyUse) error {
+	for _, u := range uses {
+		k, err := load(t, apiKeyKey(t.domain, u.ID), decodeKey)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue
 		} else if err != nil {
 			return err
 		}
-		if k.LastUsedAt.Before(at[id]) {
-			k.LastUsedAt = at[id]
-			t.Set(apiKeyKey(t.domain, id), encodeKey(k))
+		if k.LastUsedAt.Before(u.At) {
+			k.LastUsedAt = u.At
+			t.Set(apiKeyKey(t.domain, u.ID), encodeKey(k))
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ type Store interface {
 	Key(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Key, error)
 	Keys(ctx context.Context, s gateway.Scope) ([]gateway.Key, error)
 	UpdateKey(ctx context.Context, s gateway.Scope, id gateway.ID, change func(*gateway.Key) error) (*gateway.Key, error)
-	TouchKeys(ctx context.Context, s gateway.Scope, at map[gateway.ID]time.Time) error
+	TouchKeys(ctx context.Context, s gateway.Scope, uses []gateway.KeyUse) error
 }
 
 // Config of a Keys.
@@ -51,8 +51,8 @@ type Keys struct {
 	attempts attempts
 
 	mu      sync.Mutex
-	touched map[gateway.ID]time.Time // used since the last flush
-	flushed map[gateway.ID]time.Time // as last stored
+	touched map[gateway.ID]gateway.KeyUse // used since the last flush
+	flushed map[gateway.ID]time.Time      // as last stored
 }
 
 // New checks cfg and fills its defaults. It starts nothing.
@@ -69,7 +69,7 @@ func New(cfg Config) (*Keys, error) {
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
 	}
-	k := &Keys{cfg: cfg, touched: make(map[gateway.ID]time.Time), flushed: make(map[gateway.ID]time.Time)}
+	k := &Keys{cfg: cfg, touched: make(map[gateway.ID]gateway.KeyUse), flushed: make(map[gateway.ID]time.Time)}
 	k.sessions.live = make(map[gateway.ID]map[*Session]struct{})
 	k.attempts.init(cfg)
 	return k, nil

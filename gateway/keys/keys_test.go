@@ -71,10 +71,12 @@ func (m *memory) UpdateKey(ctx context.Context, s gateway.Scope, id gateway.ID, 
 	return k, nil
 }
 
-func (m *memory) TouchKeys(_ context.Context, _ gateway.Scope, at map[gateway.ID]time.Time) error {
+func (m *memory) TouchKeys(_ context.Context, _ gateway.Scope, uses []gateway.KeyUse) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.Copy(m.touched, at)
+	for _, u := range uses {
+		m.touched[u.ID] = u.At
+	}
 	return nil
 }
 

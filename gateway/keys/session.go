@@ -74,7 +74,7 @@ func (k *Keys) Open(ctx context.Context, token gateway.Secret) (*Session, error)
 		}
 		return nil, refuse(reasonRevoked, now)
 	}
-	k.touch(key.ID, now)
+	k.touch(key, now)
 	return s, nil
 }
 

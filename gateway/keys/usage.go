@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,11 +23,11 @@ const (
 )
 
 // touch notes that a key was used.
-func (k *Keys) touch(id gateway.ID, now time.Time) {
+func (k *Keys) touch(key *gateway.Key, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now.Sub(k.flushed[id]) >= touchEvery {
-		k.touched[id] = now
+	if now.Sub(k.flushed[key.ID]) >= touchEvery {
+		k.touched[key.ID] = gateway.KeyUse{ID: key.ID, Domain: key.Domain, At: now}
 	}
 }
 
@@ -48,8 +49,11 @@ func (k *Keys) Run(ctx context.Context) error {
 func (k *Keys) flush(ctx context.Context) {
 	k.mu.Lock()
 	batch := k.touched
-	k.touched = make(map[gateway.ID]time.Time)
-	maps.Copy(k.flushed, batch)
+	k.touched = make(map[gateway.ID]gateway.KeyUse)
+	uses := slices.Collect(maps.Values(batch))
+	for _, u := range uses {
+		k.flushed[u.ID] = u.At
+	}
 	for id, at := range k.flushed { // keys that went quiet
 		if k.cfg.Now().Sub(at) > 2*touchEvery {
 			delete(k.flushed, id)
@@ -59,7 +63,7 @@ func (k *Keys) flush(ctx context.Context) {
 	if len(batch) == 0 {
 		return
 	}
-	if err := k.cfg.Store.TouchKeys(ctx, System(), batch); err != nil {
+	if err := k.cfg.Store.TouchKeys(ctx, System(), uses); err != nil {
 		k.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "last-used times not stored", slog.Int("keys", len(batch)), slog.Any("err", err))
 	}
 }

@@ -58,12 +58,12 @@ func TestF2ClientLeaves(t *testing.T) {
 	before := openFiles(t)
 	for range 5 {
 		conn := dial(t, c.g)
-		fmt.Fprintf(conn, "POST /emails HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 1000000\r\n\r\n", c.g.Keys.Domain)
+		fmt.Fprintf(conn, "POST /emails HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 5000000\r\n\r\n", c.g.Keys.Domain)
 		fmt.Fprintf(conn, `{"attachments":[{"filename":"f","content":"%s`, strings.Repeat("QUJD", 10_000))
 		conn.Close()
 	}
 	gatewaytest.Eventually(t, "the slot is free", func() bool {
-		status, _ := c.g.Do("POST", "/emails", c.g.Keys.Domain, email())
+		status, _ := c.g.Do("POST", "/emails", c.g.Keys.Domain, large())
 		return status == 200
 	})
 	gatewaytest.Eventually(t, "the files are closed", func() bool { return openFiles(t) <= before+1 })

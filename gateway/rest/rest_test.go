@@ -178,6 +178,12 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	c.do(413, "PATCH", "/emails/1", c.g.Keys.Account, `{"folder":"`+strings.Repeat("x", 2000)+`"}`)
+	long := strings.Repeat("x", 9<<20)
+	c.do(200, "POST", "/emails/batch", c.g.Keys.Domain, []any{email("text", long), email("text", long)})
+	if a := c.do(413, "POST", "/emails/batch", c.g.Keys.Domain, []any{email("text", long), email("text", long), email("text", long)}); a.Str("errors.0.path") != "[2].text" {
+		t.Errorf("a batch with too much text: %v", a)
+	}
+	c.do(413, "POST", "/emails", c.g.Keys.Domain, email("text", strings.Repeat("x", 10<<20+1)))
 	c.do(400, "POST", "/emails", c.g.Keys.Domain, `{"from":`)
 	c.do(400, "POST", "/emails", c.g.Keys.Domain, `{"from":"a@demo.localhost","from":"b@demo.localhost"}`)
 	c.do(400, "PATCH", "/emails/1", c.g.Keys.Account, `{"is_read":"yes"}`)
@@ -580,16 +586,20 @@ func TestBusy(t *testing.T) {
 		if conn, err = net.Dial("tcp", strings.TrimPrefix(c.g.URL, "http://")); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "POST /emails HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100000\r\n\r\n%s", c.g.Keys.Domain, strings.Repeat(" ", 20_000))
-		status, a := c.g.Do("POST", "/emails", c.g.Keys.Domain, email())
+		fmt.Fprintf(conn, "POST /emails HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2000000\r\n\r\n%s", c.g.Keys.Domain, strings.Repeat(" ", 20_000))
+		status, a := c.g.Do("POST", "/emails", c.g.Keys.Domain, large())
 		return status == 503 && a.Str("name") == "service_unavailable"
 	})
 	conn.Close()
+	c.do(200, "POST", "/emails", c.g.Keys.Domain, email()) // a small one needs no slot
 	gatewaytest.Eventually(t, "the slot is free again", func() bool {
-		status, _ := c.g.Do("POST", "/emails", c.g.Keys.Domain, email())
+		status, _ := c.g.Do("POST", "/emails", c.g.Keys.Domain, large())
 		return status == 200
 	})
 }
+
+// large is an email over the size that takes a slot.
+func large() map[string]any { return email("text", strings.Repeat("large ", 200_000)) }
 
 func TestKeyCount(t *testing.T) {
 	c := newClient(t, gatewaytest.Limit("keys_per_domain", "4"))

@@ -56,15 +56,18 @@ func (s *Server) commitRow(k *call, row gateway.Activity) *gateway.Activity {
 	return &row
 }
 
-// readSends takes a slot for a large body and reads it with fn. done gives the
-// spooled files back.
+// readSends reads the body of a send with fn; a large one takes a slot. done
+// gives the spooled files back.
 func (s *Server) readSends(k *call, fn func(*sendReader) error) (done func(), err error) {
-	select {
-	case s.sends <- struct{}{}:
-	default:
-		return nil, &gateway.Error{Kind: gateway.Unavailable, Message: "too many emails are being sent at once; try again", Retry: time.Second}
+	if n := int64(k.c.Request().Header.ContentLength()); n < 0 || n > s.cfg.Limits.JSONBytes {
+		select {
+		case s.sends <- struct{}{}:
+			defer func() { <-s.sends }()
+		default:
+			k.c.Context().SetConnectionClose()
+			return nil, &gateway.Error{Kind: gateway.Unavailable, Message: "too many large emails are being sent at once; try again", Retry: time.Second}
+		}
 	}
-	defer func() { <-s.sends }()
 	b, err := s.openBody(k, s.cfg.Limits.SendBytes)
 	if err != nil {
 		return nil, err

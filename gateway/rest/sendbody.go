@@ -15,6 +15,7 @@ type sendReader struct {
 	lim   gateway.Limits
 	dir   string
 	files []*os.File
+	text  int64 // bytes of html and text so far
 }
 
 func (r *sendReader) close() {
@@ -82,9 +83,9 @@ func (r *sendReader) field(c *gateway.Compose, name string, given *fields) (err 
 		given.subject = true
 		c.Subject, err = r.t.text(maxSubject)
 	case "html":
-		c.HTML, err = r.t.text(r.lim.BodyBytes)
+		c.HTML, err = r.body()
 	case "text":
-		c.Text, err = r.t.text(r.lim.BodyBytes)
+		c.Text, err = r.body()
 	case "in_reply_to":
 		c.InReplyTo, err = r.t.text(maxAddressText)
 	case "headers":
@@ -97,6 +98,14 @@ func (r *sendReader) field(c *gateway.Compose, name string, given *fields) (err 
 		err = r.t.skip()
 	}
 	return err
+}
+
+// body reads html or text, which stand in memory: each has its limit, and so
+// have all of one request.
+func (r *sendReader) body() (string, error) {
+	v, err := r.t.text(min(r.lim.BodyBytes, r.lim.RequestTextBytes-r.text))
+	r.text += int64(len(v))
+	return v, err
 }
 
 // complete checks what no single field can.

@@ -18,6 +18,7 @@ type tokens struct {
 	r     *bufio.Reader
 	path  []string
 	depth int
+	char  [utf8.UTFMax]byte // one character on its way to a stream's function
 }
 
 const (
@@ -266,7 +267,7 @@ func (t *tokens) plainAcross(fn func([]byte) error) error {
 	if r == utf8.RuneError && size == 1 {
 		return t.errorf("a string is not valid UTF-8")
 	}
-	return fn(utf8.AppendRune(nil, r))
+	return fn(utf8.AppendRune(t.char[:0], r))
 }
 
 // special reads the end of a string, or an escape.
@@ -286,26 +287,21 @@ func (t *tokens) special(fn func([]byte) error) (done bool, err error) {
 	}
 	switch e {
 	case '"', '\\', '/':
-		return false, fn([]byte{e})
-	case 'b':
-		return false, fn([]byte{'\b'})
-	case 'f':
-		return false, fn([]byte{'\f'})
-	case 'n':
-		return false, fn([]byte{'\n'})
-	case 'r':
-		return false, fn([]byte{'\r'})
-	case 't':
-		return false, fn([]byte{'\t'})
+		return false, fn(append(t.char[:0], e))
+	case 'b', 'f', 'n', 'r', 't':
+		return false, fn(append(t.char[:0], escapes[e]))
 	case 'u':
 		r, err := t.unicode()
 		if err != nil {
 			return false, err
 		}
-		return false, fn(utf8.AppendRune(nil, r))
+		return false, fn(utf8.AppendRune(t.char[:0], r))
 	}
 	return false, t.errorf("a string holds an unknown escape")
 }
+
+// escapes are the letters that stand for a control character.
+var escapes = map[byte]byte{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 // unicode reads the four digits of \u, and the second half of a pair.
 func (t *tokens) unicode() (rune, error) {
