@@ -2,9 +2,11 @@ package content
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +267,7 @@ func checkContent(t testing.TB, raw string, c *gateway.Content) {
 			t.Fatalf("parts %d and %d overlap", i-1, i)
 		}
 	}
+	checkReassembly(t, raw, c)
 	for _, i := range []int{c.TextPart, c.HTMLPart} {
 		if i >= 0 && !utf8.ValidString(text(t, raw, &c.Parts[i])) {
 			t.Fatal("text is no UTF-8")
@@ -283,6 +286,39 @@ func checkContent(t testing.TB, raw string, c *gateway.Content) {
 	}
 	for _, s := range [][]byte{c.Envelope, c.BodyStructure, c.Body} {
 		checkIMAP(t, string(s))
+	}
+}
+
+// checkReassembly puts the message together again from its header sections, the
+// bodies of its leaves, and what stands between them.
+func checkReassembly(t testing.TB, raw string, c *gateway.Content) {
+	t.Helper()
+	type piece struct{ from, to int64 }
+	var pieces []piece
+	parent := make(map[int]bool)
+	for i := range c.Parts {
+		parent[c.Parts[i].Parent] = true
+	}
+	for i := range c.Parts {
+		p := &c.Parts[i]
+		pieces = append(pieces, piece{p.HeaderAt, p.HeaderAt + p.HeaderSize})
+		if !parent[i] {
+			pieces = append(pieces, piece{p.BodyAt, p.BodyAt + p.BodySize})
+		}
+	}
+	slices.SortFunc(pieces, func(a, b piece) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	var whole strings.Builder
+	at := int64(0)
+	for _, p := range pieces {
+		if p.from < at {
+			t.Fatalf("bytes %d to %d belong to two parts", p.from, at)
+		}
+		whole.WriteString(raw[at:p.from])
+		whole.WriteString(raw[p.from:p.to])
+		at = p.to
+	}
+	if whole.WriteString(raw[at:]); whole.String() != raw {
+		t.Fatal("the parts do not make up the message")
 	}
 }
 

@@ -1,9 +1,9 @@
 // Package inbound is the one way in: whatever arrives for an account, from port
 // 25 or from the queue, passes Receive.
 //
-// Read receive.go first. The package decides; the store reaches it as the small
-// interface it declares here, as will the checks of who sent a mail and the
-// hooks, each with the room that brings it.
+// Read receive.go first. The package decides; the store reaches it as small
+// interfaces it declares here, as do the hooks, and as will the checks of who sent
+// a mail.
 package inbound
 
 import (
@@ -36,6 +36,7 @@ type Config struct {
 	// that of one domain. The keys room makes them.
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
+	Hooks    Hooks            // default: none are installed
 	Hostname string           // required: in Received and as authserv-id
 	Limits   gateway.Limits   // required
 	Log      *slog.Logger     // default: slog.Default()

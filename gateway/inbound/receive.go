@@ -30,8 +30,9 @@ type tray struct {
 	blob    gateway.Blob
 	content *gateway.Content
 
-	auth  gateway.AuthResults
-	facts gateway.ThreadFacts
+	auth      gateway.AuthResults
+	discarded bool // by the hooks of all recipients
+	facts     gateway.ThreadFacts
 }
 
 // Receive is the whole inbound path; once it returns nil the message is durable
@@ -47,6 +48,7 @@ func (r *Receiver) Receive(ctx context.Context, env gateway.Envelope, raw io.Rea
 		flow.Stage[tray]{Name: "address", Do: r.address},           // recipients -> accounts
 		flow.Stage[tray]{Name: "parse", Do: r.parse},               // MIME -> Content
 		flow.Stage[tray]{Name: "authenticate", Do: r.authenticate}, // who really sent it
+		flow.Stage[tray]{Name: "hooks", Do: r.hooks},               // plugins: keep, file, refuse
 		flow.Stage[tray]{Name: "thread", Do: r.thread},             // References -> facts
 		flow.Stage[tray]{Name: "store", Do: r.store},               // one commit; durable after this
 	)
@@ -186,23 +188,27 @@ func (r *Receiver) thread(_ context.Context, t *tray) error {
 
 // store commits the message into every account at once.
 func (r *Receiver) store(ctx context.Context, t *tray) error {
-	if t.known {
+	if t.known || t.discarded && t.env.Delivery.IsZero() {
 		return nil
 	}
 	for i := range t.copies {
 		t.copies[i].Prefix = r.trace(t, &t.copies[i])
 	}
 	err := r.cfg.Store.Deliver(ctx, t.scope, &gateway.Filing{
-		Delivery: t.env.Delivery, Facts: t.facts, Copies: t.copies,
-		Message: &gateway.Message{
-			Domain: t.domain.ID, Arrived: t.arrived, ReturnPath: t.env.ReturnPath,
-			Blob: t.blob, Content: *t.content, Auth: t.auth,
-		},
+		Delivery: t.env.Delivery, Facts: t.facts, Copies: t.copies, Message: r.message(t),
 	})
 	if err != nil {
 		return fmt.Errorf("%d copies: %w", len(t.copies), err)
 	}
 	return nil
+}
+
+// message is what all copies share.
+func (r *Receiver) message(t *tray) *gateway.Message {
+	return &gateway.Message{
+		Domain: t.domain.ID, Arrived: t.arrived, ReturnPath: t.env.ReturnPath,
+		Blob: t.blob, Content: *t.content, Auth: t.auth,
+	}
 }
 
 func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }

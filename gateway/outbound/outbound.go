@@ -3,8 +3,8 @@
 // Submit accepted to its recipients.
 //
 // Read submit.go first, then queue.go and deliver.go. The package decides; the
-// store, the receiving flow and, one day, the courier and the hooks reach it as
-// the small interfaces it declares here.
+// store, the receiving flow, the hooks and the signer reach it as the small
+// interfaces it declares here, and so will the courier.
 package outbound
 
 import (
@@ -69,6 +69,8 @@ type Config struct {
 	// that of one domain. The keys room makes them.
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
+	Hooks    Hooks  // default: none are installed
+	Signer   Signer // default: mail leaves unsigned
 	// Mode says what becomes of mail to foreign domains; default: capture.
 	Mode   func(ctx context.Context) (gateway.DeliveryMode, error)
 	Limits gateway.Limits   // required

@@ -29,6 +29,8 @@ type tray struct {
 	blob    gateway.Blob
 	content *gateway.Content
 
+	message    *gateway.Message // as it will be stored
+	held       gateway.HeldReason
 	facts      gateway.ThreadFacts
 	deliveries []gateway.Delivery
 	acceptance *gateway.Acceptance
@@ -87,7 +89,9 @@ func (s *Sender) prepare(ctx context.Context, t *tray) error {
 	return flow.Run(ctx, s.cfg.Log, "outbound", t,
 		flow.Stage[tray]{Name: "authorize", Do: s.authorize}, // From within the key's scope, domain verified
 		flow.Stage[tray]{Name: "compose", Do: s.compose},     // fields -> final bytes, then parsed once
+		flow.Stage[tray]{Name: "hooks", Do: s.hooks},         // plugins: allow, deny, hold
 		flow.Stage[tray]{Name: "thread", Do: s.thread},       // References -> facts; the commit decides
+		flow.Stage[tray]{Name: "sign", Do: s.sign},           // DKIM, over the final bytes
 		flow.Stage[tray]{Name: "address", Do: s.address},     // one delivery per recipient
 	)
 }
@@ -161,6 +165,10 @@ func (s *Sender) compose(ctx context.Context, t *tray) error {
 		return err
 	}
 	t.content.Bcc = t.compose.Bcc // the sender knows; the bytes don't say
+	t.message = &gateway.Message{
+		ID: newID(), Domain: t.domain.ID, Arrived: t.trace.Date, Sent: true, ReturnPath: t.compose.From.Addr,
+		Recipients: t.compose.Recipients(), Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
+	}
 	return nil
 }
 
@@ -194,8 +202,7 @@ func (s *Sender) thread(_ context.Context, t *tray) error {
 
 // address makes one delivery per recipient, and the acceptance of it all.
 func (s *Sender) address(ctx context.Context, t *tray) error {
-	recipients := t.compose.Recipients()
-	if len(recipients) == 0 {
+	if len(t.message.Recipients) == 0 {
 		return gateway.Fieldf(gateway.MissingField, "to", "at least one recipient is needed")
 	}
 	mode, err := s.cfg.Mode(ctx)
@@ -203,7 +210,7 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 		return err
 	}
 	now := t.trace.Date
-	for _, rcpt := range recipients {
+	for _, rcpt := range t.message.Recipients {
 		d := gateway.Delivery{
 			ID: newID(), Recipient: rcpt, ReturnPath: t.compose.From.Addr, Author: t.domain.Name,
 			State: gateway.DeliveryQueued, Due: now.Truncate(time.Millisecond),
@@ -212,17 +219,16 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 		if err != nil {
 			return err
 		}
-		if !here && mode == gateway.ModeCapture {
+		switch {
+		case t.held != "":
+			d.State, d.Held = gateway.DeliveryHeld, t.held
+		case !here && mode == gateway.ModeCapture:
 			d.State, d.Held = gateway.DeliveryHeld, gateway.HeldCapture
 		}
 		t.deliveries = append(t.deliveries, d)
 	}
 	t.acceptance = &gateway.Acceptance{
-		Message: &gateway.Message{
-			ID: newID(), Domain: t.domain.ID, Arrived: now, ReturnPath: t.compose.From.Addr, Recipients: recipients,
-			Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
-		},
-		From: t.compose.From, Facts: t.facts, Deliveries: t.deliveries, Activity: t.sub.Activity,
+		Message: t.message, From: t.compose.From, Facts: t.facts, Deliveries: t.deliveries, Activity: t.sub.Activity,
 	}
 	return nil
 }
