@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,8 +19,8 @@ import (
 	"github.com/centerleap/postern/gateway/serve"
 )
 
-// client speaks REST: to POSTERN_URL with POSTERN_KEY, or over the operator's
-// socket in the data folder.
+// client speaks REST: to POSTERN_URL with POSTERN_KEY, or else over the
+// operator's socket in the data folder, where no key is needed or sent.
 type client struct {
 	data   string
 	asJSON bool
@@ -27,7 +28,7 @@ type client struct {
 
 // flags adds what all client commands share.
 func (c *client) flags(cmd *cobra.Command) *cobra.Command {
-	cmd.PersistentFlags().StringVar(&c.data, "data", "", "data folder of the running gateway (default POSTERN_DATA or .postern)")
+	cmd.PersistentFlags().StringVar(&c.data, "data", "", "data folder of the running gateway (default $POSTERN_DATA or .postern)")
 	cmd.PersistentFlags().BoolVar(&c.asJSON, "json", false, "print the answer as JSON")
 	return cmd
 }
@@ -38,30 +39,31 @@ const clientTimeout = 5 * time.Minute
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
-// call sends one request and decodes the answer into out.
+// call sends one request and decodes the answer into out. in is what becomes
+// JSON, an io.Reader of JSON, or nil.
 func (c *client) call(cmd *cobra.Command, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), clientTimeout)
 	defer cancel()
-	url, hc := c.target()
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(b)
+	body, err := bodyOf(in)
+	if err != nil {
+		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url+path, body)
+	to := c.target()
+	req, err := http.NewRequestWithContext(ctx, method, to.url+path, body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if key := os.Getenv("POSTERN_KEY"); key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
+	if to.key != "" {
+		req.Header.Set("Authorization", "Bearer "+to.key)
 	}
+	hc := &http.Client{Transport: to.transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // a key goes where it was sent, and no further
+	}}
+	defer hc.CloseIdleConnections()
 	resp, err := hc.Do(req)
 	if err != nil {
-		return fmt.Errorf("is the gateway running? %w", err)
+		return fmt.Errorf("no gateway answers at %s: %w", to.name, err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -72,10 +74,22 @@ func (c *client) call(cmd *cobra.Command, method, path string, in, out any) erro
 		return problem(resp.Status, raw)
 	}
 	if c.asJSON {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", raw)
-		return errors.Join(err, json.Unmarshal(raw, out))
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", bytes.TrimSpace(raw)); err != nil {
+			return err
+		}
 	}
 	return json.Unmarshal(raw, out)
+}
+
+func bodyOf(in any) (io.Reader, error) {
+	switch in := in.(type) {
+	case nil:
+		return nil, nil
+	case io.Reader:
+		return in, nil
+	}
+	b, err := json.Marshal(in)
+	return bytes.NewReader(b), err
 }
 
 // problem is what the gateway says is wrong.
@@ -87,18 +101,28 @@ func problem(status string, raw []byte) error {
 	return fmt.Errorf("%s (%s)", p.Message, p.Name)
 }
 
-func (c *client) target() (string, *http.Client) {
+// target is where a call goes.
+type target struct {
+	url, key, name string
+	transport      http.RoundTripper
+}
+
+func (c *client) target() target {
 	if url := os.Getenv("POSTERN_URL"); url != "" {
-		return url, &http.Client{}
+		url = strings.TrimRight(url, "/")
+		return target{url: url, key: os.Getenv("POSTERN_KEY"), name: url, transport: http.DefaultTransport}
 	}
-	socket := serve.SocketPath(cmp.Or(c.data, os.Getenv("POSTERN_DATA"), ".postern"))
-	return "http://postern", &http.Client{Transport: &http.Transport{
+	socket := serve.SocketPath(cmp.Or(c.data, os.Getenv("POSTERN_SERVER_DATA"), os.Getenv("POSTERN_DATA"), serve.DefaultData))
+	return target{url: "http://postern", name: socket, transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 	}}
 }
+
+// quiet is c for a call whose answer is not what was asked for.
+func (c *client) quiet() *client { return &client{data: c.data} }
 
 // printf writes for people; with --json the answer has been printed already.
 func (c *client) printf(cmd *cobra.Command, format string, args ...any) error {

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"net/url"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 type domainAnswer struct{ ID, Name, Status string }
 
@@ -37,51 +33,6 @@ func (c *client) domainsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.AddCommand(create, list)
-	return cmd
-}
-
-type accountAnswer struct {
-	ID, Email string
-	Implicit  bool
-}
-
-func (c *client) accountsCommand() *cobra.Command {
-	cmd := c.flags(&cobra.Command{Use: "accounts", Short: "Make and list accounts"})
-	var name, domain string
-	var aliases []string
-	create := &cobra.Command{
-		Use: "create EMAIL", Short: "Make an account", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var a accountAnswer
-			if err := c.call(cmd, "POST", "/accounts", map[string]any{"email": args[0], "name": name, "aliases": aliases}, &a); err != nil {
-				return err
-			}
-			return c.printf(cmd, "%s  %s\n", a.ID, a.Email)
-		},
-	}
-	create.Flags().StringVar(&name, "name", "", "name of its owner")
-	create.Flags().StringArrayVar(&aliases, "alias", nil, "another address of it (repeatable)")
-	list := &cobra.Command{
-		Use: "list --domain NAME", Short: "List accounts", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var all struct{ Data []accountAnswer }
-			if err := c.call(cmd, "GET", "/accounts?domain="+url.QueryEscape(domain), nil, &all); err != nil {
-				return err
-			}
-			for _, a := range all.Data {
-				note := ""
-				if a.Implicit {
-					note = "  (made by use)"
-				}
-				if err := c.printf(cmd, "%s  %s%s\n", a.ID, a.Email, note); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
-	list.Flags().StringVar(&domain, "domain", "", "the domain whose accounts to list")
 	cmd.AddCommand(create, list)
 	return cmd
 }

@@ -11,8 +11,19 @@ import (
 
 type keyAnswer struct {
 	ID, Name, Prefix, Permission, Scope, Domain, Email, Token string
-	Created                                                   string  `json:"created_at"`
-	Revoked                                                   *string `json:"revoked_at"`
+	Created                                                   string     `json:"created_at"`
+	Revoked                                                   *time.Time `json:"revoked_at"`
+	Expires                                                   *time.Time `json:"expires_at"`
+}
+
+func (k *keyAnswer) state() string {
+	switch {
+	case k.Revoked != nil:
+		return "revoked"
+	case k.Expires != nil && !time.Now().Before(*k.Expires):
+		return "expired"
+	}
+	return "live"
 }
 
 func (c *client) keysCommand() *cobra.Command {
@@ -79,11 +90,7 @@ func (c *client) keysList() *cobra.Command {
 				return err
 			}
 			for _, k := range all.Data {
-				state := "live"
-				if k.Revoked != nil {
-					state = "revoked"
-				}
-				if err := c.printf(cmd, "%s  %s  %s  %s  %s  %s\n", k.ID, k.Prefix, k.Permission, cmp.Or(k.Email, k.Domain, k.Scope), state, k.Name); err != nil {
+				if err := c.printf(cmd, "%s  %s  %s  %s  %s  %s\n", k.ID, k.Prefix, k.Permission, cmp.Or(k.Email, k.Domain, k.Scope), k.state(), k.Name); err != nil {
 					return err
 				}
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/serve"
 )
 
@@ -31,7 +32,7 @@ sent, until postern go-live.`,
 	listen := listenFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg := serve.LocalDefaults()
-		log, err := configure(cmd, cfg, "", data, listen)
+		log, err := configure(cmd, cfg, "", data, listen, q.Apply)
 		if err != nil {
 			return err
 		}
@@ -46,23 +47,39 @@ sent, until postern go-live.`,
 	return cmd
 }
 
-// people is the banner in at most 24 lines.
+// people is the banner in at most 24 lines: what runs where, the first key, and
+// three lines to paste.
 func people(b *serve.Banner) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "Postern is running. Everything is on this machine alone; foreign mail is kept, not sent.\n\n")
+	p := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
+	p("Postern is running, on this machine alone. %s\n", fate(b.Mode))
 	for _, n := range b.Notes {
-		fmt.Fprintf(&s, "  %s\n", n)
+		p("  %s", n)
 	}
-	fmt.Fprintf(&s, "  REST     %s\n  account  %s\n  data     %s\n\n", b.REST, b.Account, b.Data)
+	p("  REST     %s\n  account  %s\n  data     %s\n", b.REST, b.Account, b.Data)
 	if b.Keys == nil {
-		fmt.Fprintf(&s, "Its keys were shown at the first start. Make another: postern keys create --domain %s\n", b.Domain)
+		p("The keys were shown at the first start. To make another:")
+		p("  postern keys create --domain %s --data %s", b.Domain, quoted(b.Data))
 		return s.String()
 	}
-	fmt.Fprintf(&s, "Your first key, shown this once:\n\n  export CENTERLEAP_API_KEY=%s\n\n", b.Keys.Domain)
-	fmt.Fprintf(&s, "  (one account: %s)\n  (send only:   %s)\n  (operator:    %s)\n\n", b.Keys.Account, b.Keys.SendOnly, b.Keys.Admin)
-	fmt.Fprintf(&s, "Paste into another terminal: set the key above, send an email, read it back.\n\n")
-	fmt.Fprintf(&s, `  curl %s/emails -H "Authorization: Bearer $CENTERLEAP_API_KEY" -H 'Content-Type: application/json' -d '{"from":"hello@%s","to":"%s","subject":"Hello","html":"<p>It works.</p>"}'`+"\n", b.REST, b.Domain, b.Account)
-	fmt.Fprintf(&s, `  curl "%s/emails?email=%s" -H "Authorization: Bearer $CENTERLEAP_API_KEY"`+"\n\n", b.REST, b.Account)
-	fmt.Fprintf(&s, "Stop with Ctrl-C.\n")
+	p("Your first key, shown this once:\n\n  export CENTERLEAP_API_KEY=%s\n", b.Keys.Domain)
+	p("  (for %s alone: %s)\n  (send only: %s)\n  (operator: %s)\n", b.Account, b.Keys.Account, b.Keys.SendOnly, b.Keys.Admin)
+	p("Paste that line into another terminal, then these: send, list, read.\n")
+	const auth = `-H "Authorization: Bearer $CENTERLEAP_API_KEY"`
+	p(`  curl %s/emails %s -H 'Content-Type: application/json' -d '{"from":"hello@%s","to":"%s","subject":"Hello","html":"<p>It works.</p>"}'`, b.REST, auth, b.Domain, b.Account)
+	p(`  curl '%s/emails?email=%s' %s`, b.REST, b.Account, auth)
+	p(`  curl '%s/emails/1?email=%s' %s`+"\n", b.REST, b.Account, auth)
+	p("Stop with Ctrl-C.")
 	return s.String()
 }
+
+// fate says what becomes of mail to other domains.
+func fate(m gateway.DeliveryMode) string {
+	if m == gateway.ModeCapture {
+		return "Mail to other domains is kept, not sent."
+	}
+	return "Mail to other domains waits: this version carries none."
+}
+
+// quoted makes a path safe to paste into a shell.
+func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }

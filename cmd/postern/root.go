@@ -16,9 +16,6 @@ import (
 // otherwise.
 const memoryLimit = 400 << 20
 
-// version is set by the build.
-var version = "dev"
-
 // run is main without the process around it.
 func run(args []string, stdout, stderr io.Writer) int {
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -26,6 +23,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who asks a second time does not want to wait
 	cmd := rootCommand()
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
@@ -43,9 +41,9 @@ func rootCommand() *cobra.Command {
 		Short:         "A self-hosted mail gateway",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       version,
+		Version:       versionName(),
 	}
-	root.AddCommand(quickstartCommand(), serveCommand())
+	root.AddCommand(quickstartCommand(), serveCommand(), versionCommand())
 	c := &client{}
 	root.AddCommand(c.domainsCommand(), c.accountsCommand(), c.keysCommand(), c.sendCommand(), c.goLiveCommand())
 	return root

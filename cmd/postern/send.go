@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
 	"mime"
 	"os"
 	"path/filepath"
@@ -10,68 +14,103 @@ import (
 )
 
 func (c *client) sendCommand() *cobra.Command {
-	var from, subject, text, html string
-	var to, files []string
+	var mail email
+	var files []string
 	cmd := c.flags(&cobra.Command{
-		Use: "send", Short: "Send an email", Args: cobra.NoArgs,
+		Use: "send", Short: "Send an email; its id is printed", Args: cobra.NoArgs,
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		in := map[string]any{"from": from, "to": to, "subject": subject, "text": text, "html": html}
-		var attached []map[string]string
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				return err
-			}
-			attached = append(attached, map[string]string{
-				"filename": filepath.Base(f), "content": base64.StdEncoding.EncodeToString(b), "content_type": mime.TypeByExtension(filepath.Ext(f)),
-			})
+		body, err := mail.body(files)
+		if err != nil {
+			return err
 		}
-		if attached != nil {
-			in["attachments"] = attached
-		}
+		defer body.Close()
 		var out struct{ ID string }
-		if err := c.call(cmd, "POST", "/emails", in, &out); err != nil {
+		if err := c.call(cmd, "POST", "/emails", body, &out); err != nil {
 			return err
 		}
 		return c.printf(cmd, "%s\n", out.ID)
 	}
-	cmd.Flags().StringVar(&from, "from", "", "sender")
-	cmd.Flags().StringArrayVar(&to, "to", nil, "recipient (repeatable)")
-	cmd.Flags().StringVar(&subject, "subject", "", "subject")
-	cmd.Flags().StringVar(&text, "text", "", "plain text")
-	cmd.Flags().StringVar(&html, "html", "", "HTML")
+	cmd.Flags().StringVar(&mail.From, "from", "", "sender")
+	cmd.Flags().StringArrayVar(&mail.To, "to", nil, "recipient (repeatable)")
+	cmd.Flags().StringVar(&mail.Subject, "subject", "", "subject")
+	cmd.Flags().StringVar(&mail.Text, "text", "", "plain text")
+	cmd.Flags().StringVar(&mail.HTML, "html", "", "HTML")
 	cmd.Flags().StringArrayVar(&files, "attach", nil, "a file to attach (repeatable)")
 	for _, f := range []string{"from", "to"} {
 		if err := cmd.MarkFlagRequired(f); err != nil {
-			panic(err) // the flag is two lines above
+			panic(err) // the flag is defined above
 		}
 	}
 	return cmd
 }
 
-func (c *client) goLiveCommand() *cobra.Command {
-	var capture bool
-	cmd := c.flags(&cobra.Command{
-		Use: "go-live", Short: "Let mail to foreign domains leave, from now on",
-		Long: `Let mail to foreign domains leave, from now on. Mail that was captured before
-stays where it is. This version has no courier for remote hosts yet: foreign
-mail is queued and waits for one.`,
-		Args: cobra.NoArgs,
-	})
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		mode := "direct"
-		if capture {
-			mode = "capture"
+// email is the JSON of a send, but for its attachments.
+type email struct {
+	From    string   `json:"from"`
+	To      []string `json:"to"`
+	Subject string   `json:"subject"`
+	Text    string   `json:"text,omitempty"`
+	HTML    string   `json:"html,omitempty"`
+}
+
+// body is the JSON of a send. Files are read while it is sent: they never stand
+// in memory.
+func (e *email) body(files []string) (io.ReadCloser, error) {
+	fields, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return io.NopCloser(bytes.NewReader(fields)), nil
+	}
+	opened := make([]*os.File, 0, len(files))
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			closeAll(opened)
+			return nil, err
 		}
-		var out struct {
-			Mode string `json:"delivery_mode"`
-		}
-		if err := c.call(cmd, "PATCH", "/instance", map[string]string{"delivery_mode": mode}, &out); err != nil {
+		opened = append(opened, f)
+	}
+	r, w := io.Pipe()
+	go func() {
+		defer closeAll(opened)
+		w.CloseWithError(writeFiles(w, fields, opened))
+	}()
+	return r, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close() // it was read
+	}
+}
+
+// writeFiles writes fields, an object, with the attachments as its last member.
+func writeFiles(w io.Writer, fields []byte, files []*os.File) error {
+	lead := string(fields[:len(fields)-1]) + `,"attachments":[`
+	for _, f := range files {
+		name, err := json.Marshal(filepath.Base(f.Name()))
+		if err != nil {
 			return err
 		}
-		return c.printf(cmd, "delivery mode is %s for mail accepted from now on\n", out.Mode)
+		typ, err := json.Marshal(mime.TypeByExtension(filepath.Ext(f.Name())))
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, `%s{"filename":%s,"content_type":%s,"content":"`, lead, name, typ); err != nil {
+			return err
+		}
+		enc := base64.NewEncoder(base64.StdEncoding, w)
+		if _, err := io.Copy(enc, f); err != nil {
+			return err
+		}
+		if err := enc.Close(); err != nil {
+			return err
+		}
+		lead = `"},`
 	}
-	cmd.Flags().BoolVar(&capture, "capture", false, "back to keeping foreign mail")
-	return cmd
+	_, err := io.WriteString(w, `"}]}`)
+	return err
 }

@@ -23,21 +23,29 @@ func listenFlags(cmd *cobra.Command) map[string]*string {
 }
 
 // configure fills cfg from the file, the environment and flags, in that order,
-// and returns the log to use. Every fault is reported, not only the first.
-func configure(cmd *cobra.Command, cfg *serve.Config, file, data string, listen map[string]*string) (*slog.Logger, error) {
+// and returns the log to use. Every fault is reported, not only the first. more
+// applies what a command sets besides.
+func configure(cmd *cobra.Command, cfg *serve.Config, file, data string, listen map[string]*string, more func(*serve.Config) error) (*slog.Logger, error) {
 	var faults []error
-	if file != "" {
-		faults = append(faults, cfg.LoadFile(file))
-	}
-	faults = append(faults, cfg.LoadEnv(os.Environ()))
-	if data != "" {
-		faults = append(faults, cfg.Set("server.data", data))
-	}
-	for door, addr := range listen {
-		if cmd.Flags().Changed(door + "-listen") {
-			faults = append(faults, cfg.Set(door+".listen", *addr))
+	add := func(where string, err error) {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s%w", where, err))
 		}
 	}
+	if file != "" {
+		add("", cfg.LoadFile(file))
+	}
+	add("", cfg.LoadEnv(os.Environ()))
+	if cmd.Flags().Changed("data") {
+		add("--data: ", cfg.Set("server.data", data))
+	}
+	for _, door := range serve.Doors {
+		if cmd.Flags().Changed(door + "-listen") {
+			add("--"+door+"-listen: ", cfg.Set(door+".listen", *listen[door]))
+		}
+	}
+	add("", more(cfg))
+	add("", cfg.Check())
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("the configuration has faults:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
@@ -52,11 +60,11 @@ func serveCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML)")
-	cmd.Flags().StringVar(&data, "data", "", "data folder")
+	cmd.Flags().StringVar(&data, "data", "", "data folder (default .postern)")
 	listen := listenFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg := serve.Defaults()
-		log, err := configure(cmd, cfg, file, data, listen)
+		log, err := configure(cmd, cfg, file, data, listen, func(*serve.Config) error { return nil })
 		if err != nil {
 			return err
 		}

@@ -90,7 +90,7 @@ func (g *Gateway) start() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	banner, err := whole.Start(context.Background(), serve.Quickstart{Domain: Domain}, time.Now())
+	banner, err := whole.Start(context.Background(), serve.Quickstart{Domain: Domain})
 	if err != nil {
 		g.t.Fatal(err)
 	}

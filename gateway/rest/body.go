@@ -37,26 +37,32 @@ type body struct {
 	err   error
 }
 
-// openBody checks what the header says about the body and returns its reader.
+// openBody returns the reader of a body, after a look at what the header says.
 func (s *Server) openBody(k *call, limit int64) (*body, error) {
-	if enc := k.c.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		k.c.Context().SetConnectionClose()
-		return nil, gateway.Errorf(gateway.UnsupportedMedia, "a body with Content-Encoding %q is not read", clip(enc, 40))
-	}
-	if ct := k.c.Get("Content-Type"); ct != "" {
-		if t, _, err := mime.ParseMediaType(ct); err != nil || t != "application/json" {
-			k.c.Context().SetConnectionClose()
-			return nil, gateway.Errorf(gateway.UnsupportedMedia, "the body must be application/json, not %q", clip(ct, 80))
-		}
-	}
 	b := &body{k: k, conn: k.c.Context().Conn(), left: limit, limit: limit, until: time.Now().Add(gateway.BodyTimeout)}
 	if b.r = k.c.Context().RequestBodyStream(); b.r == nil {
 		b.r = bytes.NewReader(k.c.Request().Body()) // no stream: the raw bytes, read already
 	}
-	if n := int64(k.c.Request().Header.ContentLength()); n > limit {
-		return nil, b.refuse(b.tooLarge())
+	if err := b.acceptable(); err != nil {
+		return nil, b.refuse(err)
 	}
 	return b, nil
+}
+
+// acceptable judges a body by its header.
+func (b *body) acceptable() error {
+	if enc := b.k.c.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return gateway.Errorf(gateway.UnsupportedMedia, "a body with Content-Encoding %q is not read", clip(enc, 40))
+	}
+	if ct := b.k.c.Get("Content-Type"); ct != "" {
+		if t, _, err := mime.ParseMediaType(ct); err != nil || t != "application/json" {
+			return gateway.Errorf(gateway.UnsupportedMedia, "the body must be application/json, not %q", clip(ct, 80))
+		}
+	}
+	if int64(b.k.c.Request().Header.ContentLength()) > b.limit {
+		return b.tooLarge()
+	}
+	return nil
 }
 
 func (b *body) tooLarge() error {

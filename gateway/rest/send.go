@@ -59,18 +59,17 @@ func (s *Server) commitRow(k *call, row gateway.Activity) *gateway.Activity {
 // readSends reads the body of a send with fn; a large one takes a slot. done
 // gives the spooled files back.
 func (s *Server) readSends(k *call, fn func(*sendReader) error) (done func(), err error) {
+	b, err := s.openBody(k, s.cfg.Limits.SendBytes)
+	if err != nil {
+		return nil, err
+	}
 	if n := int64(k.c.Request().Header.ContentLength()); n < 0 || n > s.cfg.Limits.JSONBytes {
 		select {
 		case s.sends <- struct{}{}:
 			defer func() { <-s.sends }()
 		default:
-			k.c.Context().SetConnectionClose()
-			return nil, &gateway.Error{Kind: gateway.Unavailable, Message: "too many large emails are being sent at once; try again", Retry: time.Second}
+			return nil, b.refuse(&gateway.Error{Kind: gateway.Unavailable, Message: "too many large emails are being sent at once; try again", Retry: time.Second})
 		}
-	}
-	b, err := s.openBody(k, s.cfg.Limits.SendBytes)
-	if err != nil {
-		return nil, err
 	}
 	r := &sendReader{t: newTokens(b), lim: s.cfg.Limits, dir: s.cfg.SpoolDir}
 	stop := b.watch()

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -39,7 +40,8 @@ type Banner struct {
 	Data         string      `json:"data"`
 	PID          int         `json:"pid"`
 
-	Notes []string `json:"-"`
+	Mode  gateway.DeliveryMode `json:"-"` // what becomes of foreign mail
+	Notes []string             `json:"-"` // what people should know besides
 }
 
 // BannerKeys are the first keys, shown this once.
@@ -50,20 +52,17 @@ type BannerKeys struct {
 	SendOnly string `json:"send_only"`
 }
 
-// LocalDefaults is Defaults for quickstart: loopback, and no mail leaves.
-func LocalDefaults() *Config {
-	c := Defaults()
-	c.Hostname, c.local = "localhost", true
-	return c
-}
-
-// settingIssued says that the first keys were shown to somebody.
-const settingIssued = "quickstart_keys_issued"
+// settingIssued is about the first keys: empty before them, the time at which
+// their making began, and shown once somebody has seen them.
+const (
+	settingIssued = "quickstart_keys_issued"
+	shown         = "yes"
+)
 
 // Start makes what is missing and returns what to print. Call Shown when it was
 // printed: keys that were made and never shown are revoked at the next start,
 // which makes others.
-func (g *Gateway) Start(ctx context.Context, q Quickstart, now time.Time) (*Banner, error) {
+func (g *Gateway) Start(ctx context.Context, q Quickstart) (*Banner, error) {
 	d, err := g.Domains.Get(ctx, keys.System(), q.Domain)
 	if gateway.KindOf(err) == gateway.NotFound {
 		d, err = g.Domains.Create(ctx, keys.System(), q.Domain, true)
@@ -78,7 +77,7 @@ func (g *Gateway) Start(ctx context.Context, q Quickstart, now time.Time) (*Bann
 	for _, email := range q.Accounts {
 		a, err := g.account(ctx, email)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("account %s: %w", email, err)
 		}
 		if first == nil {
 			first = a
@@ -88,7 +87,7 @@ func (g *Gateway) Start(ctx context.Context, q Quickstart, now time.Time) (*Bann
 	if err != nil {
 		return nil, err
 	}
-	ca, err := localCA(filepath.Join(data, "tls"), []string{"localhost", "127.0.0.1", "::1", d.Name}, now)
+	ca, err := localCA(filepath.Join(data, "tls"), []string{"localhost", "127.0.0.1", "::1", d.Name}, g.now())
 	if err != nil {
 		return nil, err
 	}
@@ -96,10 +95,10 @@ func (g *Gateway) Start(ctx context.Context, q Quickstart, now time.Time) (*Bann
 		REST: g.URL(), SMTPUsername: g.cfg.SMTPUsername, CA: ca, Domain: d.Name, Account: first.Email,
 		Data: data, PID: os.Getpid(), Notes: g.notes,
 	}
-	issued, err := g.Store.Setting(ctx, keys.System(), settingIssued)
-	if err == nil && issued == "" {
-		b.Keys, err = g.firstKeys(ctx, first)
+	if b.Mode, err = g.DeliveryMode(ctx); err != nil {
+		return nil, err
 	}
+	b.Keys, err = g.firstKeys(ctx, first) // last: nothing can fail between them and the printing
 	return b, err
 }
 
@@ -115,18 +114,20 @@ func (g *Gateway) account(ctx context.Context, email string) (*gateway.Account, 
 // firstKeyName marks the keys that quickstart makes.
 const firstKeyName = "quickstart"
 
+// firstKeys makes the four keys, unless somebody has seen such.
 func (g *Gateway) firstKeys(ctx context.Context, a *gateway.Account) (*BannerKeys, error) {
 	sc := keys.System()
-	old, err := g.Keys.List(ctx, sc)
-	if err != nil {
+	began, err := g.Store.Setting(ctx, sc, settingIssued)
+	if err != nil || began == shown {
 		return nil, err
 	}
-	for _, k := range old {
-		if k.Name == firstKeyName && k.RevokedAt.IsZero() {
-			if _, err := g.Keys.Revoke(ctx, sc, k.ID); err != nil {
-				return nil, err
-			}
-		}
+	if began != "" {
+		err = g.revokeUnseen(ctx, began)
+	} else {
+		err = g.Store.SetSetting(ctx, sc, settingIssued, g.now().UTC().Format(time.RFC3339Nano))
+	}
+	if err != nil {
+		return nil, err
 	}
 	b := &BannerKeys{}
 	for _, n := range []struct {
@@ -148,36 +149,68 @@ func (g *Gateway) firstKeys(ctx context.Context, a *gateway.Account) (*BannerKey
 	return b, nil
 }
 
+// revokeUnseen ends the keys of a start that was interrupted before it printed
+// them: those of that name since it began to make them.
+func (g *Gateway) revokeUnseen(ctx context.Context, began string) error {
+	since, err := time.Parse(time.RFC3339Nano, began)
+	if err != nil {
+		return fmt.Errorf("setting %s: %w", settingIssued, err)
+	}
+	all, err := g.Keys.List(ctx, keys.System())
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		if k.Name != firstKeyName || !k.RevokedAt.IsZero() || k.CreatedAt.Before(since.Truncate(keyClock)) {
+			continue
+		}
+		if _, err := g.Keys.Revoke(ctx, keys.System(), k.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keyClock is how finely the store keeps the time of a key.
+const keyClock = time.Millisecond
+
 // Shown notes that the first keys were printed.
 func (g *Gateway) Shown(ctx context.Context) error {
-	return g.Store.SetSetting(ctx, keys.System(), settingIssued, "yes")
+	return g.Store.SetSetting(ctx, keys.System(), settingIssued, shown)
+}
+
+// Apply puts what q says of the configuration into cfg.
+func (q Quickstart) Apply(cfg *Config) error {
+	if q.SmartHost == "" {
+		return nil
+	}
+	return errors.Join(cfg.Set("delivery.smarthost", q.SmartHost), cfg.Set("delivery.mode", string(gateway.ModeRelay)))
 }
 
 // RunQuickstart is the whole command: open, make what is missing, print through
 // show, serve until ctx ends.
 func RunQuickstart(ctx context.Context, cfg *Config, q Quickstart, log *slog.Logger, show func(*Banner) error) error {
-	if q.SmartHost != "" {
-		cfg.SmartHost, cfg.Mode = q.SmartHost, string(gateway.ModeRelay)
-	}
 	g, err := Open(cfg, log, nil)
 	if err != nil {
 		return err
 	}
-	b, err := g.Start(ctx, q, time.Now())
+	b, err := g.Start(ctx, q)
 	if err != nil {
 		return errors.Join(err, g.Close())
 	}
-	serving, cancel := context.WithCancel(ctx)
+	// A stop that is asked for while the keys are printed comes after the note
+	// that they were.
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(serving) }()
-	err = show(b) // the listeners accept since Open
-	if err == nil && b.Keys != nil {
-		err = g.Shown(ctx)
+	if err = show(b); err == nil && b.Keys != nil {
+		err = g.Shown(serving)
 	}
 	if err != nil {
 		cancel()
 	}
+	defer context.AfterFunc(ctx, cancel)()
 	return errors.Join(err, <-ended)
 }
 

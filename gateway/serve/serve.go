@@ -4,16 +4,12 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/activity"
@@ -33,6 +29,7 @@ import (
 type Gateway struct {
 	cfg    *Config
 	log    *slog.Logger
+	now    func() time.Time
 	engine engine.Engine
 
 	Store    *store.Store
@@ -59,20 +56,26 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 	if now == nil {
 		now = time.Now
 	}
-	e, err := badgerstore.Open(badgerstore.Config{Dir: filepath.Join(cfg.Data, "store"), Log: log, Now: now})
+	if err := prepareData(cfg.Data); err != nil {
+		return nil, err
+	}
+	e, err := badgerstore.Open(badgerstore.Config{Dir: filepath.Join(cfg.Data, storeFolder), Log: log, Now: now})
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: log, engine: e}
-	if err := errors.Join(g.build(now), g.listen()); err != nil {
+	g := &Gateway{cfg: cfg, log: log, now: now, engine: e}
+	if err = g.build(); err == nil {
+		err = g.listen()
+	}
+	if err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }
 
 // build makes every room, those that are called before those that call them.
-func (g *Gateway) build(now func() time.Time) (err error) {
-	lim := g.cfg.Limits
+func (g *Gateway) build() (err error) {
+	lim, now := g.cfg.Limits, g.now
 	if g.Store, err = store.New(g.engine, store.Config{Threading: threading.Rules{}, Limits: lim, Now: now}); err != nil {
 		return err
 	}
@@ -105,79 +108,8 @@ func (g *Gateway) build(now func() time.Time) (err error) {
 	return err
 }
 
-// listen opens REST and the operator's socket. Doors that are not built yet are
-// named, so that nobody waits for them.
-func (g *Gateway) listen() (err error) {
-	if g.rest == nil {
-		return nil // build has failed
-	}
-	for _, door := range Doors[1:] {
-		if g.cfg.chosen[door+".listen"] && g.cfg.Listen[door] != "" {
-			g.log.LogAttrs(context.Background(), slog.LevelWarn, "this door is not built yet", slog.String("door", door))
-		}
-	}
-	if g.restListener, err = g.listenREST(); err != nil {
-		return err
-	}
-	if g.cfg.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(g.cfg.CertFile, g.cfg.KeyFile)
-		if err != nil {
-			return fmt.Errorf("tls: %w", err)
-		}
-		g.secure = true
-		g.restListener = tls.NewListener(g.restListener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
-	}
-	g.socket, err = listenSocket(g.cfg.Data)
-	return err
-}
-
-// listenREST takes the configured port; when nobody asked for that one and it is
-// busy, the next free one.
-func (g *Gateway) listenREST() (net.Listener, error) {
-	addr := g.cfg.Listen["rest"]
-	ln, err := net.Listen("tcp", addr)
-	if err == nil || g.cfg.chosen["rest.listen"] || !g.cfg.local {
-		return ln, err
-	}
-	host, port, _ := net.SplitHostPort(addr)
-	first, _ := net.LookupPort("tcp", port)
-	for p := first + 1; p < first+100; p++ {
-		if ln, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(p))); err == nil {
-			g.notes = append(g.notes, fmt.Sprintf("Port %s is busy; REST is on %d instead.", port, p))
-			return ln, nil
-		}
-	}
-	return nil, err
-}
-
 // Snapshot writes a consistent copy of the whole store.
 func (g *Gateway) Snapshot(ctx context.Context, w io.Writer) error { return g.engine.Snapshot(ctx, w) }
-
-// URL is where REST answers.
-func (g *Gateway) URL() string {
-	scheme := "http"
-	if g.secure {
-		scheme = "https"
-	}
-	return scheme + "://" + g.restListener.Addr().String()
-}
-
-// Run serves until ctx ends or a part fails, then stops everything: doors first,
-// then the flows behind them, then the store.
-func (g *Gateway) Run(ctx context.Context) error {
-	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBehind()
-	doors, doorCtx := errgroup.WithContext(ctx)
-	var flows errgroup.Group
-	for _, run := range []func(context.Context) error{g.Keys.Run, g.Activity.Run, g.Sender.Run} {
-		flows.Go(func() error { return run(behind) })
-	}
-	doors.Go(func() error { return g.rest.Serve(doorCtx, g.restListener) })
-	doors.Go(func() error { return g.rest.ServeLocal(doorCtx, g.socket) })
-	err := doors.Wait()
-	stopBehind()
-	return errors.Join(err, flows.Wait(), g.Close())
-}
 
 // Close releases the listeners and the store.
 func (g *Gateway) Close() error {
@@ -195,10 +127,10 @@ const settingMode = "delivery_mode"
 // DeliveryMode says what becomes of mail to foreign domains.
 func (g *Gateway) DeliveryMode(ctx context.Context) (gateway.DeliveryMode, error) {
 	v, err := g.Store.Setting(ctx, keys.System(), settingMode)
-	if err != nil || v != "" {
-		return gateway.DeliveryMode(v), err
+	if v == "" || v == string(gateway.ModeRelay) && g.cfg.SmartHost == "" {
+		v = g.cfg.Mode
 	}
-	return gateway.DeliveryMode(g.cfg.Mode), nil
+	return gateway.DeliveryMode(v), err
 }
 
 // SetDeliveryMode changes it for mail accepted from now on.

@@ -19,7 +19,7 @@ import (
 )
 
 func TestEverySetting(t *testing.T) {
-	good := map[string]string{"text": "x", "bool": "true", "number": "7"}
+	good := map[kind]string{textKind: "x", boolKind: "true", numberKind: "7"}
 	special := map[string]string{
 		"delivery.mode": "direct", "inbound.dmarc": "enforce", "log.level": "debug", "log.format": "json",
 		"delivery.smarthost": "h:25", "dns.resolver": "h:53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
@@ -49,7 +49,7 @@ func TestEverySetting(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	for name, want := range map[string]string{
-		"POSTERN_REST_LISTEN=8080": "address", "POSTERN_LIMITS_BATCH=x": "number", "POSTERN_LIMITS_BATCHES=1": "did you mean limits.batch?",
+		"POSTERN_REST_LISTEN=8080": "address", "POSTERN_LIMITS_BATCH=x": "number", "POSTERN_LIMITS_BATCHES=1": "did you mean POSTERN_LIMITS_BATCH?",
 		"POSTERN_PLUGINS_UPLOADS=maybe": "true or false", "POSTERN_TLS_CERT_FILE=/nowhere": "no such file",
 	} {
 		if err := Defaults().LoadEnv([]string{name}); err == nil || !strings.Contains(err.Error(), want) {
@@ -197,11 +197,11 @@ func TestUnshownKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := Quickstart{Domain: "demo.localhost"}
-	first, err := g.Start(t.Context(), q, time.Now())
+	first, err := g.Start(t.Context(), q)
 	if err != nil || first.Keys == nil {
 		t.Fatal(err)
 	}
-	second, err := g.Start(t.Context(), q, time.Now())
+	second, err := g.Start(t.Context(), q)
 	if err != nil || second.Keys == nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestUnshownKeys(t *testing.T) {
 	if err := g.Shown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if third, err := g.Start(t.Context(), q, time.Now()); err != nil || third.Keys != nil {
+	if third, err := g.Start(t.Context(), q); err != nil || third.Keys != nil {
 		t.Errorf("keys are shown again: %v, %v", third, err)
 	}
 }

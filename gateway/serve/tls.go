@@ -26,41 +26,56 @@ const (
 )
 
 // localCA keeps a certificate authority in dir, and a server certificate signed
-// by it for the given names: made when missing, and again when the names change
-// or its time runs out. It returns the path of the CA's certificate, which
-// clients are told to trust.
+// by it for the given names: each made when missing, when its time runs out, and
+// the second also when the names change. It returns the path of the authority's
+// certificate, which clients are told to trust.
 func localCA(dir string, names []string, now time.Time) (caFile string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
 	caFile = filepath.Join(dir, "ca.pem")
-	ca, caKey, err := readPair(caFile, filepath.Join(dir, "ca.key"))
-	if errors.Is(err, fs.ErrNotExist) {
+	ca, caKey, err := readPair(dir, "ca")
+	if err != nil {
+		return "", fmt.Errorf("local CA: %w", err)
+	}
+	if ca == nil || !lasts(ca, now) {
 		ca, caKey, err = issue(dir, "ca", &x509.Certificate{
 			Subject: pkix.Name{CommonName: "Postern local CA"}, NotAfter: now.Add(caLife), IsCA: true, BasicConstraintsValid: true,
 			KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, MaxPathLenZero: true,
 		}, nil, nil, now)
+		if err != nil {
+			return "", fmt.Errorf("local CA: %w", err)
+		}
 	}
+	cert, _, err := readPair(dir, "server")
 	if err != nil {
-		return "", fmt.Errorf("local CA: %w", err)
+		return "", fmt.Errorf("local certificate: %w", err)
 	}
-	cert, _, err := readPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
-	if err == nil && covers(cert, names) && now.Before(cert.NotAfter.Add(-certRenew)) && cert.CheckSignatureFrom(ca) == nil {
+	if cert != nil && covers(cert, names) && lasts(cert, now) && cert.CheckSignatureFrom(ca) == nil {
 		return caFile, nil
 	}
-	template := &x509.Certificate{
+	_, _, err = issue(dir, "server", serverTemplate(names, now), ca, caKey, now)
+	return caFile, err
+}
+
+func serverTemplate(names []string, now time.Time) *x509.Certificate {
+	t := &x509.Certificate{
 		Subject: pkix.Name{CommonName: names[0]}, NotAfter: now.Add(certLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
+			t.IPAddresses = append(t.IPAddresses, ip)
 		} else {
-			template.DNSNames = append(template.DNSNames, n)
+			t.DNSNames = append(t.DNSNames, n)
 		}
 	}
-	_, _, err = issue(dir, "server", template, ca, caKey, now)
-	return caFile, err
+	return t
+}
+
+// lasts reports whether a certificate is valid now and needs no renewal yet.
+func lasts(cert *x509.Certificate, now time.Time) bool {
+	return !now.Before(cert.NotBefore) && now.Before(cert.NotAfter.Add(-certRenew))
 }
 
 func covers(cert *x509.Certificate, names []string) bool {
@@ -98,41 +113,62 @@ func issue(dir, name string, template, ca *x509.Certificate, caKey *ecdsa.Privat
 	return cert, key, err
 }
 
+// writePEM replaces a file at once, so that a crash leaves the old one or the new.
 func writePEM(path, typ string, der []byte, mode fs.FileMode) error {
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: der}), mode)
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // it has its new name by then, or the write has failed
+	err = pem.Encode(f, &pem.Block{Type: typ, Bytes: der})
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
 
-func readPair(certFile, keyFile string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
-	der, err := readPEM(certFile)
-	if err != nil {
+// readPair reads a certificate and its key; neither if one is missing or they do
+// not belong together, as after a crash between the writing of the two. Files
+// that are no certificate of ours are an error: they are not ours to replace.
+func readPair(dir, name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	secret, err := readPEM(filepath.Join(dir, name+".key"))
+	if err != nil || secret == nil {
+		return nil, nil, err
+	}
+	der, err := readPEM(filepath.Join(dir, name+".pem"))
+	if err != nil || der == nil {
 		return nil, nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, nil, err
 	}
-	if der, err = readPEM(keyFile); err != nil {
-		return nil, nil, err
-	}
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	key, err := x509.ParsePKCS8PrivateKey(secret)
 	if err != nil {
 		return nil, nil, err
 	}
 	ec, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s holds no key of ours", keyFile)
+		return nil, nil, fmt.Errorf("%s.key holds no key of ours", name)
+	}
+	if !ec.PublicKey.Equal(cert.PublicKey) {
+		return nil, nil, nil
 	}
 	return cert, ec, nil
 }
 
+// readPEM reads the one block of a file; nil if the file is missing or empty.
 func readPEM(path string) ([]byte, error) {
 	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(raw) == 0 {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(raw)
 	if block == nil {
-		return nil, fmt.Errorf("%s is not PEM", path)
+		return nil, fmt.Errorf("%s is not PEM; remove it to have it made again", path)
 	}
 	return block.Bytes, nil
 }

@@ -1,0 +1,197 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/telemetry"
+)
+
+// setting is one line of a configuration: table.key.
+type setting struct {
+	name  string
+	kind  kind
+	set   func(c *Config, v string) error
+	later bool // it is read, and changes nothing before its room is built
+}
+
+// kind is the type a value has in the file.
+type kind string
+
+const (
+	textKind   kind = "text in quotes"
+	boolKind   kind = "true or false"
+	numberKind kind = "a whole number"
+)
+
+// table is every setting there is. It is never changed.
+var table = settings()
+
+func settings() []setting {
+	all := []setting{
+		text("server.hostname", func(c *Config) *string { return &c.Hostname }, hostName),
+		text("server.data", func(c *Config) *string { return &c.Data }, notEmpty),
+		text("tls.cert_file", func(c *Config) *string { return &c.CertFile }, readable),
+		text("tls.key_file", func(c *Config) *string { return &c.KeyFile }, readable),
+		text("smtp.username", func(c *Config) *string { return &c.SMTPUsername }, notEmpty),
+		text("delivery.mode", func(c *Config) *string { return &c.Mode }, oneOf("capture", "direct", "relay")),
+		text("delivery.smarthost", func(c *Config) *string { return &c.SmartHost }, remoteAddr),
+		later(boolean("delivery.allow_private", func(c *Config) *bool { return &c.AllowPrivate })),
+		later(text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off"))),
+		later(boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads })),
+		later(text("dns.resolver", func(c *Config) *string { return &c.Resolver }, remoteAddr)),
+		later(number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve })),
+		text("log.level", func(c *Config) *string { return &c.LogLevel }, oneOf(telemetry.Levels...)),
+		text("log.format", func(c *Config) *string { return &c.LogFormat }, oneOf(telemetry.Formats...)),
+	}
+	for _, door := range Doors {
+		all = append(all, setting{door + ".listen", textKind, func(c *Config, v string) error {
+			if err := listenAddr(v); err != nil {
+				return err // what was set before stands, so that one fault is reported once
+			}
+			c.Listen[door] = v
+			return nil
+		}, door != "rest"})
+	}
+	for _, l := range gateway.LimitTable {
+		least := int64(1)
+		if l.Name == "key_messages" || l.Name == "key_recipients" {
+			least = 0 // no limit
+		}
+		all = append(all, number("limits."+l.Name, l.Unit, least, l.Default*mostTimes, func(c *Config) *int64 { return l.Field(&c.Limits) }))
+	}
+	return all
+}
+
+const (
+	// mostTimes bounds a limit by its default; more is a slip of the keyboard,
+	// and would make the limit none. Ours.
+	mostTimes = 1000
+	// maxReserve is 1 TiB.
+	maxReserve = 1 << 40
+)
+
+func find(name string) *setting {
+	if i := slices.IndexFunc(table, func(s setting) bool { return s.name == name }); i >= 0 {
+		return &table[i]
+	}
+	return nil
+}
+
+func later(s setting) setting {
+	s.later = true
+	return s
+}
+
+func text(name string, field func(*Config) *string, check func(string) error) setting {
+	return setting{name: name, kind: textKind, set: func(c *Config, v string) error {
+		if check != nil {
+			if err := check(v); err != nil {
+				return err
+			}
+		}
+		*field(c) = v
+		return nil
+	}}
+}
+
+func boolean(name string, field func(*Config) *bool) setting {
+	return setting{name: name, kind: boolKind, set: func(c *Config, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("true or false is expected, not %q", v)
+		}
+		*field(c) = b
+		return nil
+	}}
+}
+
+func number(name, unit string, least, most int64, field func(*Config) *int64) setting {
+	return setting{name: name, kind: numberKind, set: func(c *Config, v string) error {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("a number from %d to %d is expected (%s), not %q", least, most, unit, v)
+		}
+		*field(c) = n
+		return nil
+	}}
+}
+
+func oneOf(names ...string) func(string) error {
+	return func(v string) error {
+		if !slices.Contains(names, v) {
+			return fmt.Errorf("one of %s is expected, not %q", strings.Join(names, ", "), v)
+		}
+		return nil
+	}
+}
+
+func notEmpty(v string) error {
+	if strings.TrimSpace(v) == "" {
+		return errors.New("it must not be empty")
+	}
+	return nil
+}
+
+func readable(v string) error {
+	if v == "" {
+		return nil
+	}
+	f, err := os.Open(v)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// hostName holds a name to RFC 1123 section 2.1: it goes into greetings and
+// header fields.
+func hostName(v string) error {
+	ok := len(v) <= 253
+	for label := range strings.SplitSeq(v, ".") {
+		ok = ok && label != "" && len(label) <= 63 && label[0] != '-' && label[len(label)-1] != '-' &&
+			!strings.ContainsFunc(label, func(r rune) bool {
+				return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+			})
+	}
+	if !ok {
+		return fmt.Errorf("the name of a host is expected, such as mail.example.com, not %q", v)
+	}
+	return nil
+}
+
+// listenAddr takes HOST:PORT with an IP address, a name or nothing for the host;
+// empty is a door that stays shut.
+func listenAddr(v string) error {
+	if v == "" {
+		return nil
+	}
+	if host, port, err := net.SplitHostPort(v); err != nil || !isPort(port, 0) || host != "" && !isHost(host) {
+		return fmt.Errorf("an address such as 127.0.0.1:8080 is expected, not %q", v)
+	}
+	return nil
+}
+
+// remoteAddr takes HOST:PORT of another machine; empty is none.
+func remoteAddr(v string) error {
+	if v == "" {
+		return nil
+	}
+	if host, port, err := net.SplitHostPort(v); err != nil || !isPort(port, 1) || !isHost(host) {
+		return fmt.Errorf("a host and port such as mail.example.com:587 is expected, not %q", v)
+	}
+	return nil
+}
+
+func isHost(v string) bool { return net.ParseIP(v) != nil || hostName(v) == nil }
+
+func isPort(v string, least uint64) bool {
+	n, err := strconv.ParseUint(v, 10, 16)
+	return err == nil && n >= least
+}
