@@ -781,3 +781,66 @@ func BenchmarkAccept(b *testing.B) {
 		})
 	}
 }
+
+// Domains are verified by the operator until DNS is asked, and say so.
+func TestDomains(t *testing.T) {
+	c := newClient(t)
+	d := c.do(201, "POST", "/domains", c.g.Keys.Admin, `{"name":"Bücher.Example"}`)
+	if d.Str("name") != "xn--bcher-kva.example" || d.Str("status") != "not_started" || d.At("capabilities.sending") != false || d.Str("records.0.status") != "unchecked" {
+		t.Errorf("%v", d)
+	}
+	key := c.do(201, "POST", "/api-keys", c.g.Keys.Admin, `{"domain_id":"`+d.Str("id")+`"}`).Str("token")
+	path := "/domains/" + d.Str("id") + "/verify"
+	if a := c.do(200, "POST", path, key, nil); a.Str("status") != "pending" {
+		t.Errorf("verify: %v", a)
+	}
+	c.do(403, "POST", path, key, `{"local":true}`)
+	c.do(404, "POST", path, c.g.Keys.Domain, nil)
+	if a := c.do(200, "POST", path, c.g.Keys.Admin, `{"local":true}`); a.Str("status") != "verified" || a.At("capabilities.sending") != true {
+		t.Errorf("verify by the operator: %v", a)
+	}
+	c.do(200, "POST", "/emails", key, email("from", "a@xn--bcher-kva.example"))
+	c.do(200, "POST", "/emails", key, email("from", "a@bücher.example"))
+	if a := c.do(200, "GET", "/domains", c.g.Keys.Account, nil); a.Str("data.0.name") != "demo.localhost" || a.At("data.0.created_at") != nil {
+		t.Errorf("an account key sees %v", a)
+	}
+	c.do(403, "GET", "/domains/demo.localhost", c.g.Keys.Account, nil)
+	a := c.do(200, "GET", "/folders", c.g.Keys.Account, nil)
+	var names []string
+	for i := range a["data"].([]any) {
+		names = append(names, a.Str(fmt.Sprintf("data.%d.name", i))+a.Str(fmt.Sprintf("data.%d.special_use", i)))
+	}
+	if fmt.Sprint(names) != `[INBOX Sent\Sent Drafts\Drafts Trash\Trash Junk\Junk Archive\Archive]` {
+		t.Errorf("folders: %v", names)
+	}
+	for _, path := range []string{"/emails", "/healthz", "/readyz"} {
+		if resp := c.g.Send("HEAD", path, c.g.Keys.Account, nil); resp.StatusCode != 200 {
+			t.Errorf("HEAD %s: %d", path, resp.StatusCode)
+		}
+	}
+	c.do(200, "GET", "/healthz", "", nil)
+	c.do(200, "GET", "/readyz", "", nil)
+}
+
+// Aliases file in their account, and send as themselves.
+func TestAliases(t *testing.T) {
+	c := newClient(t)
+	a := c.do(201, "POST", "/accounts", c.g.Keys.Domain, `{"email":"Ann@demo.localhost","name":"Ann","aliases":["sales@demo.localhost"]}`)
+	if a.Str("email") != "ann@demo.localhost" || a.At("implicit") != false {
+		t.Errorf("%v", a)
+	}
+	c.do(403, "POST", "/accounts", c.g.Keys.Domain, `{"email":"x@demo.localhost","aliases":["y@other.example"]}`)
+	c.do(422, "POST", "/accounts", c.g.Keys.Domain, `{"email":"not an address"}`)
+	if got := c.do(200, "GET", "/accounts/SALES@demo.localhost", c.g.Keys.Domain, nil); got.Str("email") != "ann@demo.localhost" {
+		t.Errorf("%v", got)
+	}
+	key := c.do(201, "POST", "/api-keys", c.g.Keys.Domain, `{"email":"ann@demo.localhost"}`).Str("token")
+	c.do(200, "POST", "/emails", key, email("from", "sales@demo.localhost", "to", "sales+x@demo.localhost"))
+	gatewaytest.Eventually(t, "mail to the alias arrives", func() bool {
+		_, a := c.g.Do("GET", "/emails", key, nil)
+		return a.At("total") == 1.0
+	})
+	if a := c.do(200, "GET", "/accounts", c.g.Keys.Domain, nil); len(a["data"].([]any)) != 2 {
+		t.Errorf("accounts: %v", a)
+	}
+}
