@@ -22,11 +22,7 @@ func (s *Server) listAttachments(k *call) error {
 // getAttachment gives the file itself: always to be saved, never to be shown as
 // part of our origin. Source: API guide, "Download Attachment".
 func (s *Server) getAttachment(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	ref, err := k.ref()
+	scope, ref, err := s.target(k)
 	if err != nil {
 		return err
 	}

@@ -115,6 +115,16 @@ func (k *call) ref() (mailbox.Ref, error) {
 	return ref, err
 }
 
+// target is whom a route about one email is for, and the email it names.
+func (s *Server) target(k *call) (gateway.Scope, mailbox.Ref, error) {
+	scope, err := s.mailScope(k)
+	if err != nil {
+		return scope, mailbox.Ref{}, err
+	}
+	ref, err := k.ref()
+	return scope, ref, err
+}
+
 func (s *Server) getEmail(k *call) error {
 	scope, it, err := s.item(k)
 	if err != nil {
@@ -129,11 +139,7 @@ func (s *Server) getEmail(k *call) error {
 
 // item finds the email that a route names.
 func (s *Server) item(k *call) (gateway.Scope, mailbox.Item, error) {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return scope, mailbox.Item{}, err
-	}
-	ref, err := k.ref()
+	scope, ref, err := s.target(k)
 	if err != nil {
 		return scope, mailbox.Item{}, err
 	}
@@ -189,11 +195,7 @@ type emailChange struct {
 }
 
 func (s *Server) updateEmail(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	ref, err := k.ref()
+	scope, ref, err := s.target(k)
 	if err != nil {
 		return err
 	}
@@ -229,11 +231,7 @@ type removed struct {
 }
 
 func (s *Server) deleteEmail(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	ref, err := k.ref()
+	scope, ref, err := s.target(k)
 	if err != nil {
 		return err
 	}

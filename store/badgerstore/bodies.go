@@ -1,0 +1,232 @@
+package badgerstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/centerleap/postern/store/engine"
+)
+
+// Create starts a body.
+func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engine.BlobWriter, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if h := b.store.failed.Load(); h != nil {
+		return nil, fmt.Errorf("%w: %s", engine.ErrReadOnly, h.Reason)
+	}
+	w := &blobWriter{blobs: b, sum: sha256.New(), crc: crc32.New(castagnoli)}
+	w.ref = engine.BlobRef{Domain: domain, ID: b.store.boot<<32 | uint64(b.last.Add(1))}
+	b.mu.Lock()
+	b.staged[w.ref.ID] = w
+	b.mu.Unlock()
+	if sizeHint > inlineMax || b.held.Load() > stagedMax {
+		if err := w.spill(); err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
+	}
+	return w, nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// blobWriter collects one body: in memory while it is small, else in a file.
+type blobWriter struct {
+	blobs  *blobs
+	ref    engine.BlobRef
+	sum    hash.Hash
+	crc    hash.Hash32
+	small  bytes.Buffer
+	file   *os.File // being written
+	path   string   // of the sealed file
+	sealed bool     // guarded by blobs.mu
+	linked atomic.Bool
+	closed bool
+}
+
+func (w *blobWriter) Write(p []byte) (int, error) {
+	if w.sealed || w.closed {
+		return 0, os.ErrClosed
+	}
+	if w.file == nil && w.small.Len()+len(p) > inlineMax {
+		if err := w.spill(); err != nil {
+			return 0, err
+		}
+	}
+	w.sum.Write(p)
+	w.crc.Write(p)
+	w.ref.Size += int64(len(p))
+	if w.file != nil {
+		return w.file.Write(p)
+	}
+	w.blobs.held.Add(int64(len(p)))
+	return w.small.Write(p)
+}
+
+// spill moves what was collected into a file.
+func (w *blobWriter) spill() (err error) {
+	name := filepath.Join(w.blobs.dir, "tmp", fmt.Sprintf("%016x", w.ref.ID))
+	if w.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		return err
+	}
+	_, err = w.file.Write(w.small.Bytes())
+	w.blobs.held.Add(-int64(w.small.Len()))
+	w.small = bytes.Buffer{}
+	return err
+}
+
+// Seal ends the body; a file is synced, named and its folder synced.
+func (w *blobWriter) Seal() (engine.BlobRef, error) {
+	if w.sealed || w.closed {
+		return engine.BlobRef{}, os.ErrClosed
+	}
+	w.ref.SHA256 = [32]byte(w.sum.Sum(nil))
+	w.ref.CRC32C = w.crc.Sum32()
+	if w.file != nil {
+		if err := w.keep(); err != nil {
+			return engine.BlobRef{}, err
+		}
+	}
+	w.blobs.mu.Lock()
+	w.sealed = true
+	w.blobs.mu.Unlock()
+	return w.ref, nil
+}
+
+func (w *blobWriter) keep() error {
+	path := w.blobs.file(w.ref.Domain, w.ref.ID)
+	dir := filepath.Dir(path)
+	if err := makeSynced(dir); err != nil {
+		return err
+	}
+	if err := w.file.Sync(); err != nil {
+		w.blobs.store.fail("the sync of a body failed", err)
+		return err
+	}
+	if err := os.Rename(w.file.Name(), path); err != nil {
+		return err
+	}
+	w.path = path
+	if err := w.file.Close(); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// makeSynced makes a folder and its entry in the one above durable.
+func makeSynced(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Close drops the body unless a commit linked it.
+func (w *blobWriter) Close() error {
+	b := w.blobs
+	b.mu.Lock()
+	delete(b.staged, w.ref.ID)
+	b.mu.Unlock()
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	if w.file == nil {
+		b.held.Add(-int64(w.small.Len()))
+		return nil
+	}
+	if w.path == "" {
+		return errors.Join(w.file.Close(), os.Remove(w.file.Name()))
+	}
+	if !w.linked.Load() {
+		return os.Remove(w.path)
+	}
+	return nil
+}
+
+// Open reads a range of a body.
+func (b *blobs) Open(ctx context.Context, ref engine.BlobRef, off, n int64) (io.ReadCloser, error) {
+	if off < 0 || off > ref.Size {
+		return nil, fmt.Errorf("body %d: offset %d is outside its %d bytes", ref.ID, off, ref.Size)
+	}
+	if n < 0 || n > ref.Size-off {
+		n = ref.Size - off
+	}
+	if w := b.find(ref); w != nil && w.path == "" {
+		return io.NopCloser(io.NewSectionReader(bytes.NewReader(w.small.Bytes()), off, n)), nil
+	} else if w != nil {
+		return openFile(w.path, off, n)
+	}
+	var rec *blobRecord
+	var body []byte
+	err := b.store.View(ctx, func(r engine.Reader) (err error) {
+		if rec, err = readBlob(r, ref.Domain, ref.ID); err != nil {
+			return err
+		}
+		if rec.ref != ref {
+			return engine.ErrNotFound
+		}
+		if !rec.inFile {
+			body, err = r.Get(bodyKey(ref.Domain, ref.ID))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("body %d: %w", ref.ID, err)
+	}
+	if rec.inFile {
+		return openFile(b.file(ref.Domain, ref.ID), off, n)
+	}
+	return io.NopCloser(io.NewSectionReader(bytes.NewReader(body), off, n)), nil
+}
+
+func openFile(path string, off, n int64) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if isMissing(err) {
+		return nil, fmt.Errorf("%w: %w", engine.ErrNotFound, err)
+	} else if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, off, n), f}, nil
+}
+
+// Check reads a whole body and compares it with its digest.
+func (b *blobs) Check(ctx context.Context, ref engine.BlobRef) error {
+	r, err := b.Open(ctx, ref, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, r)
+	if err != nil {
+		return err
+	}
+	if n != ref.Size || [32]byte(sum.Sum(nil)) != ref.SHA256 {
+		return fmt.Errorf("body %d of domain %d is damaged", ref.ID, ref.Domain)
+	}
+	return nil
+}
