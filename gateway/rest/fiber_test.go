@@ -18,8 +18,7 @@ import (
 )
 
 // What fiber and fasthttp do that a handler must not trip over. F1, F4, F5 and
-// F7 stand in rest_test.go; F9, that a browser opens six connections to a host
-// and no more, is for the pages that open streams.
+// F7 stand in rest_test.go.
 
 // download sends an email with a large file and returns the request line that
 // fetches it.
@@ -155,6 +154,30 @@ func TestF8SlowReader(t *testing.T) {
 	}
 	if n != size {
 		t.Errorf("%d bytes of %d after %v: %v", n, size, time.Since(start), err)
+	}
+}
+
+// F9: there is only HTTP/1.1, so a client needs a connection for each answer it
+// has not read yet. A browser stops at six; the gateway does not: a hundred that
+// hang keep the next one from nothing.
+func TestF9HeldConnections(t *testing.T) {
+	c := newClient(t)
+	get := download(c, 8<<20)
+	for range 100 {
+		fmt.Fprint(dial(t, c.g), get) // and never reads
+	}
+	done := make(chan int, 1)
+	go func() {
+		status, _ := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
+		done <- status
+	}()
+	select {
+	case status := <-done:
+		if status != 200 {
+			t.Errorf("%d", status)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a request waits for others that hang")
 	}
 }
 
