@@ -844,3 +844,23 @@ func TestAliases(t *testing.T) {
 		t.Errorf("accounts: %v", a)
 	}
 }
+
+// A promise that can't be kept yet is refused, not ignored.
+func TestIdempotencyKey(t *testing.T) {
+	c := newClient(t)
+	req, err := http.NewRequest("POST", c.g.URL+"/emails", strings.NewReader(`{"from":"a@demo.localhost","to":"bot@demo.localhost","subject":"x","text":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.g.Keys.Domain)
+	req.Header.Set("Idempotency-Key", "once")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(resp.Body)
+	if a := decode(t, raw); resp.StatusCode != 422 || a.Str("errors.0.path") != "idempotency-key" {
+		t.Errorf("%d %s", resp.StatusCode, raw)
+	}
+}

@@ -63,6 +63,9 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (done func(), er
 	if err != nil {
 		return nil, err
 	}
+	if k.c.Get("Idempotency-Key") != "" { // to ignore it would send twice what must go once
+		return nil, b.refuse(gateway.Fieldf(gateway.InvalidParameter, "idempotency-key", "Idempotency-Key is not built yet; send without it"))
+	}
 	if n := int64(k.c.Request().Header.ContentLength()); n < 0 || n > s.cfg.Limits.JSONBytes {
 		select {
 		case s.sends <- struct{}{}:
