@@ -26,6 +26,10 @@ type Limits struct {
 	Labels                                 int64
 	FailedLoginsMinute, FailedLoginsDay    int64
 	SendsAtOnce                            int64
+	Connections                            int64
+	NetworkConnections, NetworkConnects    int64
+	RecipientsMX, RecipientsSubmission     int64
+	SessionErrors, SessionLogins           int64
 }
 
 // Limit is one row of the table.
@@ -76,6 +80,13 @@ var LimitTable = []Limit{
 	{"failed_logins_minute", 10, "failed logins of a network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsMinute }},
 	{"failed_logins_day", 50, "failed logins of a network per day", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsDay }},
 	{"sends_at_once", 16, "send requests over 1 MiB read at once, all keys together", Unavailable, "ours; bounds spool files and memory", func(l *Limits) *int64 { return &l.SendsAtOnce }},
+	{"connections", 5000, "open connections of all mail doors together", Unavailable, "ours; each may hold two file descriptors", func(l *Limits) *int64 { return &l.Connections }},
+	{"network_connections", 20, "open connections of one network", RateLimited, "ours; what large providers allow", func(l *Limits) *int64 { return &l.NetworkConnections }},
+	{"network_connects", 60, "new connections of one network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.NetworkConnects }},
+	{"recipients_mx", 100, "recipients of an arriving message", InvalidParameter, "RFC 5321 section 4.5.3.1.8: at least 100", func(l *Limits) *int64 { return &l.RecipientsMX }},
+	{"recipients_submission", 1000, "recipients of a submitted message", InvalidParameter, "ours; a mailing by hand", func(l *Limits) *int64 { return &l.RecipientsSubmission }},
+	{"session_errors", 20, "refused commands of an SMTP session", RateLimited, "ours; list mail to a domain with dead addresses must still arrive", func(l *Limits) *int64 { return &l.SessionErrors }},
+	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},
 }
 
 // DefaultLimits is the table's second column.
@@ -102,6 +113,19 @@ const (
 	// it counts as lost. RFC 5321 section 4.5.3.2.6 gives the final dot alone 10
 	// minutes.
 	LeaseTime = 15 * time.Minute
+	// CommandTimeout is how long an SMTP client may wait before its next command.
+	// Past it: 421. RFC 5321 section 4.5.3.2.7 wants at least five minutes.
+	CommandTimeout = 5 * time.Minute
+	// TransferTimeout bounds the transfer of one message over SMTP or IMAP, and
+	// TransferPause a pause in it. Past them: 451 4.4.2 and the end of the
+	// connection. Ours: 50 MiB at 30 KiB/s.
+	TransferTimeout = 30 * time.Minute
+	TransferPause   = 3 * time.Minute
+	// DataTimeout is how long the gateway may take from the final dot to its
+	// reply. Past it: 451, and nothing is stored. RFC 5321 section 4.5.3.2.6 lets
+	// clients wait 10 minutes; section 6.1 wants servers far quicker, or slow
+	// answers become duplicates.
+	DataTimeout = 2 * time.Minute
 	// OutcomeRetention is how long receiving remembers what became of a delivery
 	// from inside, so that a repeat gives the same answer. Ours: far over
 	// LeaseTime, and over any restart an operator would wait for.

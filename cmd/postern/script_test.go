@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/centerleap/postern/gateway/serve"
 )
 
 // The scripts of testdata/script drive the real binary: this test binary is run
@@ -31,7 +33,9 @@ func TestScripts(t *testing.T) {
 			data, err := os.MkdirTemp("", "postern")
 			e.Defer(func() { os.RemoveAll(data) })
 			e.Setenv("DATA", filepath.Join(data, "d"))
-			e.Setenv("POSTERN_REST_LISTEN", "127.0.0.1:0")
+			for _, door := range serve.Doors {
+				e.Setenv("POSTERN_"+strings.ToUpper(door)+"_LISTEN", "127.0.0.1:0")
+			}
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -69,7 +69,11 @@ func Start(t testing.TB, options ...Option) *Gateway {
 	for _, o := range options {
 		o(g)
 	}
-	for name, v := range map[string]string{"server.data": dir, "rest.listen": "127.0.0.1:0", "log.level": "debug"} {
+	settings := map[string]string{"server.data": dir, "log.level": "debug"}
+	for _, door := range serve.Doors {
+		settings[door+".listen"] = "127.0.0.1:0"
+	}
+	for name, v := range settings {
 		if err := g.cfg.Set(name, v); err != nil {
 			t.Fatal(err)
 		}

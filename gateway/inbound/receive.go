@@ -81,6 +81,20 @@ func (r *Receiver) address(ctx context.Context, t *tray) (err error) {
 	return err
 }
 
+// Find says where an address lives, before any mail is taken for it: its domain,
+// nil if that is none of ours. NotFound when the domain has nobody of that name.
+func (r *Receiver) Find(ctx context.Context, rcpt string) (*gateway.Domain, error) {
+	_, host := gateway.SplitAddress(rcpt)
+	d, err := r.cfg.Store.DomainByName(ctx, r.cfg.System, strings.ToLower(host))
+	if gateway.KindOf(err) == gateway.NotFound {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	_, err = r.account(ctx, &tray{domain: d, scope: r.cfg.Internal(d.ID)}, rcpt)
+	return d, err
+}
+
 // recipient adds one recipient: a copy of its own, or to the copy of the account
 // it shares with an earlier one.
 func (r *Receiver) recipient(ctx context.Context, t *tray, rcpt string) error {

@@ -15,6 +15,7 @@ const (
 	reasonUnknown   = "unknown"
 	reasonRevoked   = "revoked"
 	reasonExpired   = "expired"
+	reasonUsername  = "wrong username, or no permission for this door"
 )
 
 // RefusedError is inside the error of Open when the token was that of a known key:
@@ -38,6 +39,7 @@ type Session struct {
 	reg   *registry
 	done  chan struct{}
 	timer *time.Timer // for the expiry; guarded by reg.mu
+	onEnd func()      // guarded by reg.mu
 
 	err error // why done is closed; read after it
 }
@@ -155,6 +157,9 @@ func (r *registry) finish(s *Session, reason string) {
 	}
 	s.err = refuse(reason, &s.key)
 	close(s.done)
+	if s.onEnd != nil {
+		go s.onEnd() // it may take locks of its own, and wait for a client
+	}
 	r.drop(s)
 }
 
@@ -202,4 +207,18 @@ func (k *Keys) Live(id gateway.ID) int {
 	k.sessions.mu.Lock()
 	defer k.sessions.mu.Unlock()
 	return len(k.sessions.live[id])
+}
+
+// OnEnd has f called, in a goroutine of its own, when the key is revoked or
+// expires; at once if it has. It is called at most once per session, and not for
+// a session that was closed before.
+func (s *Session) OnEnd(f func()) {
+	s.reg.mu.Lock()
+	defer s.reg.mu.Unlock()
+	select {
+	case <-s.done:
+		go f()
+	default:
+		s.onEnd = f
+	}
 }

@@ -9,14 +9,12 @@ import (
 	"github.com/centerleap/postern/gateway/content"
 )
 
-// identify settles Message-ID and Date, which never change again: replies and
-// duplicates are recognised by them.
+// identify settles the Message-ID, which never changes again: replies and
+// duplicates are recognised by it.
 func (s *Sender) identify(ctx context.Context, t *tray) error {
-	t.trace.Date = s.cfg.Now().UTC()
 	given, rest := takeHeader(t.compose.Headers, "Message-ID")
 	t.compose.Headers = rest
 	if given == "" {
-		t.trace.MessageID = "<" + newID().String() + "@" + t.domain.Name + ">"
 		return nil
 	}
 	ids := content.MessageIDs(given)

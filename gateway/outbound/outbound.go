@@ -17,12 +17,20 @@ import (
 	"github.com/centerleap/postern/gateway"
 )
 
-// Submission is a message that wants to leave.
+// Submission is a message that wants to leave: described, or written.
 type Submission struct {
 	Compose *gateway.Compose
+	Written *Written // instead of Compose
 	// Activity, if set, is the log row that becomes durable with the message;
 	// the commit fills in whom and what it was about.
 	Activity *gateway.Activity
+}
+
+// Written is a message in its sender's own bytes, with its envelope.
+type Written struct {
+	ReturnPath string   // empty is the null reverse-path
+	Recipients []string // forward-paths
+	Body       io.Reader
 }
 
 // Receipt is what the sender gets: the message is durable when it is returned.

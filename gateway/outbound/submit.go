@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,10 +21,14 @@ type tray struct {
 	sub   Submission
 	large bool // its body shall not travel with the commit
 
-	domain  *gateway.Domain
-	account *gateway.Account // nil: the address has none yet
+	from       gateway.Address // the author
+	returnPath string
+	recipients []string
+	domain     *gateway.Domain
+	account    *gateway.Account // nil: the address has none yet
 
-	compose gateway.Compose // the client's, completed
+	written *content.Submitted // the sender's own words, or nil and
+	compose gateway.Compose    // the description of them, completed
 	trace   content.Trace
 	body    gateway.BlobWriter
 	blob    gateway.Blob
@@ -87,8 +92,9 @@ const bodiesPerCommit = 4
 // prepare runs every stage but the last, which a batch shares.
 func (s *Sender) prepare(ctx context.Context, t *tray) error {
 	return flow.Run(ctx, s.cfg.Log, "outbound", t,
+		flow.Stage[tray]{Name: "open", Do: s.open},           // who is the author, who are the recipients
 		flow.Stage[tray]{Name: "authorize", Do: s.authorize}, // From within the key's scope, domain verified
-		flow.Stage[tray]{Name: "compose", Do: s.compose},     // fields -> final bytes, then parsed once
+		flow.Stage[tray]{Name: "compose", Do: s.compose},     // fields or submitted bytes -> final bytes, parsed once
 		flow.Stage[tray]{Name: "hooks", Do: s.hooks},         // plugins: allow, deny, hold
 		flow.Stage[tray]{Name: "thread", Do: s.thread},       // References -> facts; the commit decides
 		flow.Stage[tray]{Name: "sign", Do: s.sign},           // DKIM, over the final bytes
@@ -110,10 +116,24 @@ func atIndex(err error, i, n int) error {
 	return &c
 }
 
+// open takes author and envelope from whichever form the submission has.
+func (s *Sender) open(_ context.Context, t *tray) (err error) {
+	if w := t.sub.Written; w != nil {
+		if t.written, err = content.ReadSubmitted(w.Body, s.cfg.Limits); err != nil {
+			return err
+		}
+		t.from, t.returnPath, t.recipients = t.written.From, w.ReturnPath, w.Recipients
+		return nil
+	}
+	t.compose = *t.sub.Compose
+	t.from, t.returnPath, t.recipients = t.compose.From, t.compose.From.Addr, t.compose.Recipients()
+	return nil
+}
+
 // authorize checks that the key may send as the author. The commit reads key
 // and domain again; this is the early answer.
 func (s *Sender) authorize(ctx context.Context, t *tray) (err error) {
-	from := t.sub.Compose.From.Addr
+	from := t.from.Addr
 	_, host := gateway.SplitAddress(from)
 	if host == "" {
 		return gateway.Fieldf(gateway.InvalidFrom, "from", "from must be one address such as hello@yourdomain.com")
@@ -141,19 +161,15 @@ func (s *Sender) authorize(ctx context.Context, t *tray) (err error) {
 	return nil
 }
 
-// compose completes the client's fields, writes the message, and reads it once.
-func (s *Sender) compose(ctx context.Context, t *tray) error {
-	t.compose = *t.sub.Compose
-	if err := s.identify(ctx, t); err != nil {
-		return err
+// compose makes the final bytes, and reads them once.
+func (s *Sender) compose(ctx context.Context, t *tray) (err error) {
+	t.trace = content.Trace{MessageID: "<" + newID().String() + "@" + t.domain.Name + ">", Date: s.cfg.Now().UTC()}
+	if t.written != nil {
+		err = s.writeBody(ctx, t, 0, func(w io.Writer) error { return t.written.Write(w, t.trace) })
+	} else {
+		err = s.describe(ctx, t)
 	}
-	if err := s.answer(ctx, t); err != nil {
-		return err
-	}
-	if err := content.CheckHeaders(t.compose.Headers, s.cfg.Limits); err != nil {
-		return err
-	}
-	if err := s.writeBody(ctx, t); err != nil {
+	if err != nil {
 		return err
 	}
 	r, err := s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, 0, -1)
@@ -165,25 +181,43 @@ func (s *Sender) compose(ctx context.Context, t *tray) error {
 		return err
 	}
 	t.content.Bcc = t.compose.Bcc // the sender knows; the bytes don't say
+	if t.written != nil {
+		t.content.Bcc = t.written.Bcc
+	}
 	t.message = &gateway.Message{
-		ID: newID(), Domain: t.domain.ID, Arrived: t.trace.Date, Sent: true, ReturnPath: t.compose.From.Addr,
-		Recipients: t.compose.Recipients(), Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
+		ID: newID(), Domain: t.domain.ID, Arrived: t.trace.Date, Sent: true, ReturnPath: t.returnPath,
+		Recipients: t.recipients, Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
 	}
 	return nil
 }
 
-func (s *Sender) writeBody(ctx context.Context, t *tray) (err error) {
+// describe completes the client's fields and writes the message they describe.
+func (s *Sender) describe(ctx context.Context, t *tray) error {
+	if err := s.identify(ctx, t); err != nil {
+		return err
+	}
+	if err := s.answer(ctx, t); err != nil {
+		return err
+	}
+	if err := content.CheckHeaders(t.compose.Headers, s.cfg.Limits); err != nil {
+		return err
+	}
 	hint := int64(len(t.compose.HTML) + len(t.compose.Text))
 	for _, a := range t.compose.Attachments {
 		hint += a.Size * 4 / 3
 	}
+	return s.writeBody(ctx, t, hint, func(w io.Writer) error { return content.Compose(w, &t.compose, t.trace) })
+}
+
+// writeBody keeps what write writes. hint is its size, as far as known.
+func (s *Sender) writeBody(ctx context.Context, t *tray, hint int64, write func(io.Writer) error) (err error) {
 	if t.large {
 		hint = max(hint, largeBody)
 	}
 	if t.body, err = s.cfg.Store.CreateBlob(ctx, t.scope, t.domain.ID, hint); err != nil {
 		return err
 	}
-	if err := content.Compose(t.body, &t.compose, t.trace); err != nil {
+	if err := write(t.body); err != nil {
 		return err
 	}
 	t.blob, err = t.body.Seal()
@@ -212,7 +246,7 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 	now := t.trace.Date
 	for _, rcpt := range t.message.Recipients {
 		d := gateway.Delivery{
-			ID: newID(), Recipient: rcpt, ReturnPath: t.compose.From.Addr, Author: t.domain.Name,
+			ID: newID(), Recipient: rcpt, ReturnPath: t.returnPath, Author: t.domain.Name,
 			State: gateway.DeliveryQueued, Due: now.Truncate(time.Millisecond),
 		}
 		here, err := s.livesHere(ctx, rcpt)
@@ -228,7 +262,7 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 		t.deliveries = append(t.deliveries, d)
 	}
 	t.acceptance = &gateway.Acceptance{
-		Message: t.message, From: t.compose.From, Facts: t.facts, Deliveries: t.deliveries, Activity: t.sub.Activity,
+		Message: t.message, From: t.from, Facts: t.facts, Deliveries: t.deliveries, Activity: t.sub.Activity,
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -22,8 +21,8 @@ func (s *Server) authenticate(k *call, local bool) error {
 	}
 	session, err := s.cfg.Keys.Open(k.ctx, bearer(k.c.Get("Authorization")))
 	if err != nil {
-		if known, ok := errors.AsType[*keys.RefusedError](err); ok {
-			k.note(&known.Key)
+		if known, ok := keys.Refused(err); ok {
+			k.note(&known)
 		}
 		if kind := gateway.KindOf(err); kind == gateway.InvalidKey {
 			s.cfg.Keys.Failed(k.row.IP)

@@ -61,8 +61,17 @@ const DefaultData = ".postern"
 func LocalDefaults() *Config {
 	c := Defaults()
 	c.Hostname, c.local = "localhost", true
+	for door, port := range localPorts {
+		c.Listen[door] = "127.0.0.1:" + port
+	}
 	return c
 }
+
+// localPorts are where quickstart listens: the protocol's port and 2000.
+var localPorts = map[string]string{"submission": "2587", "submissions": "2465", "mx": "2525"}
+
+// withTLS are the doors that can't be opened without a certificate.
+var withTLS = []string{"submission", "submissions"}
 
 // Set applies one setting by its name, table.key.
 func (c *Config) Set(name, value string) error {
@@ -86,6 +95,11 @@ func (c *Config) Check() error {
 	}
 	if _, err := c.certificates(); err != nil && !c.refused["tls.cert_file"] && !c.refused["tls.key_file"] {
 		faults = append(faults, err)
+	}
+	for _, door := range withTLS {
+		if c.Listen[door] != "" && c.CertFile == "" && !c.local {
+			faults = append(faults, fmt.Errorf("%s.listen: nobody logs in without TLS; set tls.cert_file and tls.key_file", door))
+		}
 	}
 	for _, door := range Doors {
 		if host, _, err := net.SplitHostPort(c.Listen[door]); c.local && err == nil && !isLoopback(host) {

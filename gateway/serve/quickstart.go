@@ -91,8 +91,13 @@ func (g *Gateway) Start(ctx context.Context, q Quickstart) (*Banner, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.cfg.CertFile == "" {
+		if err := g.cert.local(filepath.Join(data, "tls")); err != nil {
+			return nil, err
+		}
+	}
 	b := &Banner{
-		REST: g.URL(), SMTPUsername: g.cfg.SMTPUsername, CA: ca, Domain: d.Name, Account: first.Email,
+		REST: g.URL(), Submission: g.Addr("submission"), Submissions: g.Addr("submissions"), MX: g.Addr("mx"), SMTPUsername: g.cfg.SMTPUsername, CA: ca, Domain: d.Name, Account: first.Email,
 		Data: data, PID: os.Getpid(), Notes: g.notes,
 	}
 	if b.Mode, err = g.DeliveryMode(ctx); err != nil {

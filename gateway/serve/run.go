@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,9 +25,15 @@ type part struct {
 // store.
 func (g *Gateway) Run(ctx context.Context) error {
 	front := []part{
-		{"rest", func(ctx context.Context) error { return g.rest.Serve(ctx, g.restListener) }},
 		{"socket", func(ctx context.Context) error { return g.rest.ServeLocal(ctx, g.socket) }},
 		{"queue", g.Sender.Run},
+	}
+	for name, serve := range map[string]func(context.Context, net.Listener) error{
+		"rest": g.rest.Serve, "mx": g.smtp.ServeMX, "submission": g.smtp.ServeSubmission, "submissions": g.smtp.ServeSubmissions,
+	} {
+		if ln := g.doors[name]; ln != nil {
+			front = append(front, part{name, func(ctx context.Context) error { return serve(ctx, ln) }})
+		}
 	}
 	back := []part{{"keys", g.Keys.Run}, {"activity", g.Activity.Run}}
 	err := runParts(ctx, g.log, gateway.DrainTimeout+stopSlack, front, back)

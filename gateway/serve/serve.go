@@ -14,11 +14,13 @@ import (
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/activity"
 	"github.com/centerleap/postern/gateway/domains"
+	"github.com/centerleap/postern/gateway/guard"
 	"github.com/centerleap/postern/gateway/inbound"
 	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/mailbox"
 	"github.com/centerleap/postern/gateway/outbound"
 	"github.com/centerleap/postern/gateway/rest"
+	"github.com/centerleap/postern/gateway/smtpd"
 	"github.com/centerleap/postern/gateway/threading"
 	"github.com/centerleap/postern/store"
 	"github.com/centerleap/postern/store/badgerstore"
@@ -40,11 +42,14 @@ type Gateway struct {
 	Sender   *outbound.Sender
 	Mail     *mailbox.Mail
 	rest     *rest.Server
+	smtp     *smtpd.Server
+	guard    *guard.Guard
+	cert     certificate
 
-	restListener net.Listener
-	socket       net.Listener
-	secure       bool // REST is https
-	notes        []string
+	doors  map[string]net.Listener // by name, as in Doors; only those that are open
+	socket net.Listener
+	secure bool // REST is https
+	notes  []string
 }
 
 // Open opens the store in cfg.Data, builds every room, and listens. now may be
@@ -63,8 +68,11 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: log, now: now, engine: e}
-	if err = g.build(); err == nil {
+	g := &Gateway{cfg: cfg, log: log, now: now, engine: e, doors: make(map[string]net.Listener)}
+	if err = g.cert.configured(cfg); err == nil {
+		err = g.build()
+	}
+	if err == nil {
 		err = g.listen()
 	}
 	if err != nil {
@@ -101,6 +109,15 @@ func (g *Gateway) build() (err error) {
 	if g.Mail, err = mailbox.New(mailbox.Config{Store: g.Store, Limits: lim}); err != nil {
 		return err
 	}
+	if g.guard, err = guard.New(guard.Config{Limits: lim, Log: g.log, Now: now, ExemptLoopback: g.cfg.local}); err != nil {
+		return err
+	}
+	if g.smtp, err = smtpd.New(smtpd.Config{
+		Guard: g.guard, Keys: g.Keys, Domains: g.Domains, Receiver: g.Receiver, Sender: g.Sender, Activity: g.Activity,
+		Hostname: g.cfg.Hostname, Username: g.cfg.SMTPUsername, TLS: g.mailTLS(), Limits: lim, Log: g.log, Now: now,
+	}); err != nil {
+		return err
+	}
 	g.rest, err = rest.New(rest.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Ready: g.Store.Ready,
 		Local: keys.System(), Limits: lim, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: now,
@@ -113,10 +130,11 @@ func (g *Gateway) Snapshot(ctx context.Context, w io.Writer) error { return g.en
 
 // Close releases the listeners and the store.
 func (g *Gateway) Close() error {
-	for _, ln := range []net.Listener{g.restListener, g.socket} {
-		if ln != nil {
-			_ = ln.Close() // Run has closed it, perhaps
-		}
+	for _, ln := range g.doors {
+		_ = ln.Close() // Run has closed it, perhaps
+	}
+	if g.socket != nil {
+		_ = g.socket.Close()
 	}
 	return g.engine.Close()
 }

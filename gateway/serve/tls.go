@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +26,39 @@ const (
 	// certRenew is how long before its end a certificate is made anew.
 	certRenew = 30 * 24 * time.Hour
 )
+
+// certificate is what every door with TLS shows. Quickstart's is made when its
+// domain is known, before anybody is served.
+type certificate struct {
+	now atomic.Pointer[tls.Certificate]
+}
+
+var errNoCertificate = errors.New("no certificate yet")
+
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if p := c.now.Load(); p != nil {
+		return p, nil
+	}
+	return nil, errNoCertificate
+}
+
+// configured takes the certificate of the configuration, if there is one.
+func (c *certificate) configured(cfg *Config) error {
+	certs, err := cfg.certificates()
+	if err == nil && len(certs) > 0 {
+		c.now.Store(&certs[0])
+	}
+	return err
+}
+
+// local takes the one that localCA keeps in dir.
+func (c *certificate) local(dir string) error {
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
+	if err == nil {
+		c.now.Store(&cert)
+	}
+	return err
+}
 
 // localCA keeps a certificate authority in dir, and a server certificate signed
 // by it for the given names: each made when missing, when its time runs out, and

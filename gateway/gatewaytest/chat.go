@@ -1,0 +1,129 @@
+package gatewaytest
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Chat is a client of a mail door that says what it is told to and nothing else.
+type Chat struct {
+	t    testing.TB
+	g    *Gateway
+	Conn net.Conn
+	in   *bufio.Reader
+}
+
+// chatPatience is how long a Chat waits for an answer.
+const chatPatience = 20 * time.Second
+
+// Dial connects to a door, with TLS where it speaks that from the first byte.
+func (g *Gateway) Dial(t testing.TB, door string) *Chat {
+	t.Helper()
+	conn, err := net.Dial("tcp", g.Addr(door))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Chat{t: t, g: g, Conn: conn}
+	t.Cleanup(func() { c.Conn.Close() })
+	c.in = bufio.NewReader(conn)
+	if door == "submissions" || door == "imaps" {
+		c.Secure()
+	}
+	return c
+}
+
+// TLS is the configuration of a client that trusts the gateway's local CA.
+func (g *Gateway) TLS() *tls.Config {
+	pem, err := os.ReadFile(filepath.Join(g.Data, "tls", "ca.pem"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}
+}
+
+// Secure puts TLS on the connection.
+func (c *Chat) Secure() {
+	c.t.Helper()
+	conn := tls.Client(c.Conn, c.g.TLS())
+	_ = conn.SetDeadline(time.Now().Add(chatPatience))
+	if err := conn.Handshake(); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Time{})
+	c.Conn, c.in = conn, bufio.NewReader(conn)
+}
+
+// Raw sends bytes as they are.
+func (c *Chat) Raw(s string) {
+	c.t.Helper()
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(chatPatience))
+	if _, err := io.WriteString(c.Conn, s); err != nil {
+		c.t.Fatalf("send %.80q: %v", s, err)
+	}
+}
+
+// Line reads one line, without its end; ok is false at the end of input.
+func (c *Chat) Line() (line string, ok bool) {
+	_ = c.Conn.SetReadDeadline(time.Now().Add(chatPatience))
+	line, err := c.in.ReadString('\n')
+	return strings.TrimRight(line, "\r\n"), err == nil
+}
+
+// Script holds a dialogue. "C: text" sends a line, "S: pattern" wants the next
+// line to match, "S~ pattern" skips lines until one does, "TLS" puts TLS on, and
+// "END" wants the connection to be closed. It returns the last line read.
+func (c *Chat) Script(script string) (last string) {
+	c.t.Helper()
+	for step := range strings.Lines(script) {
+		step = strings.Trim(step, "\t\r\n")
+		switch {
+		case step == "":
+		case step == "TLS":
+			c.Secure()
+		case step == "END":
+			if line, ok := c.Line(); ok {
+				c.t.Fatalf("got %q, want the end", line)
+			}
+		case strings.HasPrefix(step, "C: "):
+			c.Raw(step[3:] + "\r\n")
+		case step == "C:":
+			c.Raw("\r\n")
+		case strings.HasPrefix(step, "S: "):
+			last = c.want(step[3:], false)
+		case strings.HasPrefix(step, "S~ "):
+			last = c.want(step[3:], true)
+		default:
+			c.t.Fatalf("a script has no step %q", step)
+		}
+	}
+	return last
+}
+
+func (c *Chat) want(pattern string, skip bool) string {
+	c.t.Helper()
+	re := regexp.MustCompile("^(?:" + pattern + ")")
+	var seen []string
+	for {
+		line, ok := c.Line()
+		if !ok {
+			c.t.Fatalf("the connection ended (%q); want %q, had %q", line, pattern, seen)
+		}
+		if re.MatchString(line) {
+			return line
+		}
+		if seen = append(seen, line); !skip {
+			c.t.Fatalf("got %q, want %q", line, pattern)
+		}
+	}
+}

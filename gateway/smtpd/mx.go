@@ -1,0 +1,65 @@
+package smtpd
+
+import (
+	"context"
+	"io"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// deliverer is the session of a server that delivers mail to us. It may name
+// recipients that live here and no others: there is no relay.
+type deliverer struct{ *transaction }
+
+// Mail opens a transaction.
+func (s *deliverer) Mail(from string, opts *smtp.MailOptions) error {
+	return s.begin(from, func(string) (gateway.Scope, error) { return gateway.Scope{}, nil }, opts)
+}
+
+// Rcpt takes one recipient, if it lives here and in the domain of those before:
+// every domain's plugins decide for themselves, and one reply speaks for all.
+func (s *deliverer) Rcpt(to string, _ *smtp.RcptOptions) error {
+	rcpt, err := s.recipient(to)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), gateway.RequestTimeout)
+	defer cancel()
+	d, err := s.door.cfg.Receiver.Find(ctx, rcpt)
+	switch {
+	case gateway.KindOf(err) == gateway.NotFound && err != nil:
+		return s.fault(reply(550, [3]int{5, 1, 1}, "nobody here has this address"))
+	case err != nil:
+		return s.failed(err)
+	case d == nil:
+		return s.fault(reply(550, [3]int{5, 7, 1}, "relaying denied"))
+	case s.domain != 0 && s.domain != d.ID:
+		return reply(452, [3]int{4, 5, 3}, "one domain per transaction; send to this recipient in another")
+	}
+	s.domain = d.ID
+	s.add(rcpt)
+	return nil
+}
+
+// Data receives the message. The reply comes when it is durable.
+func (s *deliverer) Data(r io.Reader) error {
+	defer s.conn.begin()()
+	env, _, ok := s.envelope()
+	if !ok {
+		return reply(503, [3]int{5, 5, 1}, "no transaction")
+	}
+	body, ctx := s.door.receive(s.conn, r)
+	defer body.close()
+	if err := s.door.cfg.Receiver.Receive(ctx, env, body); err != nil {
+		s.log(err)
+		refusal := dataReply(err)
+		body.discard(refusal.Error())
+		return refusal
+	}
+	return reply(250, [3]int{2, 0, 0}, "Ok: delivered")
+}
+
+// Logout ends the session.
+func (s *deliverer) Logout() error { return nil }
