@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 // Event is one change of a domain, as its feed tells it: the doors' streams,
 // IDLE, webhooks and plugins all read the same feed.
@@ -31,10 +35,42 @@ const (
 	EventFailed     EventType = "email.failed"
 	EventHeld       EventType = "email.held"
 	EventCanceled   EventType = "email.canceled"
-	EventUpdated    EventType = "email.updated" // flags, labels
+	EventAppended   EventType = "email.appended" // put there by an IMAP client
+	EventUpdated    EventType = "email.updated"  // flags, labels
 	EventMoved      EventType = "email.moved"
 	EventDeleted    EventType = "email.deleted"
 	EventMailbox    EventType = "mailbox.updated"
 	EventDomain     EventType = "domain.updated"
 	EventKeyChanged EventType = "key.updated"
 )
+
+// ErrTrimmed means that a feed no longer reaches back to where a reader stands.
+var ErrTrimmed = errors.New("the feed no longer reaches back that far")
+
+// Feed reads one domain's changes: in order, without a gap. One goroutine uses
+// it.
+type Feed interface {
+	// Next returns up to most events without waiting; none means the reader has
+	// caught up. ErrTrimmed when events were lost to age.
+	Next(ctx context.Context, most int) ([]Event, error)
+	// Wake receives when there may be more: a hint.
+	Wake() <-chan struct{}
+	// Head is the newest sequence; Seek goes on behind a sequence.
+	Head(ctx context.Context) (uint64, error)
+	Seek(sequence uint64)
+	Close()
+}
+
+// Follower reads what happens to one account from some place on. One goroutine
+// uses it.
+type Follower interface {
+	// Next returns up to most events without waiting; none means the follower
+	// has caught up. ErrTrimmed when it is too far behind.
+	Next(ctx context.Context, most int) ([]Event, error)
+	// Wake receives when there may be more: a hint with one slot. Take it, then
+	// call Next until it returns none.
+	Wake() <-chan struct{}
+	// At is the sequence up to which Next has looked.
+	At() uint64
+	Close()
+}

@@ -30,6 +30,7 @@ type Limits struct {
 	NetworkConnections, NetworkConnects    int64
 	RecipientsMX, RecipientsSubmission     int64
 	SessionErrors, SessionLogins           int64
+	StreamsPerKey, HeartbeatSeconds        int64
 }
 
 // Limit is one row of the table.
@@ -86,6 +87,8 @@ var LimitTable = []Limit{
 	{"recipients_mx", 100, "recipients of an arriving message", InvalidParameter, "RFC 5321 section 4.5.3.1.8: at least 100", func(l *Limits) *int64 { return &l.RecipientsMX }},
 	{"recipients_submission", 1000, "recipients of a submitted message", InvalidParameter, "ours; a mailing by hand", func(l *Limits) *int64 { return &l.RecipientsSubmission }},
 	{"session_errors", 20, "refused commands of an SMTP session", RateLimited, "ours; list mail to a domain with dead addresses must still arrive", func(l *Limits) *int64 { return &l.SessionErrors }},
+	{"streams_per_key", 20, "open event streams of a key", RateLimited, "ours; an agent needs one per mailbox", func(l *Limits) *int64 { return &l.StreamsPerKey }},
+	{"heartbeat_seconds", 30, "seconds between the heartbeats of a stream", InvalidParameter, "API guide, \"Event Format\"; proxies often cut at 60", func(l *Limits) *int64 { return &l.HeartbeatSeconds }},
 	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},
 }
 

@@ -49,6 +49,11 @@ func needsEmail() error {
 	return gateway.Fieldf(gateway.MissingField, "email", "say whose mailbox: add ?email=address")
 }
 
+// Account finds whose mailbox an address names: the key's own if email is empty.
+func (m *Mail) Account(ctx context.Context, s gateway.Scope, email string) (*gateway.Account, error) {
+	return m.oneAccount(ctx, s, email)
+}
+
 // Folders lists the mailboxes of an account.
 func (m *Mail) Folders(ctx context.Context, s gateway.Scope, email string) ([]gateway.Mailbox, error) {
 	a, err := m.oneAccount(ctx, s, email)

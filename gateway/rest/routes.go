@@ -39,6 +39,7 @@ var routes = []route{
 	{"POST", "/emails", "sendEmail", senders, (*Server).sendEmail},
 	{"POST", "/emails/batch", "sendBatch", senders, (*Server).sendBatch},
 	{"GET", "/emails", "listEmails", readers, (*Server).listEmails},
+	{"GET", "/emails/stream", "streamEmails", readers, (*Server).streamEmails},
 	{"GET", "/emails/threads/:threadId", "getThread", readers, (*Server).getThread},
 	{"GET", "/emails/:id", "getEmail", readers, (*Server).getEmail},
 	{"PATCH", "/emails/:id", "updateEmail", readers, (*Server).updateEmail},

@@ -37,6 +37,12 @@ type Instance interface {
 	SetDeliveryMode(ctx context.Context, m gateway.DeliveryMode) error
 }
 
+// Streams follows an account's events.
+type Streams interface {
+	Follow(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) (gateway.Follower, error)
+	Resume(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, after uint64) (gateway.Follower, error)
+}
+
 // Config of a Server. All but the defaults named is required.
 type Config struct {
 	Sender   *outbound.Sender
@@ -45,6 +51,7 @@ type Config struct {
 	Domains  *domains.Domains
 	Activity Activity
 	Instance Instance
+	Streams  Streams
 	Ready    func() error
 	Local    gateway.Scope // of callers at ServeLocal
 	Limits   gateway.Limits
@@ -58,11 +65,12 @@ type Server struct {
 	cfg     Config
 	openapi []byte
 	sends   chan struct{} // one slot for each send request being read
+	streams streamCount
 }
 
 // New checks cfg, empties the spool folder, and starts nothing.
 func New(cfg Config) (*Server, error) {
-	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil ||
+	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil || cfg.Streams == nil ||
 		cfg.Ready == nil || cfg.SpoolDir == "" || cfg.Limits == (gateway.Limits{}) || cfg.Local.Level() != gateway.LevelInstance {
 		return nil, errors.New("rest: a required field of Config is missing")
 	}
@@ -107,7 +115,7 @@ func (s *Server) ServeLocal(ctx context.Context, ln net.Listener) error {
 func (s *Server) serve(ctx context.Context, ln net.Listener, local bool) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	app := s.app(work, local)
+	app := s.app(work, ctx.Done(), local)
 	tracked := newTracked(ln)
 	ended := make(chan error, 1)
 	go func() { ended <- app.Listener(tracked) }()
@@ -133,8 +141,9 @@ func (s *Server) serve(ctx context.Context, ln net.Listener, local bool) error {
 }
 
 // app builds fiber with every route. base is the parent of all requests'
-// contexts: fiber never cancels one when its client leaves.
-func (s *Server) app(base context.Context, local bool) *fiber.App {
+// contexts: fiber never cancels one when its client leaves. Streams end when
+// stopping is closed.
+func (s *Server) app(base context.Context, stopping <-chan struct{}, local bool) *fiber.App {
 	app := fiber.New(fiber.Config{
 		Immutable:             true, // strings of a request stay what they are
 		StreamRequestBody:     true, // bodies only through our capped reader
@@ -150,7 +159,7 @@ func (s *Server) app(base context.Context, local bool) *fiber.App {
 	})
 	for i := range routes {
 		r := &routes[i]
-		h := func(c *fiber.Ctx) error { return s.run(base, c, r, local) }
+		h := func(c *fiber.Ctx) error { return s.run(base, stopping, c, r, local) }
 		app.Add(r.Method, r.Path, h)
 		if r.Method == fiber.MethodGet {
 			app.Head(r.Path, h)
@@ -168,15 +177,16 @@ type call struct {
 	route   *route
 	session *keys.Session // nil at the operator's socket and on open routes
 	scope   gateway.Scope
+	stop    <-chan struct{} // closed when the door stops
 	row     gateway.Activity
 	logged  bool // the row is in a commit already
 }
 
 // run takes one request through authentication, its handler and the log.
-func (s *Server) run(base context.Context, c *fiber.Ctx, r *route, local bool) (err error) {
+func (s *Server) run(base context.Context, stopping <-chan struct{}, c *fiber.Ctx, r *route, local bool) (err error) {
 	ctx, cancel := context.WithTimeout(base, gateway.BodyTimeout+gateway.RequestTimeout)
 	defer cancel()
-	k := &call{c: c, ctx: ctx, id: requestID(c), route: r}
+	k := &call{c: c, ctx: ctx, id: requestID(c), route: r, stop: stopping}
 	k.row = gateway.Activity{Protocol: "rest", Method: c.Method(), Endpoint: r.Path, IP: c.IP(), UserAgent: clip(c.Get("User-Agent"), 200)}
 	defer func() {
 		if p := recover(); p != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/centerleap/postern/gateway/inbound"
 	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/mailbox"
+	"github.com/centerleap/postern/gateway/notify"
 	"github.com/centerleap/postern/gateway/outbound"
 	"github.com/centerleap/postern/gateway/rest"
 	"github.com/centerleap/postern/gateway/smtpd"
@@ -44,6 +45,7 @@ type Gateway struct {
 	rest     *rest.Server
 	smtp     *smtpd.Server
 	guard    *guard.Guard
+	hub      *notify.Hub
 	cert     certificate
 
 	doors  map[string]net.Listener // by name, as in Doors; only those that are open
@@ -118,8 +120,11 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
+	if g.hub, err = notify.New(notify.Config{Store: g.Store, Internal: keys.Internal, Log: g.log}); err != nil {
+		return err
+	}
 	g.rest, err = rest.New(rest.Config{
-		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Ready: g.Store.Ready,
+		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Ready: g.Store.Ready,
 		Local: keys.System(), Limits: lim, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: now,
 	})
 	return err

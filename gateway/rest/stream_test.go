@@ -1,0 +1,277 @@
+package rest_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/gatewaytest"
+)
+
+// event is one event of a stream, as a client reads it.
+type event struct {
+	id, name string
+	data     map[string]any
+}
+
+// listener reads a stream until close.
+type listener struct {
+	t      *testing.T
+	events chan event // closed at the end of the stream
+	close  context.CancelFunc
+}
+
+// listen opens a stream and wants it to be connected.
+func listen(t *testing.T, g *gatewaytest.Gateway, key, query, last string) (*listener, event) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, "GET", g.URL+"/emails/stream"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ct := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || ct != "text/event-stream" {
+		t.Fatalf("%d %s", resp.StatusCode, ct)
+	}
+	l := &listener{t: t, events: make(chan event, 1000), close: cancel}
+	t.Cleanup(cancel)
+	go func() {
+		defer close(l.events)
+		defer resp.Body.Close()
+		var e event
+		for s := bufio.NewScanner(resp.Body); s.Scan(); {
+			name, value, _ := strings.Cut(s.Text(), ": ")
+			switch name {
+			case "id":
+				e.id = value
+			case "event":
+				e.name = value
+			case "data":
+				_ = json.Unmarshal([]byte(value), &e.data) // an event without data shows below
+			case "":
+				if e.name != "" {
+					l.events <- e
+				}
+				e = event{}
+			}
+		}
+	}()
+	return l, l.want("connected")
+}
+
+// next returns the next event; ok is false at the end of the stream.
+func (l *listener) next() (e event, ok bool) {
+	l.t.Helper()
+	select {
+	case e, ok = <-l.events:
+		return e, ok
+	case <-time.After(20 * time.Second):
+		l.t.Fatal("the stream is silent")
+		return event{}, false
+	}
+}
+
+func (l *listener) want(name string) event {
+	l.t.Helper()
+	e, ok := l.next()
+	if !ok || e.name != name || e.id == "" || e.data["timestamp"] == nil {
+		l.t.Fatalf("got %+v (%t), want %s", e, ok, name)
+	}
+	return e
+}
+
+func (l *listener) wantEnd() {
+	l.t.Helper()
+	if e, ok := l.next(); ok {
+		l.t.Fatalf("got %+v, want the end", e)
+	}
+}
+
+func sendTo(t *testing.T, g *gatewaytest.Gateway, to, subject string) {
+	t.Helper()
+	status, a := g.Do("POST", "/emails", g.Keys.Domain, map[string]string{"from": "hello@demo.localhost", "to": to, "subject": subject, "text": "x"})
+	if status != 200 {
+		t.Fatalf("send: %d %v", status, a)
+	}
+}
+
+func TestStream(t *testing.T) {
+	g := gatewaytest.Start(t)
+	l, connected := listen(t, g, g.Keys.Account, "", "")
+	if connected.data["email"] != gatewaytest.Account {
+		t.Errorf("connected: %v", connected.data)
+	}
+	sendTo(t, g, "hello@demo.localhost", "somebody else's")
+	sendTo(t, g, gatewaytest.Account, "one")
+	e := l.want("new_email")
+	if e.data["email"] != gatewaytest.Account || e.data["mailbox"] != "INBOX" || e.data["uid"] != 1.0 || e.id != fmt.Sprint(e.data["sequence"]) {
+		t.Errorf("new_email: %+v", e)
+	}
+	status, a := g.Do("GET", fmt.Sprintf("/emails/%v?folder=INBOX", e.data["uid"]), g.Keys.Account, nil)
+	if status != 200 || a.Str("email_id") != e.data["email_id"] {
+		t.Errorf("the email of the event: %d %v", status, a)
+	}
+	// What changes in the mailbox is no new email.
+	g.Do("PATCH", "/emails/1", g.Keys.Account, `{"is_read":true}`)
+	g.Do("PATCH", "/emails/1", g.Keys.Account, `{"folder":"Archive"}`)
+	sendTo(t, g, gatewaytest.Account, "two")
+	if e := l.want("new_email"); e.data["uid"] != 2.0 {
+		t.Errorf("the second event: %+v", e)
+	}
+	l.close()
+}
+
+// The heartbeat comes, and a gone client's stream is noticed by it.
+func TestStreamHeartbeat(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Limit("heartbeat_seconds", "1"), gatewaytest.Limit("streams_per_key", "2"))
+	l, _ := listen(t, g, g.Keys.Account, "", "")
+	other, _ := listen(t, g, g.Keys.Account, "?folders=INBOX,Sent", "")
+	l.want("heartbeat")
+	if status, a := g.Do("GET", "/emails/stream", g.Keys.Account, nil); status != 429 || a.Str("limit") != "streams" {
+		t.Errorf("a third stream: %d %v", status, a)
+	}
+	other.close()
+	gatewaytest.Eventually(t, "the closed stream gives its place back", func() bool {
+		resp := g.Send("HEAD", "/emails/stream", g.Keys.Account, nil)
+		resp.Body.Close()
+		return resp.StatusCode == 200
+	})
+	l.close()
+	gatewaytest.Eventually(t, "no session of the key is left", func() bool {
+		_, keys := g.Do("GET", "/api-keys", g.Keys.Account, nil)
+		id, err := gateway.ParseID(keys.Str("data.0.id"))
+		return err == nil && g.Gateway.Keys.Live(id) == 0
+	})
+}
+
+// Wherever a client resumes, it sees every email behind its last event once and
+// in order, while others are arriving.
+func TestStreamResume(t *testing.T) {
+	g := gatewaytest.Start(t)
+	const total = 60
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for i := range total {
+			sendTo(t, g, gatewaytest.Account, strconv.Itoa(i))
+		}
+	})
+	last, seen := "0", 0.0
+	for seen < total {
+		l, c := listen(t, g, g.Keys.Account, "", last)
+		if c.id != last {
+			t.Fatalf("connected has id %s after %s", c.id, last)
+		}
+		for range 7 { // then the client is cut off
+			if seen == total {
+				break
+			}
+			e := l.want("new_email")
+			if seen++; e.data["uid"] != seen {
+				t.Fatalf("got UID %v after %v", e.data["uid"], seen-1)
+			}
+			last = e.id
+		}
+		l.close()
+	}
+	sending.Wait()
+	g.Restart() // also over a restart
+	sendTo(t, g, gatewaytest.Account, "after the restart")
+	l, _ := listen(t, g, g.Keys.Account, "?last_event_id="+last, "")
+	if e := l.want("new_email"); e.data["uid"] != float64(total+1) {
+		t.Errorf("after the restart: %+v", e)
+	}
+	l.close()
+	for _, lost := range []string{"999999999", "nonsense", "-1"} {
+		if e := firstOf(t, g, lost); e.name != "resync" {
+			t.Errorf("after %s: %+v, want resync", lost, e)
+		}
+	}
+}
+
+// firstOf is the first event of a stream that resumes from last.
+func firstOf(t *testing.T, g *gatewaytest.Gateway, last string) event {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", g.URL+"/emails/stream?last_event_id="+last, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+g.Keys.Account)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for s := bufio.NewScanner(resp.Body); s.Scan(); {
+		if name, ok := strings.CutPrefix(s.Text(), "event: "); ok {
+			return event{name: name}
+		}
+	}
+	return event{}
+}
+
+// A revoked key ends its streams; so does the end of the gateway.
+func TestStreamEnds(t *testing.T) {
+	g := gatewaytest.Start(t)
+	_, k := g.Do("POST", "/api-keys", g.Keys.Account, `{"name":"short-lived"}`)
+	revoked, _ := listen(t, g, k.Str("token"), "", "")
+	kept, _ := listen(t, g, g.Keys.Account, "", "")
+	began := time.Now()
+	if status, a := g.Do("DELETE", "/api-keys/"+k.Str("id"), g.Keys.Account, nil); status != 200 {
+		t.Fatalf("%d %v", status, a)
+	}
+	revoked.wantEnd()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the stream ended %v after its key", took)
+	}
+	sendTo(t, g, gatewaytest.Account, "still heard by the other key")
+	kept.want("new_email")
+	began = time.Now()
+	g.Stop()
+	kept.wantEnd()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the stop waited %v for a stream", took)
+	}
+}
+
+func TestStreamRefusals(t *testing.T) {
+	g := gatewaytest.Start(t)
+	for _, tt := range []struct {
+		key, query, field string
+		status            int
+	}{
+		{g.Keys.Domain, "", "email", 422},
+		{g.Keys.Domain, "?email=x@elsewhere.example", "email", 403},
+		{g.Keys.Domain, "?email=nobody@demo.localhost", "", 404},
+		{g.Keys.Admin, "", "email", 422},
+		{g.Keys.SendOnly, "?email=" + gatewaytest.Account, "", 403},
+		{g.Keys.Account, "?email=other@demo.localhost", "email", 403},
+		{g.Keys.Account, "?folders=Nowhere", "folders", 404},
+		{g.Keys.Account, "?events=email.sent", "events", 422},
+		{"", "", "", 401},
+	} {
+		status, a := g.Do("GET", "/emails/stream"+tt.query, tt.key, nil)
+		if status != tt.status || a.Str("errors.0.path") != tt.field {
+			t.Errorf("%q: %d %v, want %d %q", tt.query, status, a, tt.status, tt.field)
+		}
+	}
+	// A domain key follows any account it names.
+	l, _ := listen(t, g, g.Keys.Domain, "?email="+gatewaytest.Account, "")
+	l.close()
+}
