@@ -17,6 +17,7 @@ type Event struct {
 	Mailbox  MailboxID
 	Folder   string
 	UID      uint32
+	UIDs     []uint32 // of a change of several entries, instead of UID
 	Message  MessageNumber
 	Email    ID
 	Delivery ID     // for the fate of one recipient
@@ -67,6 +68,9 @@ type Follower interface {
 	// Next returns up to most events without waiting; none means the follower
 	// has caught up. ErrTrimmed when it is too far behind.
 	Next(ctx context.Context, most int) ([]Event, error)
+	// Refresh makes Next see everything that is committed by now; without, it
+	// may lag by a moment.
+	Refresh(ctx context.Context) error
 	// Wake receives when there may be more: a hint with one slot. Take it, then
 	// call Next until it returns none.
 	Wake() <-chan struct{}

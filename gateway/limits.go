@@ -31,6 +31,7 @@ type Limits struct {
 	RecipientsMX, RecipientsSubmission     int64
 	SessionErrors, SessionLogins           int64
 	StreamsPerKey, HeartbeatSeconds        int64
+	MailboxesPerAccount, MailboxName       int64
 }
 
 // Limit is one row of the table.
@@ -89,6 +90,8 @@ var LimitTable = []Limit{
 	{"session_errors", 20, "refused commands of an SMTP session", RateLimited, "ours; list mail to a domain with dead addresses must still arrive", func(l *Limits) *int64 { return &l.SessionErrors }},
 	{"streams_per_key", 20, "open event streams of a key", RateLimited, "ours; an agent needs one per mailbox", func(l *Limits) *int64 { return &l.StreamsPerKey }},
 	{"heartbeat_seconds", 30, "seconds between the heartbeats of a stream", InvalidParameter, "API guide, \"Event Format\"; proxies often cut at 60", func(l *Limits) *int64 { return &l.HeartbeatSeconds }},
+	{"mailboxes_per_account", 1000, "mailboxes of an account", InvalidState, "ours", func(l *Limits) *int64 { return &l.MailboxesPerAccount }},
+	{"mailbox_name", 1024, "bytes of a mailbox's name", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.MailboxName }},
 	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},
 }
 
@@ -119,6 +122,11 @@ const (
 	// CommandTimeout is how long an SMTP client may wait before its next command.
 	// Past it: 421. RFC 5321 section 4.5.3.2.7 wants at least five minutes.
 	CommandTimeout = 5 * time.Minute
+	// LoginTimeout is how long an IMAP client may be silent before it has logged
+	// in, and IdleTimeout after. Past them: BYE. RFC 9051 section 5.4 wants at least
+	// 30 minutes after the login.
+	LoginTimeout = time.Minute
+	IdleTimeout  = 30 * time.Minute
 	// TransferTimeout bounds the transfer of one message over SMTP or IMAP, and
 	// TransferPause a pause in it. Past them: 451 4.4.2 and the end of the
 	// connection. Ours: 50 MiB at 30 KiB/s.

@@ -15,6 +15,7 @@ type Mailbox struct {
 	ModSeq      uint64 // of the newest change
 	Total       int64
 	Unseen      int64
+	Hidden      bool // not subscribed to, RFC 9051 section 6.3.7
 }
 
 // The mailboxes every account has. Source: RFC 6154, and the API guide, "Folders".

@@ -34,6 +34,7 @@ type Copy struct {
 	Recipients []string
 	Prefix     []byte
 	Folder     string
+	MakeFolder bool // if there is none of that name
 	Flags      Flags
 	Labels     []string
 }
@@ -46,8 +47,29 @@ type Place struct {
 	UID     uint32
 }
 
-// FlagChange alters an entry; labels are IMAP keywords.
+// Selection is one mailbox, of which a command means some entries.
+type Selection struct {
+	Domain  DomainID
+	Account AccountID
+	Mailbox MailboxID
+}
+
+// Moved says which UID an entry got where it went.
+type Moved struct{ From, To uint32 }
+
+// Appending is a message that an IMAP client puts into a mailbox.
+type Appending struct {
+	Message *Message // ID, Arrived, Blob, Content; the rest is filled
+	Facts   ThreadFacts
+	Flags   Flags
+	Labels  []string
+}
+
+// FlagChange alters an entry; labels are IMAP keywords. With Replace, Add and
+// AddLabels are all it has afterwards.
 type FlagChange struct {
+	Replace bool
+
 	Add, Remove             Flags
 	AddLabels, RemoveLabels []string
 }

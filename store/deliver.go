@@ -60,10 +60,7 @@ func (t *tx) file(f *gateway.Filing, c *gateway.Copy, catchAll bool) error {
 	if err := t.addMessage(m); err != nil {
 		return err
 	}
-	box, err := mailboxNamed(t, t.domain, account, c.Folder)
-	if gateway.KindOf(err) == gateway.NotFound { // a folder deleted meanwhile loses no mail
-		box, err = mailboxNamed(t, t.domain, account, gateway.Inbox)
-	}
+	box, err := t.folderFor(account, c.Folder, c.MakeFolder)
 	if err != nil {
 		return err
 	}

@@ -134,10 +134,8 @@ func (s *Store) Change(ctx context.Context, sc gateway.Scope, at gateway.Place, 
 
 // flag applies a change to st, whose entry and mailbox it updates.
 func (t *tx) flag(st *stand, c gateway.FlagChange) {
-	e := st.entry
-	e.Flags = e.Flags&^c.Remove | c.Add
-	e.Labels = relabel(e.Labels, c, int(t.store.cfg.Limits.Labels))
-	if e.Flags == st.entry.Flags && slices.Equal(e.Labels, st.entry.Labels) {
+	e, changed := t.flagged(st.entry, c)
+	if !changed {
 		return
 	}
 	e.ModSeq = t.emit(st.event(gateway.EventUpdated))
@@ -147,6 +145,17 @@ func (t *tx) flag(st *stand, c gateway.FlagChange) {
 	a := st.message.Account
 	t.Set(entryKey(t.domain, a, e.Mailbox, e.UID), encodeEntry(&e))
 	t.Set(mailboxKey(t.domain, a, e.Mailbox), encodeMailbox(st.box))
+}
+
+// flagged is e after a change.
+func (t *tx) flagged(e gateway.Entry, c gateway.FlagChange) (after gateway.Entry, changed bool) {
+	after = e
+	if c.Replace {
+		after.Flags, after.Labels = 0, nil
+	}
+	after.Flags = after.Flags&^c.Remove | c.Add
+	after.Labels = relabel(after.Labels, c, int(t.store.cfg.Limits.Labels))
+	return after, after.Flags != e.Flags || !slices.Equal(after.Labels, e.Labels)
 }
 
 // move takes st's entry to another mailbox.

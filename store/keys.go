@@ -143,3 +143,6 @@ func lastID(k []byte) gateway.ID { return gateway.ID(k[len(k)-16:]) }
 func lastNumber(k []byte) gateway.MessageNumber {
 	return gateway.MessageNumber(binary.BigEndian.Uint64(k[len(k)-8:]))
 }
+
+// lastUID reads the UID that ends a key.
+func lastUID(k []byte) uint32 { return binary.BigEndian.Uint32(k[len(k)-4:]) }

@@ -260,13 +260,19 @@ func (s *Store) Mailboxes(ctx context.Context, sc gateway.Scope, d gateway.Domai
 		return nil, denied("account")
 	}
 	err = s.view(ctx, func(r engine.Reader) error {
-		return r.Scan(engine.Prefix(key(subMailbox, d).account(a)), func(k, v []byte) error {
-			m, err := decodeMailbox(gateway.MailboxID(binary.BigEndian.Uint32(k[9:])), v)
-			if err == nil {
-				all = append(all, *m)
-			}
-			return err
-		})
+		all, err = mailboxes(r, d, a)
+		return err
+	})
+	return all, err
+}
+
+func mailboxes(r engine.Reader, d gateway.DomainID, a gateway.AccountID) (all []gateway.Mailbox, err error) {
+	err = r.Scan(engine.Prefix(key(subMailbox, d).account(a)), func(k, v []byte) error {
+		m, err := decodeMailbox(gateway.MailboxID(binary.BigEndian.Uint32(k[9:])), v)
+		if err == nil {
+			all = append(all, *m)
+		}
+		return err
 	})
 	return all, err
 }

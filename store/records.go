@@ -180,6 +180,7 @@ func encodeMailbox(m *gateway.Mailbox) []byte {
 	e.uint(5, m.ModSeq)
 	e.int(6, m.Total)
 	e.int(7, m.Unseen)
+	e.bool(8, m.Hidden)
 	return e.b
 }
 
@@ -201,6 +202,8 @@ func decodeMailbox(id gateway.MailboxID, b []byte) (*gateway.Mailbox, error) {
 			m.Total = f.int()
 		case 7:
 			m.Unseen = f.int()
+		case 8:
+			m.Hidden = f.bool()
 		}
 		return nil
 	})

@@ -163,6 +163,7 @@ func TestWalls(t *testing.T) {
 	m, err := w.Message(w.ctx(), of(w.ann), id)
 	w.ok(err)
 	at := gateway.Place{Domain: m.Domain, Account: m.Account, Mailbox: m.Entries[0].Mailbox, UID: m.Entries[0].UID}
+	sel := gateway.Selection{Domain: m.Domain, Account: m.Account, Mailbox: at.Mailbox}
 	key := &gateway.Key{ID: newID(), Level: gateway.LevelDomain, Domain: w.ours.ID, Digest: gateway.Secret("x").Digest()}
 	w.ok(w.CreateKey(w.ctx(), inside(w.ours.ID), key))
 	for name, s := range map[string]gateway.Scope{"their domain": inside(w.them.ID), "their account": of(w.spy), "neighbour": of(w.eve), "nobody": {}} {
@@ -174,6 +175,17 @@ func TestWalls(t *testing.T) {
 			"Thread":       third(w.Thread(w.ctx(), s, m.Thread, 0, 1)),
 			"Change":       second(w.Change(w.ctx(), s, at, gateway.FlagChange{Add: gateway.Seen}, "")),
 			"Expunge":      w.Expunge(w.ctx(), s, at),
+			"Entries":      third(w.Entries(w.ctx(), s, sel)),
+			"EntriesAt":    third(w.EntriesAt(w.ctx(), s, sel, []uint32{1})),
+			"Messages":     second(w.Messages(w.ctx(), s, m.Domain, m.Account, []gateway.MessageNumber{m.Number}, true)),
+			"Flag":         second(w.Flag(w.ctx(), s, sel, []uint32{1}, gateway.FlagChange{Add: gateway.Seen})),
+			"ExpungeAll":   second(w.ExpungeAll(w.ctx(), s, sel, []uint32{1}, false)),
+			"Copy":         second(w.Copy(w.ctx(), s, sel, []uint32{1}, 2, true)),
+			"Append":       second(w.Append(w.ctx(), s, sel, &gateway.Appending{Message: m})),
+			"Create":       second(w.CreateMailbox(w.ctx(), s, m.Domain, m.Account, "x")),
+			"Rename":       second(w.RenameMailbox(w.ctx(), s, sel, "x")),
+			"Delete":       w.DeleteMailbox(w.ctx(), s, sel),
+			"Subscribe":    w.SubscribeMailbox(w.ctx(), s, sel, true),
 			"Deliveries":   second(w.Deliveries(w.ctx(), s, m.Domain, m.Account, m.Number)),
 			"AccountByID":  second(w.AccountByID(w.ctx(), s, m.Domain, m.Account)),
 			"Account":      second(w.Account(w.ctx(), s, m.Domain, w.ann.Email)),

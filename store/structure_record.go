@@ -219,6 +219,9 @@ func encodeEvent(v *gateway.Event) []byte {
 	e.id(8, v.Email)
 	e.id(9, v.Delivery)
 	e.text(10, v.Detail)
+	for _, uid := range v.UIDs {
+		e.uint(11, uint64(uid))
+	}
 	return e.b
 }
 
@@ -246,6 +249,8 @@ func decodeEvent(d gateway.DomainID, seq uint64, b []byte) (gateway.Event, error
 			v.Delivery = f.id()
 		case 10:
 			v.Detail = f.text()
+		case 11:
+			v.UIDs = append(v.UIDs, uint32(f.v))
 		}
 		return nil
 	})

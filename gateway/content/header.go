@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -162,4 +163,25 @@ func usableID(id string) bool {
 		}
 	}
 	return true
+}
+
+// PickFields returns the fields of some names, or all others, out of a header
+// section, as they stand and in their order, with the empty line that ends one.
+func PickFields(raw []byte, names []string, others bool) []byte {
+	var out []byte
+	keep := false
+	for line := range bytes.Lines(raw) {
+		if len(bytes.TrimRight(line, "\r\n")) == 0 {
+			break
+		}
+		if line[0] != ' ' && line[0] != '\t' {
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			name = bytes.TrimRight(name, " \t")
+			keep = others != slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, string(name)) })
+		}
+		if keep {
+			out = append(out, line...)
+		}
+	}
+	return append(out, "\r\n"...)
 }

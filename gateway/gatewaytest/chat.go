@@ -127,3 +127,17 @@ func (c *Chat) want(pattern string, skip bool) string {
 		}
 	}
 }
+
+// Bytes reads n bytes as they are.
+func (c *Chat) Bytes(n int) string {
+	c.t.Helper()
+	_ = c.Conn.SetReadDeadline(time.Now().Add(chatPatience))
+	b := make([]byte, n)
+	if _, err := io.ReadFull(c.in, b); err != nil {
+		c.t.Fatalf("read %d bytes: %v", n, err)
+	}
+	return string(b)
+}
+
+// Buffered is how many bytes have arrived and are not read.
+func (c *Chat) Buffered() int { return c.in.Buffered() }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -28,12 +29,33 @@ type Store interface {
 	Thread(ctx context.Context, s gateway.Scope, id gateway.ID, skip, limit int) (gateway.Thread, []*gateway.Message, error)
 	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
+	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
+
+	// What IMAP does to a selected mailbox; entries that are gone are passed over.
+	Entries(ctx context.Context, s gateway.Scope, at gateway.Selection) (gateway.Mailbox, []gateway.Entry, error)
+	EntriesAt(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32) (*gateway.Mailbox, []gateway.Entry, error)
+	Messages(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, structure bool) ([]*gateway.Message, error)
+	Flag(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) ([]gateway.Entry, error)
+	ExpungeAll(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, marked bool) ([]uint32, error)
+	Copy(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) ([]gateway.Moved, error)
+	Append(ctx context.Context, s gateway.Scope, at gateway.Selection, a *gateway.Appending) (gateway.Entry, error)
+	CreateMailbox(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (gateway.Mailbox, error)
+	RenameMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection, name string) (gateway.Mailbox, error)
+	DeleteMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection) error
+	SubscribeMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection, on bool) error
+}
+
+// Streams follows an account's events.
+type Streams interface {
+	Follow(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) (gateway.Follower, error)
 }
 
 // Config of a Mail.
 type Config struct {
-	Store  Store          // required
-	Limits gateway.Limits // required
+	Store   Store            // required
+	Limits  gateway.Limits   // required
+	Streams Streams          // required
+	Now     func() time.Time // default: time.Now
 }
 
 // Mail is the flow behind every reader.
@@ -41,8 +63,11 @@ type Mail struct{ cfg Config }
 
 // New checks cfg. It starts nothing.
 func New(cfg Config) (*Mail, error) {
-	if cfg.Store == nil || cfg.Limits == (gateway.Limits{}) {
-		return nil, errors.New("mailbox: Store and Limits are required")
+	if cfg.Store == nil || cfg.Streams == nil || cfg.Limits == (gateway.Limits{}) {
+		return nil, errors.New("mailbox: Store, Streams and Limits are required")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	return &Mail{cfg: cfg}, nil
 }

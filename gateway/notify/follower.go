@@ -21,6 +21,15 @@ type Follower struct {
 // Next until it returns none.
 func (f *Follower) Wake() <-chan struct{} { return f.wake }
 
+// Refresh makes Next see everything that is committed by now.
+func (f *Follower) Refresh(ctx context.Context) error {
+	for {
+		if more, err := f.reader.pull(ctx); err != nil || !more {
+			return err
+		}
+	}
+}
+
 // At is the sequence up to which Next has looked: the place to Resume from.
 func (f *Follower) At() uint64 { return f.at }
 

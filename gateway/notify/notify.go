@@ -62,9 +62,11 @@ const (
 
 // reader follows the feed of one domain while anybody wants it.
 type reader struct {
-	feed gateway.Feed
 	stop context.CancelFunc
 	done chan struct{}
+
+	feedMu sync.Mutex // held while feed is read
+	feed   gateway.Feed
 
 	mu     sync.Mutex
 	recent []gateway.Event // those after floor, without a gap
@@ -156,7 +158,7 @@ func (r *reader) run(ctx context.Context, log *slog.Logger) {
 	defer close(r.done)
 	defer r.feed.Close()
 	for {
-		events, err := r.feed.Next(ctx, readAtOnce)
+		more, err := r.pull(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -166,8 +168,7 @@ func (r *reader) run(ctx context.Context, log *slog.Logger) {
 				return
 			}
 			continue
-		case len(events) > 0:
-			r.take(events)
+		case more:
 			continue
 		}
 		select {
@@ -176,6 +177,18 @@ func (r *reader) run(ctx context.Context, log *slog.Logger) {
 			return
 		}
 	}
+}
+
+// pull reads on, and reports whether there may be more.
+func (r *reader) pull(ctx context.Context) (more bool, err error) {
+	r.feedMu.Lock()
+	defer r.feedMu.Unlock()
+	events, err := r.feed.Next(ctx, readAtOnce)
+	if err != nil || len(events) == 0 {
+		return false, err
+	}
+	r.take(events)
+	return true, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -89,7 +88,9 @@ func (f *fakeFeed) Close() {
 	f.s.open--
 }
 
-func of(a gateway.AccountID) gateway.Scope { return gateway.NewScope(gateway.LevelAccount, 1, a, gateway.ID{}) }
+func of(a gateway.AccountID) gateway.Scope {
+	return gateway.NewScope(gateway.LevelAccount, 1, a, gateway.ID{})
+}
 
 func newHub(t *testing.T, s *fakeStore) *Hub {
 	t.Helper()
@@ -233,6 +234,6 @@ func BenchmarkTake(b *testing.B) {
 		r.take(events)
 	}
 	if len(r.recent) == 0 {
-		b.Fatal(fmt.Sprint("nothing kept"))
+		b.Fatal("nothing kept")
 	}
 }

@@ -713,6 +713,9 @@ func TestEveryRouteForStrangers(t *testing.T) {
 					p = strings.Replace(p, "{id}", v, 1)
 				}
 			}
+			if path == "/emails/stream" { // one's own would never end
+				p += "?email=" + gatewaytest.Account
+			}
 			for who, token := range strangers {
 				asked++
 				c.asStranger(who, method, path, p, token, bodies[method+" "+path])

@@ -68,10 +68,10 @@ func LocalDefaults() *Config {
 }
 
 // localPorts are where quickstart listens: the protocol's port and 2000.
-var localPorts = map[string]string{"submission": "2587", "submissions": "2465", "mx": "2525"}
+var localPorts = map[string]string{"submission": "2587", "submissions": "2465", "mx": "2525", "imap": "2143", "imaps": "2993"}
 
 // withTLS are the doors that can't be opened without a certificate.
-var withTLS = []string{"submission", "submissions"}
+var withTLS = []string{"submission", "submissions", "imap", "imaps"}
 
 // Set applies one setting by its name, table.key.
 func (c *Config) Set(name, value string) error {

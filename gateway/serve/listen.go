@@ -39,7 +39,7 @@ func (g *Gateway) listen() (err error) {
 }
 
 // built are the doors that this version has.
-var built = []string{"rest", "submission", "submissions", "mx"}
+var built = []string{"rest", "submission", "submissions", "mx", "imap", "imaps"}
 
 // mailTLS is the TLS of the mail doors; nil if they will have no certificate.
 func (g *Gateway) mailTLS() *tls.Config {

@@ -97,7 +97,7 @@ func (g *Gateway) Start(ctx context.Context, q Quickstart) (*Banner, error) {
 		}
 	}
 	b := &Banner{
-		REST: g.URL(), Submission: g.Addr("submission"), Submissions: g.Addr("submissions"), MX: g.Addr("mx"), SMTPUsername: g.cfg.SMTPUsername, CA: ca, Domain: d.Name, Account: first.Email,
+		REST: g.URL(), Submission: g.Addr("submission"), Submissions: g.Addr("submissions"), MX: g.Addr("mx"), IMAP: g.Addr("imap"), IMAPS: g.Addr("imaps"), SMTPUsername: g.cfg.SMTPUsername, CA: ca, Domain: d.Name, Account: first.Email,
 		Data: data, PID: os.Getpid(), Notes: g.notes,
 	}
 	if b.Mode, err = g.DeliveryMode(ctx); err != nil {

@@ -30,6 +30,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	for name, serve := range map[string]func(context.Context, net.Listener) error{
 		"rest": g.rest.Serve, "mx": g.smtp.ServeMX, "submission": g.smtp.ServeSubmission, "submissions": g.smtp.ServeSubmissions,
+		"imap": g.imap.Serve, "imaps": g.imap.ServeTLS,
 	} {
 		if ln := g.doors[name]; ln != nil {
 			front = append(front, part{name, func(ctx context.Context) error { return serve(ctx, ln) }})

@@ -15,6 +15,7 @@ import (
 	"github.com/centerleap/postern/gateway/activity"
 	"github.com/centerleap/postern/gateway/domains"
 	"github.com/centerleap/postern/gateway/guard"
+	"github.com/centerleap/postern/gateway/imapd"
 	"github.com/centerleap/postern/gateway/inbound"
 	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/mailbox"
@@ -44,6 +45,7 @@ type Gateway struct {
 	Mail     *mailbox.Mail
 	rest     *rest.Server
 	smtp     *smtpd.Server
+	imap     *imapd.Server
 	guard    *guard.Guard
 	hub      *notify.Hub
 	cert     certificate
@@ -108,7 +110,10 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
-	if g.Mail, err = mailbox.New(mailbox.Config{Store: g.Store, Limits: lim}); err != nil {
+	if g.hub, err = notify.New(notify.Config{Store: g.Store, Internal: keys.Internal, Log: g.log}); err != nil {
+		return err
+	}
+	if g.Mail, err = mailbox.New(mailbox.Config{Store: g.Store, Streams: g.hub, Limits: lim, Now: now}); err != nil {
 		return err
 	}
 	if g.guard, err = guard.New(guard.Config{Limits: lim, Log: g.log, Now: now, ExemptLoopback: g.cfg.local}); err != nil {
@@ -120,7 +125,10 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
-	if g.hub, err = notify.New(notify.Config{Store: g.Store, Internal: keys.Internal, Log: g.log}); err != nil {
+	if g.imap, err = imapd.New(imapd.Config{
+		Guard: g.guard, Keys: g.Keys, Domains: g.Domains, Mail: g.Mail, Activity: g.Activity,
+		Username: g.cfg.SMTPUsername, TLS: g.mailTLS(), Limits: lim, Log: g.log, Now: now,
+	}); err != nil {
 		return err
 	}
 	g.rest, err = rest.New(rest.Config{

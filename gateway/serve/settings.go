@@ -57,7 +57,7 @@ func settings() []setting {
 			}
 			c.Listen[door] = v
 			return nil
-		}, door == "imap" || door == "imaps" || door == "metrics"})
+		}, door == "metrics"})
 	}
 	for _, l := range gateway.LimitTable {
 		least := int64(1)

@@ -1,0 +1,264 @@
+package imapd
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+)
+
+const (
+	// maxLine bounds a line of a command, and maxCommand a whole one with its
+	// literals. Ours; RFC 2683 section 3.2.1.5 asks for 8,000 bytes at least, and
+	// the library reads 50 KiB.
+	maxLine    = 40 << 10
+	maxCommand = 40 << 10
+	// maxString bounds one literal. RFC 7888 section 5: 4096 need no asking.
+	maxString = 4096
+	// maxDepth bounds nested lists. Ours.
+	maxDepth = 50
+)
+
+// tokenKind is what a token is: an atom, a string, or a parenthesis.
+type tokenKind byte
+
+const (
+	atom    tokenKind = 'a'
+	str     tokenKind = 's'
+	opening tokenKind = '('
+	closing tokenKind = ')'
+)
+
+// token is one word of a command.
+type token struct {
+	kind tokenKind
+	text string // of a string: its value, unquoted
+}
+
+// upper is the text of an atom in upper case; empty for anything else.
+func (t token) upper() string {
+	if t.kind != atom {
+		return ""
+	}
+	return strings.ToUpper(t.text)
+}
+
+// command is one command of a client, read whole. Only the message of an APPEND
+// is still to come.
+type command struct {
+	tag  string
+	name string // in upper case; UID stands before what it qualifies
+	args []token
+
+	message   int64 // bytes of the message to come; -1: none
+	nonSync   bool  // the client sends it without being asked
+	enclosed  bool  // it stood in parentheses, RFC 6855 section 4
+	bytesRead int
+}
+
+// refusal is what the front answers itself. The connection ends with a fatal one:
+// what the client sends next can't be told from a command.
+type refusal struct {
+	tag, text string
+	fatal     bool
+}
+
+func (r refusal) Error() string { return r.text }
+
+var errLineLength = errors.New("line too long")
+
+// readLine reads one line without its end.
+func readLine(r *bufio.Reader) (string, error) {
+	var long []byte
+	for {
+		b, err := r.ReadSlice('\n')
+		switch {
+		case err == nil && long == nil:
+			return trimEnd(b), nil
+		case err == nil:
+			return trimEnd(append(long, b...)), nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return "", err
+		}
+		if long = append(long, b...); len(long) > maxLine {
+			return "", errLineLength
+		}
+	}
+}
+
+func trimEnd(b []byte) string {
+	b = b[:len(b)-1]
+	if len(b) > 0 && b[len(b)-1] == '\r' {
+		b = b[:len(b)-1]
+	}
+	return string(b)
+}
+
+// readCommand reads one command. ask tells the client to send a literal that it
+// announced; maxMessage bounds the message of an APPEND.
+func readCommand(r *bufio.Reader, maxMessage int64, ask func() error) (*command, error) {
+	line, err := readLine(r)
+	if err != nil {
+		return nil, err
+	}
+	c := &command{message: -1, bytesRead: len(line)}
+	tag, rest, ok := strings.Cut(line, " ")
+	if !ok || tag == "" || len(tag) > 100 || strings.ContainsFunc(tag, func(ch rune) bool {
+		return ch <= ' ' || ch >= 0x7f || strings.ContainsRune(`(){%*"\+`, ch)
+	}) {
+		return nil, refusal{"*", "BAD a command starts with a tag", true}
+	}
+	c.tag = tag
+	if err := c.readArgs(r, rest, maxMessage, ask); err != nil {
+		return nil, err
+	}
+	return c, c.finish()
+}
+
+// readArgs reads the words of a command, over the literals in it.
+func (c *command) readArgs(r *bufio.Reader, rest string, maxMessage int64, ask func() error) error {
+	for {
+		if strings.ContainsAny(rest, "\r\x00") {
+			return refusal{c.tag, "BAD a CR or NUL stands alone", true}
+		}
+		announced := strings.HasSuffix(rest, "+}") // a refused line's literal would be read as commands
+		lit, err := c.lex(rest)
+		if err != nil {
+			return refusal{c.tag, "BAD " + err.Error(), announced}
+		}
+		if lit == nil {
+			return nil
+		}
+		if c.verb() == "APPEND" && len(c.args) >= 2 {
+			return c.takeMessage(lit, maxMessage)
+		}
+		if lit.eight {
+			return refusal{c.tag, "BAD literal8 is for messages", announced}
+		}
+		if lit.size > maxString || c.bytesRead+int(lit.size) > maxCommand {
+			return refusal{c.tag, "NO [TOOBIG] the literal is too long", lit.nonSync}
+		}
+		if !lit.nonSync {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
+		b := make([]byte, lit.size)
+		if _, err := io.ReadFull(r, b); err != nil {
+			return err
+		}
+		c.args = append(c.args, token{str, string(b)})
+		if rest, err = readLine(r); err != nil {
+			return err
+		}
+		if c.bytesRead += len(b) + len(rest); c.bytesRead > maxCommand {
+			return refusal{c.tag, "BAD the command is too long", true}
+		}
+		if rest != "" && rest[0] != ' ' && rest[0] != ')' {
+			return refusal{c.tag, "BAD unexpected characters behind a literal", strings.HasSuffix(rest, "+}")}
+		}
+	}
+}
+
+// takeMessage notes the message of an APPEND; it is streamed, not read here.
+func (c *command) takeMessage(lit *literal, most int64) error {
+	if lit.size > most {
+		return refusal{c.tag, "NO [TOOBIG] the message is too large", lit.nonSync}
+	}
+	n := len(c.args)
+	if lit.eight && n >= 4 && c.args[n-1].kind == opening && c.args[n-2].upper() == "UTF8" {
+		c.args, c.enclosed = c.args[:n-2], true
+	} else if lit.eight {
+		return refusal{c.tag, "NO [UNKNOWN-CTE] binary messages are not taken", lit.nonSync}
+	}
+	c.message, c.nonSync = lit.size, lit.nonSync
+	return nil
+}
+
+// finish gives the command its name and checks what can be checked of any.
+func (c *command) finish() error {
+	pending := c.message >= 0 && c.nonSync
+	c.name = c.verb()
+	if c.name == "" {
+		return refusal{c.tag, "BAD the command is missing", pending}
+	}
+	skip := 1
+	if c.name == "UID" {
+		if len(c.args) < 2 || c.args[1].kind != atom {
+			return refusal{c.tag, "BAD the command is missing", pending}
+		}
+		c.name, skip = "UID "+c.args[1].upper(), 2
+	}
+	c.args = c.args[skip:]
+	depth := 0
+	for _, t := range c.args {
+		switch t.kind {
+		case opening:
+			depth++
+		case closing:
+			depth--
+		case str:
+			if strings.ContainsAny(t.text, "\r\n\x00") {
+				return refusal{c.tag, "NO [CANNOT] a string holds a line end or NUL", pending}
+			}
+		case atom:
+		}
+		if depth < 0 || depth > maxDepth {
+			return refusal{c.tag, "BAD parentheses don't match", pending}
+		}
+	}
+	if depth != 0 {
+		return refusal{c.tag, "BAD parentheses don't match", pending}
+	}
+	return nil
+}
+
+func (c *command) verb() string {
+	if len(c.args) == 0 {
+		return ""
+	}
+	return c.args[0].upper()
+}
+
+// String prints the command for the library: one line, strings quoted. Only the
+// message of an APPEND stays a literal, and always one to be asked for, so that
+// the library must ask.
+func (c *command) String() string {
+	var b strings.Builder
+	b.WriteString(c.tag + " " + c.name)
+	after := atom
+	for _, t := range c.args {
+		if t.kind != closing && after != opening {
+			b.WriteByte(' ')
+		}
+		switch after = t.kind; t.kind {
+		case opening, closing:
+			b.WriteByte(byte(t.kind))
+		case atom:
+			b.WriteString(t.text)
+		case str:
+			b.WriteByte('"')
+			for i := range len(t.text) {
+				if t.text[i] == '"' || t.text[i] == '\\' {
+					b.WriteByte('\\')
+				}
+				b.WriteByte(t.text[i])
+			}
+			b.WriteByte('"')
+		}
+	}
+	if c.message >= 0 {
+		b.WriteString(" {" + strconv.FormatInt(c.message, 10) + "}")
+	}
+	b.WriteString("\r\n")
+	return b.String()
+}
+
+// closing is what must stand behind the message of an APPEND.
+func (c *command) closing() string {
+	if c.enclosed {
+		return ")"
+	}
+	return ""
+}

@@ -1,0 +1,485 @@
+package imapd
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/guard"
+)
+
+// conn stands between the client and the library. Its rules:
+//
+//   - One command is in flight: the next is read when the tagged line of the last
+//     has passed. Only IDLE, AUTHENTICATE and APPEND are continued within.
+//   - The library sees what the front has printed: one line, without a literal
+//     but the message of an APPEND.
+//   - The library writes lines without literals; data with content goes past the
+//     line splitter, through data and literal, between two of the library's lines.
+//   - A refused line that announced {n+} closes the connection: what follows it
+//     can't be told from commands.
+//   - If the library reads on when its command is complete, the two disagree, and
+//     the connection ends.
+//   - Deadlines are ours; the library's are not passed on.
+type conn struct {
+	*guard.Conn
+	in         *bufio.Reader
+	maxMessage int64
+
+	mu       sync.Mutex // every byte to the client goes under it
+	out      []byte     // not sent yet
+	line     []byte     // of the library, not complete yet
+	greeting greetingState
+	note     *note
+	tag      string // of the command in flight; "" when there is none
+	asked    bool   // the library has sent "+"
+	waiting  bool   // the library waits for input: what is written goes out at once
+	literal  bool   // a message is being written to the client
+	authed   bool
+	stopping bool
+	fail     error
+
+	// Used by the library's reading goroutine alone.
+	pending []byte   // printed for the library and not read yet
+	upload  *command // an APPEND whose message is still to come
+	left    int64    // bytes of it; -1 when it was read
+}
+
+// greetingState is what becomes of the library's first line.
+type greetingState uint8
+
+const (
+	greetLater  greetingState = iota // it goes to the client
+	greeted                          // it has
+	greetedHere                      // by us, before STARTTLS: it is dropped
+)
+
+const (
+	// gather is how much is written to the client in one go.
+	gather = 16 << 10
+	// writeTimeout is how long a client may take to read that much.
+	writeTimeout = 30 * time.Second
+)
+
+func newConn(gc *guard.Conn, lim gateway.Limits) *conn {
+	c := &conn{Conn: gc, in: bufio.NewReader(gc), maxMessage: lim.MessageBytes, note: &note{}}
+	gc.OnStop(c.stop)
+	return c
+}
+
+// SetDeadline and its like do nothing: deadlines are set where they are meant.
+func (c *conn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing.
+func (c *conn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// flush sends what was gathered. mu is held.
+func (c *conn) flush() error {
+	for len(c.out) > 0 && c.fail == nil {
+		n := min(len(c.out), gather)
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, c.fail = c.Conn.Write(c.out[:n])
+		c.out = c.out[n:]
+	}
+	if cap(c.out) > gather/4 {
+		c.out = nil // a quiet connection holds no buffer
+	}
+	c.out = c.out[:0]
+	return c.fail
+}
+
+// put gathers bytes for the client. mu is held.
+func (c *conn) put(b []byte) error {
+	c.out = append(c.out, b...)
+	if len(c.out) >= gather {
+		return c.flush()
+	}
+	return c.fail
+}
+
+// hangUp says goodbye, if nothing is half said, and closes. It may be called from
+// any goroutine; a client that reads nothing is not waited for.
+func (c *conn) hangUp(text string) {
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.mu.Lock()
+	c.bye(text)
+	c.mu.Unlock()
+}
+
+// bye is hangUp under mu.
+func (c *conn) bye(text string) {
+	if c.fail == nil {
+		if !c.literal {
+			c.out = append(c.out, "* BYE "+text+"\r\n"...)
+		}
+		_ = c.flush() // the client may be gone
+		c.fail = net.ErrClosed
+	}
+	_ = c.Conn.Close()
+}
+
+// stop is called when the gateway stops: who idles is told now, others after the
+// command that runs.
+func (c *conn) stop() {
+	c.mu.Lock()
+	c.stopping = true
+	busy := c.tag != "" && c.note.name != "IDLE"
+	c.mu.Unlock()
+	if !busy {
+		c.hangUp("the server is shutting down")
+	}
+}
+
+// Close sends what was gathered and closes. After LOGOUT the library closes
+// without reading again.
+func (c *conn) Close() error {
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.mu.Lock()
+	if !c.literal {
+		_ = c.flush()
+	}
+	c.fail = net.ErrClosed
+	c.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// maxResponse bounds a line of the library's.
+const maxResponse = 1 << 20
+
+// Write takes the library's lines.
+func (c *conn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(b)
+	for c.fail == nil && len(b) > 0 {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			if c.line = append(c.line, b...); len(c.line) > maxResponse {
+				c.bye("a response is too long")
+			}
+			break
+		}
+		l := string(append(c.line, b[:i+1]...))
+		c.line, b = c.line[:0], b[i+1:]
+		c.response(l)
+	}
+	if c.waiting && len(c.line) == 0 && c.fail == nil {
+		_ = c.flush()
+	}
+	return n, c.fail
+}
+
+// endsInLiteral is what a line of the library must not do: the splitter would
+// take what follows for a line.
+var endsInLiteral = regexp.MustCompile(`\{[0-9]+\+?\}\r\n$`)
+
+// ours is what our front adds to the library's capabilities.
+const ours = " ID"
+
+// response passes one line of the library on. mu is held.
+func (c *conn) response(l string) {
+	switch {
+	case endsInLiteral.MatchString(l):
+		c.bye("internal error")
+		return
+	case c.greeting == greetedHere:
+		c.greeting = greeted
+		return
+	case c.greeting == greetLater:
+		c.greeting = greeted
+		l = addCapability(l)
+	case strings.HasPrefix(l, "+"):
+		c.asked = true
+		if c.upload != nil && c.upload.nonSync {
+			return // the client did not wait
+		}
+	case strings.HasPrefix(l, "* CAPABILITY "):
+		l = strings.TrimSuffix(l, "\r\n") + ours + "\r\n"
+	case c.tag != "" && strings.HasPrefix(l, c.tag+" "):
+		if l == c.tag+libraryFault {
+			l = c.tag + " BAD the command can't be read\r\n"
+		}
+		if strings.HasPrefix(l[len(c.tag):], " OK ") && (c.note.name == "LOGIN" || c.note.name == "AUTHENTICATE") {
+			c.authed = true
+			l = addCapability(l)
+		}
+		c.tag = ""
+	}
+	_ = c.put([]byte(l)) // a failure is kept in c.fail
+	if c.stopping && c.tag == "" {
+		c.bye("the server is shutting down")
+	}
+}
+
+// libraryFault is what the library says of some commands that it can't parse. The
+// session's own failures have words of their own.
+const libraryFault = " NO [SERVERBUG] Internal server error\r\n"
+
+// addCapability adds ours to the capabilities inside a status line.
+func addCapability(l string) string {
+	head, rest, found := strings.Cut(l, "[CAPABILITY ")
+	caps, tail, closed := strings.Cut(rest, "]")
+	if !found || !closed {
+		return l
+	}
+	return head + "[CAPABILITY " + caps + ours + "]" + tail
+}
+
+// data writes whole lines of the session's.
+func (c *conn) data(b []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.line) > 0 {
+		c.bye("internal error") // inside a line of the library's
+		return c.fail
+	}
+	err := c.put(b)
+	if err == nil && c.waiting {
+		err = c.flush()
+	}
+	return err
+}
+
+// stream writes head, n bytes of r, and tail: a line that holds a large literal.
+// Other goroutines write nothing in between.
+func (c *conn) stream(head []byte, r io.Reader, n int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.put(head); err != nil {
+		return err
+	}
+	c.literal = true
+	buf := make([]byte, gather)
+	for n > 0 {
+		k := min(n, gather)
+		if _, err := io.ReadFull(r, buf[:k]); err != nil {
+			c.bye("")
+			return err
+		}
+		n -= k
+		if err := c.put(buf[:k]); err != nil {
+			return err
+		}
+		// The lock is free between two pieces, for a goodbye.
+		c.mu.Unlock()
+		c.mu.Lock()
+		if c.fail != nil {
+			return c.fail
+		}
+	}
+	return nil
+}
+
+// streamed ends a line that stream began.
+func (c *conn) streamed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.literal = false
+}
+
+// Read feeds the library: at most one command, or one piece of one, per call.
+func (c *conn) Read(b []byte) (int, error) {
+	if len(c.pending) == 0 {
+		c.mu.Lock()
+		err := c.flush()
+		c.waiting = true
+		c.mu.Unlock()
+		if err == nil {
+			err = c.next(b)
+		}
+		c.mu.Lock()
+		c.waiting = false
+		c.mu.Unlock()
+		if err != nil {
+			return 0, c.ended(err)
+		}
+	}
+	n := copy(b, c.pending)
+	c.pending = c.pending[n:]
+	return n, nil
+}
+
+// ended tells the client why its input is no longer read. To the library an end
+// is a failure: after a plain end in IDLE it would go on while IDLE still runs.
+func (c *conn) ended(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return net.ErrClosed
+	case errors.Is(err, errLineLength):
+		c.hangUp("the line is too long")
+	case isTimeout(err):
+		c.hangUp("autologout; nothing was heard for too long")
+	}
+	return err
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
+}
+
+// next reads what the library is to get now.
+func (c *conn) next(b []byte) error {
+	c.mu.Lock()
+	running, asked, name := c.tag != "", c.asked, c.note.name
+	c.mu.Unlock()
+	switch {
+	case c.upload != nil && running && asked && c.left >= 0:
+		return c.nextPiece(b)
+	case c.upload != nil && !running:
+		if err := c.dropUpload(); err != nil {
+			return err
+		}
+	case running && asked && (name == "IDLE" || name == "AUTHENTICATE"):
+		return c.nextLine(name)
+	case running:
+		c.hangUp("the command was not understood")
+		return net.ErrClosed
+	}
+	return c.nextCommand()
+}
+
+// dropUpload reads a message that the library refused before it asked.
+func (c *conn) dropUpload() error {
+	if c.upload.nonSync && c.left >= 0 {
+		c.wait(gateway.TransferTimeout)
+		if _, err := io.CopyN(io.Discard, c.in, c.left); err != nil {
+			return err
+		}
+		if _, err := readLine(c.in); err != nil {
+			return err
+		}
+	}
+	c.upload = nil
+	return nil
+}
+
+// maxSASL bounds a client's line in AUTHENTICATE: the library reads 4 KiB, and a
+// name with a key has a tenth of that.
+const maxSASL = 3 << 10
+
+// nextLine continues IDLE or AUTHENTICATE.
+func (c *conn) nextLine(name string) error {
+	c.waitForCommand()
+	l, err := readLine(c.in)
+	if err != nil {
+		return err
+	}
+	switch {
+	case name == "IDLE" && !strings.EqualFold(l, "DONE"):
+		// The library would go on while its IDLE still runs.
+		c.hangUp("DONE was expected")
+		return net.ErrClosed
+	case name == "IDLE":
+		l = "DONE" // the library knows it in this spelling
+	case len(l) > maxSASL:
+		l = "*" // it would be cut in two: cancelled
+	}
+	c.pending = []byte(l + "\r\n")
+	return nil
+}
+
+// nextPiece continues the message of an APPEND.
+func (c *conn) nextPiece(b []byte) error {
+	c.wait(gateway.TransferPause)
+	if c.left > 0 {
+		n, err := c.in.Read(b[:min(int64(len(b)), c.left)])
+		if err != nil {
+			return err
+		}
+		c.left -= int64(n)
+		c.pending = append(c.pending[:0], b[:n]...)
+		return nil
+	}
+	l, err := readLine(c.in)
+	if err != nil {
+		return err
+	}
+	if l != c.upload.closing() {
+		c.hangUp("APPEND takes one message")
+		return net.ErrClosed
+	}
+	c.left = -1
+	c.pending = []byte("\r\n")
+	return nil
+}
+
+// nextCommand reads commands until there is one for the library.
+func (c *conn) nextCommand() error {
+	for {
+		c.waitForCommand()
+		cmd, err := readCommand(c.in, c.maxMessage, func() error { return c.say("+ go on") })
+		if r, ok := errors.AsType[refusal](err); ok {
+			if err := c.say(r.tag + " " + r.text); err != nil {
+				return err
+			}
+			if r.fatal {
+				c.hangUp("what follows can't be read")
+				return net.ErrClosed
+			}
+			continue
+		} else if err != nil {
+			return err
+		}
+		if cmd.name == "ID" {
+			if err := c.say(identity + "\r\n" + cmd.tag + " OK ID completed"); err != nil {
+				return err
+			}
+			continue
+		}
+		n, err := rewrite(cmd)
+		if err != nil {
+			if cmd.message >= 0 && cmd.nonSync {
+				c.hangUp("what follows can't be read")
+				return net.ErrClosed
+			}
+			if err := c.say(cmd.tag + " BAD " + err.Error()); err != nil {
+				return err
+			}
+			continue
+		}
+		c.mu.Lock()
+		c.note, c.tag, c.asked = n, cmd.tag, false
+		if cmd.message >= 0 {
+			c.upload, c.left = cmd, cmd.message
+		}
+		c.mu.Unlock()
+		c.pending = []byte(cmd.String())
+		return nil
+	}
+}
+
+// identity answers ID, RFC 2971.
+const identity = `* ID ("name" "Postern")`
+
+// say writes a line while the library waits.
+func (c *conn) say(l string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.put([]byte(l + "\r\n")) // a failure is kept
+	return c.flush()
+}
+
+// waitForCommand sets how long a client may be silent.
+func (c *conn) waitForCommand() {
+	c.mu.Lock()
+	authed := c.authed
+	c.mu.Unlock()
+	if authed {
+		c.wait(gateway.IdleTimeout)
+	} else {
+		c.wait(gateway.LoginTimeout)
+	}
+}
+
+func (c *conn) wait(d time.Duration) { _ = c.Conn.SetReadDeadline(time.Now().Add(d)) }

@@ -1,0 +1,105 @@
+package imapd
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+// appendNumber starts an untagged line about the message of a number, which
+// counts from 0.
+func appendNumber(b []byte, i int, rest string) []byte {
+	b = append(b, "* "...)
+	b = strconv.AppendInt(b, int64(i+1), 10)
+	b = append(b, ' ')
+	return append(b, rest...)
+}
+
+// run is a stretch of numbers [from, to).
+type run struct{ from, to int }
+
+// pick resolves a set to the numbers of messages, in order. The set may name any
+// range; it is never counted through, only what is in the mailbox is. "*" is the
+// last message, also when a range starts behind it, RFC 9051 section 9.
+func (s *session) pick(set imap.NumSet) []int {
+	var runs []run
+	switch {
+	case imap.IsSearchRes(set):
+		for _, uid := range s.saved {
+			if i, ok := s.view.Find(uid); ok {
+				runs = append(runs, run{i, i + 1})
+			}
+		}
+	default:
+		runs = s.runs(set)
+	}
+	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.from, b.from) })
+	var out []int
+	next := 0
+	for _, r := range runs {
+		for i := max(r.from, next); i < r.to; i++ {
+			out = append(out, i)
+		}
+		next = max(next, r.to)
+	}
+	return out
+}
+
+func (s *session) runs(set imap.NumSet) (runs []run) {
+	n := s.view.Len()
+	if n == 0 {
+		return nil
+	}
+	switch set := set.(type) {
+	case imap.SeqSet:
+		for _, r := range set {
+			a, b := ordered(r.Start, r.Stop, uint32(n))
+			runs = append(runs, run{int(max(a, 1)) - 1, int(min(b, uint32(n)))})
+		}
+	case imap.UIDSet:
+		last := s.view.Entry(n - 1).UID
+		for _, r := range set {
+			a, b := ordered(uint32(r.Start), uint32(r.Stop), last)
+			from, _ := s.view.Find(a)
+			to, exact := s.view.Find(b)
+			if exact {
+				to++
+			}
+			runs = append(runs, run{from, to})
+		}
+	}
+	return runs
+}
+
+// ordered gives a range its ends in order; 0 stands for "*".
+func ordered(a, b, last uint32) (lo, hi uint32) {
+	if a == 0 {
+		a = last
+	}
+	if b == 0 {
+		b = last
+	}
+	return min(a, b), max(a, b)
+}
+
+// appendSet writes numbers that are in order as a set.
+func appendSet(b []byte, list []uint32) []byte {
+	for i := 0; i < len(list); {
+		j := i
+		for j+1 < len(list) && list[j+1] == list[j]+1 {
+			j++
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(list[i]), 10)
+		if j > i {
+			b = append(b, ':')
+			b = strconv.AppendUint(b, uint64(list[j]), 10)
+		}
+		i = j + 1
+	}
+	return b
+}

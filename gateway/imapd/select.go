@@ -1,0 +1,172 @@
+package imapd
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// systemFlags in the order in which they are shown.
+var systemFlags = []struct {
+	flag gateway.Flags
+	name imap.Flag
+}{
+	{gateway.Answered, imap.FlagAnswered},
+	{gateway.Flagged, imap.FlagFlagged},
+	{gateway.Deleted, imap.FlagDeleted},
+	{gateway.Seen, imap.FlagSeen},
+	{gateway.Draft, imap.FlagDraft},
+}
+
+// flagsOf reads a client's flags: system flags in any case, and keywords.
+func flagsOf(list []imap.Flag) (flags gateway.Flags, labels []string, err error) {
+next:
+	for _, f := range list {
+		for _, known := range systemFlags {
+			if strings.EqualFold(string(f), string(known.name)) {
+				flags |= known.flag
+				continue next
+			}
+		}
+		if strings.HasPrefix(string(f), `\`) {
+			return 0, nil, refuse("CANNOT", "there is no such system flag")
+		}
+		labels = append(labels, string(f))
+	}
+	return flags, labels, nil
+}
+
+// appendFlags writes an entry's flags as a list.
+func appendFlags(b []byte, e *gateway.Entry) []byte {
+	b = append(b, '(')
+	start := len(b)
+	for _, f := range systemFlags {
+		if e.Flags.Has(f.flag) {
+			b = append(append(b, f.name...), ' ')
+		}
+	}
+	for _, l := range e.Labels {
+		b = append(append(b, l...), ' ')
+	}
+	if len(b) > start {
+		b = b[:len(b)-1]
+	}
+	return append(b, ')')
+}
+
+// Select opens a mailbox.
+func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, error) {
+	v, err := s.door.cfg.Mail.View(s.ctx, s.scope, s.account, name)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	s.view, s.readOnly, s.saved = v, o.ReadOnly, nil
+	d := &imap.SelectData{
+		NumMessages: uint32(v.Len()), UIDNext: imap.UID(v.Box.UIDNext), UIDValidity: v.Box.UIDValidity,
+	}
+	for _, f := range systemFlags {
+		d.Flags = append(d.Flags, f.name)
+	}
+	for i := range v.Len() {
+		e := v.Entry(i)
+		if d.FirstUnseenSeqNum == 0 && !e.Flags.Has(gateway.Seen) {
+			d.FirstUnseenSeqNum = uint32(i + 1)
+		}
+		for _, l := range e.Labels {
+			if len(d.Flags) < maxShownFlags && !slices.Contains(d.Flags, imap.Flag(l)) {
+				d.Flags = append(d.Flags, imap.Flag(l))
+			}
+		}
+	}
+	if !s.readOnly {
+		d.PermanentFlags = append(slices.Clone(d.Flags), `\*`)
+	}
+	return d, nil
+}
+
+// maxShownFlags bounds the flags that SELECT lists. DESIGN: 128 keywords.
+const maxShownFlags = 128 + 5
+
+// Unselect closes the mailbox.
+func (s *session) Unselect() error {
+	if s.view != nil {
+		s.view.Close()
+	}
+	s.view, s.saved = nil, nil
+	return nil
+}
+
+// Poll tells what has changed, at the end of a command.
+func (s *session) Poll(_ *imapserver.UpdateWriter, allowExpunge bool) error {
+	return s.tell(allowExpunge)
+}
+
+// tell writes the news of the selected mailbox.
+func (s *session) tell(allowExpunge bool) error {
+	if s.view == nil {
+		return nil
+	}
+	news, err := s.view.News(s.ctx, allowExpunge)
+	if err != nil {
+		return s.failed(err)
+	}
+	b := s.buf[:0]
+	for _, i := range news.Gone {
+		b = appendNumber(b, i, "EXPUNGE\r\n")
+	}
+	if news.Exists >= 0 {
+		b = appendNumber(b, news.Exists-1, "EXISTS\r\n")
+	}
+	for _, i := range news.Changed {
+		b = appendNumber(b, i, "FETCH (FLAGS ")
+		b = append(appendFlags(b, s.view.Entry(i)), ")\r\n"...)
+	}
+	s.buf = b[:0]
+	if len(b) == 0 {
+		return nil
+	}
+	return s.c.data(b)
+}
+
+// Idle tells what changes until the client stops it. A wake-up that came before
+// is taken first, so none is lost.
+func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
+	s.idle.Add(1)
+	defer s.idle.Done()
+	var wake <-chan struct{}
+	if s.view != nil {
+		wake = s.view.Wake()
+	}
+	s.trim()
+	for {
+		if err := s.tell(true); err != nil {
+			s.c.hangUp("the mailbox can't be read")
+			return err
+		}
+		select {
+		case <-wake:
+		case <-stop:
+			return nil
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		}
+	}
+}
+
+// trim gives back the buffer: an idle session holds little.
+func (s *session) trim() {
+	if cap(s.buf) > gather/4 {
+		s.buf = nil
+	}
+}
+
+func (s *session) writable() error {
+	if s.readOnly {
+		return refuse("CANNOT", "the mailbox was opened with EXAMINE")
+	}
+	return nil
+}

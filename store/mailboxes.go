@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// standing are the mailboxes that every account keeps, by number: flows name
+// them.
+func standing(id gateway.MailboxID) bool { return int(id) <= len(gateway.StandardMailboxes) }
+
+// mailboxChange runs fn in a commit, with an event about the mailbox it returns.
+func (s *Store) mailboxChange(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, fn func(*tx) (*gateway.Mailbox, error)) (box gateway.Mailbox, err error) {
+	if !sc.Covers(d, a) {
+		return box, denied("folder")
+	}
+	err = s.update(ctx, d, func(t *tx) error {
+		m, err := fn(t)
+		if err != nil {
+			return err
+		}
+		t.emit(gateway.Event{Type: gateway.EventMailbox, Account: a, Mailbox: m.ID, Folder: m.Name})
+		box = *m
+		return nil
+	})
+	return box, err
+}
+
+// CreateMailbox makes a mailbox. AlreadyExists if there is one of that name.
+func (s *Store) CreateMailbox(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (gateway.Mailbox, error) {
+	return s.mailboxChange(ctx, sc, d, a, func(t *tx) (*gateway.Mailbox, error) {
+		if err := t.nameFree(a, name); err != nil {
+			return nil, err
+		}
+		return t.createMailbox(a, name)
+	})
+}
+
+func (t *tx) nameFree(a gateway.AccountID, name string) error {
+	_, err := mailboxNamed(t, t.domain, a, name)
+	if err == nil {
+		return gateway.Errorf(gateway.AlreadyExists, "there is a folder %s", name)
+	}
+	if gateway.KindOf(err) == gateway.NotFound {
+		return nil
+	}
+	return err
+}
+
+func (t *tx) createMailbox(a gateway.AccountID, name string) (*gateway.Mailbox, error) {
+	count := 0
+	rng := engine.Prefix(key(subMailbox, t.domain).account(a))
+	rng.KeysOnly = true
+	if err := t.Scan(rng, func(_, _ []byte) error { count++; return nil }); err != nil {
+		return nil, err
+	}
+	if most := t.store.cfg.Limits.MailboxesPerAccount; int64(count) >= most {
+		return nil, gateway.Errorf(gateway.InvalidState, "the account has all the %d folders it may have", most)
+	}
+	k := key(subAccountSeq, t.domain).account(a)
+	n, err := load(t, k, decodeNumbers)
+	if err != nil {
+		return nil, missing(err, "account")
+	}
+	n[countMailboxes]++
+	n[countUIDValidity]++
+	t.Set(k, n.encode())
+	m := &gateway.Mailbox{ID: gateway.MailboxID(n[countMailboxes]), Name: name, UIDValidity: uint32(n[countUIDValidity]), UIDNext: 1}
+	t.Set(mailboxKey(t.domain, a, m.ID), encodeMailbox(m))
+	return m, nil
+}
+
+// RenameMailbox gives a mailbox, and those below it, another name. The mailbox
+// keeps its UIDs.
+func (s *Store) RenameMailbox(ctx context.Context, sc gateway.Scope, at gateway.Selection, name string) (gateway.Mailbox, error) {
+	return s.mailboxChange(ctx, sc, at.Domain, at.Account, func(t *tx) (*gateway.Mailbox, error) {
+		box, err := t.changeable(at)
+		if err != nil {
+			return nil, err
+		}
+		old := box.Name + "/"
+		if err := t.nameFree(at.Account, name); err != nil {
+			return nil, err
+		}
+		box.Name = name
+		t.Set(mailboxKey(t.domain, at.Account, box.ID), encodeMailbox(box))
+		below, err := mailboxes(t, t.domain, at.Account)
+		if err != nil {
+			return nil, err
+		}
+		for i := range below {
+			rest, under := strings.CutPrefix(below[i].Name, old)
+			if !under {
+				continue
+			}
+			below[i].Name = name + "/" + rest
+			if err := t.nameFree(at.Account, below[i].Name); err != nil {
+				return nil, err
+			}
+			t.Set(mailboxKey(t.domain, at.Account, below[i].ID), encodeMailbox(&below[i]))
+		}
+		return box, nil
+	})
+}
+
+// changeable reads a mailbox that may be renamed or deleted.
+func (t *tx) changeable(at gateway.Selection) (*gateway.Mailbox, error) {
+	box, err := readMailbox(t, t.domain, at.Account, at.Mailbox)
+	if err != nil {
+		return nil, missing(err, "folder")
+	}
+	if standing(box.ID) {
+		return nil, gateway.Errorf(gateway.InvalidState, "every account keeps its folder %s", box.Name)
+	}
+	return box, nil
+}
+
+// DeleteMailbox removes an empty mailbox for good; InvalidState if something is
+// in it. Those below it stay.
+func (s *Store) DeleteMailbox(ctx context.Context, sc gateway.Scope, at gateway.Selection) error {
+	_, err := s.mailboxChange(ctx, sc, at.Domain, at.Account, func(t *tx) (*gateway.Mailbox, error) {
+		box, err := t.changeable(at)
+		if err != nil {
+			return nil, err
+		}
+		if box.Total > 0 {
+			return nil, gateway.Errorf(gateway.InvalidState, "the folder %s is not empty", box.Name)
+		}
+		t.Delete(mailboxKey(t.domain, at.Account, at.Mailbox))
+		return box, nil
+	})
+	return err
+}
+
+// SubscribeMailbox shows or hides a mailbox in the list of those subscribed to.
+func (s *Store) SubscribeMailbox(ctx context.Context, sc gateway.Scope, at gateway.Selection, on bool) error {
+	_, err := s.mailboxChange(ctx, sc, at.Domain, at.Account, func(t *tx) (*gateway.Mailbox, error) {
+		box, err := readMailbox(t, t.domain, at.Account, at.Mailbox)
+		if err != nil {
+			return nil, missing(err, "folder")
+		}
+		box.Hidden = !on
+		t.Set(mailboxKey(t.domain, at.Account, at.Mailbox), encodeMailbox(box))
+		return box, nil
+	})
+	return err
+}
+
+// folderFor finds the mailbox a copy is to be filed in; with create it is made
+// if it is missing, and without, the mail goes to the inbox: a folder deleted
+// meanwhile loses no mail.
+func (t *tx) folderFor(a gateway.AccountID, name string, create bool) (*gateway.Mailbox, error) {
+	box, err := mailboxNamed(t, t.domain, a, name)
+	if gateway.KindOf(err) != gateway.NotFound || err == nil {
+		return box, err
+	}
+	if create {
+		box, err = t.createMailbox(a, name)
+		if err == nil {
+			t.emit(gateway.Event{Type: gateway.EventMailbox, Account: a, Mailbox: box.ID, Folder: box.Name})
+			return box, nil
+		}
+		if _, full := errors.AsType[*gateway.Error](err); !full {
+			return nil, err
+		}
+	}
+	return mailboxNamed(t, t.domain, a, gateway.Inbox)
+}

@@ -1,0 +1,307 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// What IMAP does to a selected mailbox: it means many entries at once, by UID.
+// Entries that are gone meanwhile are passed over; the caller sees which by what
+// is returned.
+
+// maxSelected bounds the entries of one commit; callers go on with the rest in
+// another. An engine takes about 100,000 writes in one, and a move is eight.
+const maxSelected = 1000
+
+func (t *tx) selected(at gateway.Selection, uid uint32) (st stand, found bool, err error) {
+	st.entry, err = readEntry(t, t.domain, at.Account, at.Mailbox, uid)
+	if errors.Is(err, engine.ErrNotFound) {
+		return st, false, nil
+	} else if err != nil {
+		return st, false, err
+	}
+	st.message, err = readMessage(t, t.domain, at.Account, st.entry.Message)
+	return st, err == nil, missing(err, "email")
+}
+
+// selection runs fn, with the mailbox, on chunks of uids, each in one commit.
+func (s *Store) selection(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, fn func(*tx, *gateway.Mailbox, []uint32) error) error {
+	if !sc.Covers(at.Domain, at.Account) {
+		return denied("folder")
+	}
+	for len(uids) > 0 {
+		chunk := uids[:min(len(uids), maxSelected)]
+		uids = uids[len(chunk):]
+		err := s.update(ctx, at.Domain, func(t *tx) error {
+			box, err := readMailbox(t, t.domain, at.Account, at.Mailbox)
+			if err != nil {
+				return missing(err, "folder")
+			}
+			return fn(t, box, chunk)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Entries returns a mailbox with all its entries, by UID.
+func (s *Store) Entries(ctx context.Context, sc gateway.Scope, at gateway.Selection) (box gateway.Mailbox, all []gateway.Entry, err error) {
+	if !sc.Covers(at.Domain, at.Account) {
+		return box, nil, denied("folder")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		head, err := readMailbox(r, at.Domain, at.Account, at.Mailbox)
+		if err != nil {
+			return missing(err, "folder")
+		}
+		box, all = *head, make([]gateway.Entry, 0, head.Total)
+		return r.Scan(engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox)), func(k, v []byte) error {
+			e, err := decodeEntry(at.Mailbox, lastUID(k), v)
+			all = append(all, e)
+			return err
+		})
+	})
+	return box, all, err
+}
+
+// EntriesAt reads some entries again; those that are gone are left out. The
+// mailbox is nil when it is gone itself.
+func (s *Store) EntriesAt(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32) (box *gateway.Mailbox, some []gateway.Entry, err error) {
+	if !sc.Covers(at.Domain, at.Account) {
+		return nil, nil, denied("folder")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		if box, err = readMailbox(r, at.Domain, at.Account, at.Mailbox); errors.Is(err, engine.ErrNotFound) {
+			box = nil
+			return nil
+		} else if err != nil {
+			return err
+		}
+		for _, uid := range uids {
+			e, err := readEntry(r, at.Domain, at.Account, at.Mailbox, uid)
+			if errors.Is(err, engine.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			some = append(some, e)
+		}
+		return nil
+	})
+	return box, some, err
+}
+
+// Messages reads messages by number, with their structures if wanted, without
+// their entries. One that is gone is nil.
+func (s *Store) Messages(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, structure bool) (all []*gateway.Message, err error) {
+	if !sc.Covers(d, a) {
+		return nil, denied("email")
+	}
+	all = make([]*gateway.Message, len(numbers))
+	err = s.view(ctx, func(r engine.Reader) error {
+		for i, n := range numbers {
+			m, err := readMessage(r, d, a, n)
+			if errors.Is(err, engine.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			if structure {
+				b, err := r.Get(structureKey(d, a, n))
+				if err != nil {
+					return err
+				}
+				if err := decodeStructure(b, &m.Content); err != nil {
+					return err
+				}
+			}
+			all[i] = &m.Message
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Flag changes flags and labels of entries. All of one commit are one change:
+// they have one sequence. It returns the entries as they stand then.
+func (s *Store) Flag(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) (after []gateway.Entry, err error) {
+	var done []gateway.Entry
+	err = s.selection(ctx, sc, at, uids, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
+		after = done // Fn may run again
+		event := gateway.Event{Type: gateway.EventUpdated, Account: at.Account, Mailbox: box.ID, Folder: box.Name}
+		var changed []int
+		for _, uid := range uids {
+			e, err := readEntry(t, t.domain, at.Account, at.Mailbox, uid)
+			if errors.Is(err, engine.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			now, differs := t.flagged(e, c)
+			if differs {
+				box.Unseen += unseen(now.Flags) - unseen(e.Flags)
+				event.UIDs = append(event.UIDs, uid)
+				changed = append(changed, len(after))
+			}
+			after = append(after, now)
+		}
+		if len(changed) > 0 {
+			box.ModSeq = t.emit(event)
+			for _, i := range changed {
+				after[i].ModSeq = box.ModSeq
+				t.Set(entryKey(t.domain, at.Account, box.ID, after[i].UID), encodeEntry(&after[i]))
+			}
+			t.Set(mailboxKey(t.domain, at.Account, box.ID), encodeMailbox(box))
+		}
+		done = after
+		return nil
+	})
+	return done, err
+}
+
+// ExpungeAll removes entries for good; messages go with their last entry. With
+// marked, only those that have the flag Deleted. It returns what it removed.
+func (s *Store) ExpungeAll(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, marked bool) (gone []uint32, err error) {
+	var done []uint32
+	err = s.selection(ctx, sc, at, uids, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
+		gone = done
+		event := gateway.Event{Type: gateway.EventDeleted, Account: at.Account, Mailbox: box.ID, Folder: box.Name}
+		var stands []stand
+		for _, uid := range uids {
+			st, found, err := t.selected(at, uid)
+			if err != nil {
+				return err
+			}
+			if found && (!marked || st.entry.Flags.Has(gateway.Deleted)) {
+				st.box = box
+				stands = append(stands, st)
+				event.UIDs = append(event.UIDs, uid)
+			}
+		}
+		if len(stands) == 0 {
+			return nil
+		}
+		seq := t.emit(event)
+		for _, st := range stands {
+			if err := t.expunge(st, seq); err != nil {
+				return err
+			}
+		}
+		gone = append(gone, event.UIDs...)
+		done = gone
+		return nil
+	})
+	return done, err
+}
+
+// expunge takes an entry out of its mailbox, and the message with its last one.
+// Another entry of the same message may have changed it in this commit.
+func (t *tx) expunge(st stand, seq uint64) error {
+	m, err := readMessage(t, t.domain, st.message.Account, st.message.Number)
+	if err != nil {
+		return missing(err, "email")
+	}
+	t.removeEntry(m, st.box, st.entry, seq)
+	if len(m.Stands) > 0 {
+		t.putMessage(m)
+		return nil
+	}
+	return t.dropMessage(m)
+}
+
+// Copy adds entries for messages to another mailbox, or with move takes them
+// there. Only entries are written, never bodies. It returns the new UIDs.
+func (s *Store) Copy(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) (out []gateway.Moved, err error) {
+	var done []gateway.Moved
+	err = s.selection(ctx, sc, at, uids, func(t *tx, from *gateway.Mailbox, uids []uint32) error {
+		out = done
+		dest := from
+		if to != from.ID {
+			if dest, err = readMailbox(t, t.domain, at.Account, to); err != nil {
+				return missing(err, "folder")
+			}
+		}
+		for _, uid := range uids {
+			st, found, err := t.selected(at, uid)
+			if err != nil {
+				return err
+			}
+			if !found {
+				continue
+			}
+			st.box = from
+			var e gateway.Entry
+			if move {
+				e = t.move(st, dest)
+			} else {
+				e = t.addEntry(st.message, dest, st.entry.Flags, st.entry.Labels, gateway.EventAppended)
+				t.putMessage(st.message)
+			}
+			out = append(out, gateway.Moved{From: uid, To: e.UID})
+		}
+		done = out
+		return nil
+	})
+	return done, err
+}
+
+// Append puts a message into a mailbox. The mailbox of sent mail takes a
+// Message-ID once: a client that sent over SMTP puts its copy beside ours.
+func (s *Store) Append(ctx context.Context, sc gateway.Scope, at gateway.Selection, a *gateway.Appending) (e gateway.Entry, err error) {
+	if !sc.Covers(at.Domain, at.Account) {
+		return e, denied("folder")
+	}
+	err = s.update(ctx, at.Domain, func(t *tx) error {
+		box, err := readMailbox(t, t.domain, at.Account, at.Mailbox)
+		if err != nil {
+			return missing(err, "folder")
+		}
+		if box.ID == sentID {
+			known, found, err := t.sentBefore(at, a.Message.Content.MessageID)
+			if found || err != nil {
+				e = known
+				return err
+			}
+		}
+		m := &stored{Message: *a.Message, Facts: a.Facts}
+		m.Account, m.Sent, m.Entries = at.Account, box.ID == sentID, nil
+		if err := t.addMessage(m); err != nil {
+			return err
+		}
+		e = t.addEntry(m, box, a.Flags, a.Labels, gateway.EventAppended)
+		t.putMessage(m)
+		return nil
+	})
+	return e, err
+}
+
+// sentBefore finds a message of a Message-ID in the mailbox of sent mail.
+func (t *tx) sentBefore(at gateway.Selection, msgid string) (e gateway.Entry, found bool, err error) {
+	if msgid == "" {
+		return e, false, nil
+	}
+	rng := engine.Prefix(messageIDKey(t.domain, msgid).account(at.Account))
+	rng.KeysOnly, rng.Limit = true, maxNamesakes
+	err = t.Scan(rng, func(k, _ []byte) error {
+		m, err := readMessage(t, t.domain, at.Account, lastNumber(k))
+		if err != nil {
+			return err
+		}
+		for _, ref := range m.Stands {
+			if ref.Mailbox == at.Mailbox && m.Content.MessageID == msgid {
+				found = true
+				if e, err = readEntry(t, t.domain, at.Account, ref.Mailbox, ref.UID); err != nil {
+					return err
+				}
+				return engine.ErrStop
+			}
+		}
+		return nil
+	})
+	return e, found, err
+}
