@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,7 +95,7 @@ func evidence(e string, tests map[string]bool) string {
 		return ""
 	case kind == "snippet":
 		for _, s := range snippets {
-			if s.label == what {
+			if s.name() == what {
 				return ""
 			}
 		}
@@ -135,6 +139,16 @@ type snippet struct {
 	account    bool   // run with an account key
 	before     string // a line the snippet takes for granted
 	want       string // of the output, a regular expression
+	after      string // the heading it stands under, where its own occurs twice
+	listens    bool   // it never ends: an email is sent when it is connected
+}
+
+// name is how the table calls a snippet.
+func (s *snippet) name() string {
+	if s.after != "" {
+		return s.label + " under " + s.after
+	}
+	return s.label
 }
 
 var snippets = []snippet{
@@ -146,13 +160,28 @@ var snippets = []snippet{
 	{label: "JavaScript — Send Reply", end: "Get Thread", run: []string{"node"}, ext: "mjs", account: true},
 	{label: "JavaScript — Send with attachment", end: "List Attachments", run: []string{"node"}, ext: "mjs", account: true},
 	{label: "JavaScript — Download attachment", end: "Real-Time Streaming", run: []string{"node"}, ext: "mjs", account: true, before: "const emailId = process.env.EMAIL_ID;\n"},
+	{label: "JavaScript (EventSource)", end: "cURL (test connection)", run: []string{"node"}, ext: "mjs", account: true, listens: true,
+		before: "import EventSource from 'eventsource';\n", want: `New email in INBOX! UID: 12349`},
+	{label: "cURL (test connection)", end: "SMTP Configuration", run: []string{"bash"}, ext: "sh", account: true, listens: true,
+		want: `"mailbox":"INBOX","uid":1235[0-9]`},
+	{label: "Node.js (Nodemailer)", end: "Python (smtplib)", run: []string{"node"}, ext: "mjs",
+		before: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);\n"},
+	{label: "Python (smtplib)", end: "PHP (PHPMailer)", run: []string{"python3"}, ext: "py"},
+	{label: "PHP (PHPMailer)", end: "cURL", run: []string{"php", "-d", "auto_prepend_file=" + phpMailer}, ext: "php"},
+	{label: "cURL", after: "PHP (PHPMailer)", end: "Rate Limits", run: []string{"bash"}, ext: "sh"},
 	{label: "Delete Email", end: "Permission Required", run: []string{"bash"}, ext: "sh", account: true, want: `"folder":"Trash"`},
 }
 
-// cutSnippet takes a snippet out of the guide. Only the host and the key of a
-// literal are replaced.
-func cutSnippet(t *testing.T, text string, s *snippet, url, key string) string {
+// phpMailer is where Debian keeps PHPMailer.
+const phpMailer = "/usr/share/php/libphp-phpmailer/autoload.php"
+
+// cutSnippet takes a snippet out of the guide. Only host and port, and the key
+// of a literal, are replaced.
+func cutSnippet(t *testing.T, text string, s *snippet, g *gatewaytest.Gateway, key string) string {
 	t.Helper()
+	if s.after != "" {
+		_, text, _ = strings.Cut(text, "\n"+s.after+"\n")
+	}
 	_, after, found := strings.Cut(text, "\n"+s.label+"\n")
 	code, _, ended := strings.Cut(after, "\n"+s.end+"\n")
 	if !found || !ended {
@@ -165,24 +194,41 @@ func cutSnippet(t *testing.T, text string, s *snippet, url, key string) string {
 		}
 		code = fmt.Sprintf("curl -s -X DELETE 'https://%s' -H 'Authorization: Bearer bm_live_xxx'", strings.TrimSpace(line))
 	}
-	code = strings.ReplaceAll(code, "https://api.centerleap.com", url)
-	return s.before + strings.ReplaceAll(code, "bm_live_xxx", key)
+	if strings.HasPrefix(code, "<?php") {
+		code = "<?php" + s.before + code[len("<?php"):]
+	} else {
+		code = s.before + code
+	}
+	_, port, err := net.SplitHostPort(g.Addr("submission"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer("https://api.centerleap.com", g.URL, "mail.centerleap.com", "localhost", "587", port,
+		"bm_live_xxx", key, "bm_live_your_key_here", key).Replace(code)
 }
 
 // The guide's snippets run as they stand, against a gateway that has what they
 // speak of: the domain yourdomain.com, its bot, and an email with UID 12345.
 func TestGuideSnippets(t *testing.T) {
 	text := guide(t)
-	for _, tool := range []string{"node", "bash", "curl"} {
+	_, err := os.Stat(phpMailer)
+	need(t, "PHPMailer (.ci/setup installs it)", err)
+	for _, tool := range []string{"node", "bash", "curl", "python3", "php"} {
 		_, err := exec.LookPath(tool)
 		need(t, tool, err)
 	}
-	_, err := os.Stat("../../.ci/node/node_modules/.bin/deno")
-	need(t, "deno (.ci/setup installs it)", err)
+	modules, err := filepath.Abs("../../.ci/node/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{".bin/deno", "nodemailer", "eventsource"} {
+		_, err := os.Stat(filepath.Join(modules, tool))
+		need(t, tool+" (.ci/setup installs it)", err)
+	}
 	g := gatewaytest.Start(t)
 	w := newWorld(t, g)
 	for _, s := range snippets {
-		t.Run(s.label, func(t *testing.T) {
+		t.Run(s.name(), func(t *testing.T) {
 			key := w.domainKey
 			if s.account {
 				key = w.botKey
@@ -190,21 +236,62 @@ func TestGuideSnippets(t *testing.T) {
 			if s.label == "Delete Email" {
 				key = w.secondKey // the bot's 12345 has been moved by then
 			}
-			file := filepath.Join(t.TempDir(), "snippet."+s.ext)
-			if err := os.WriteFile(file, []byte(cutSnippet(t, text, &s, g.URL, key)), 0o600); err != nil {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "snippet."+s.ext)
+			if err := os.WriteFile(file, []byte(cutSnippet(t, text, &s, g, key)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			// What the snippets find beside them: the packages, and curl's email.
+			if err := errors.Join(os.Symlink(modules, filepath.Join(dir, "node_modules")), os.WriteFile(filepath.Join(dir, "email.txt"), []byte(curlEmail), 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, s.run[0], append(s.run[1:], file)...)
-			cmd.Env = append(os.Environ(), "CENTERLEAP_API_KEY="+key, "EMAIL_ID="+w.withFile, "NO_COLOR=1")
-			out, err := cmd.CombinedOutput()
+			program := s.run[0]
+			if strings.HasPrefix(program, ".") {
+				program = filepath.Join(modules, ".bin", filepath.Base(program))
+			}
+			cmd := exec.CommandContext(ctx, program, append(slices.Clone(s.run[1:]), file)...)
+			ca := filepath.Join(g.Data, "tls", "ca.pem")
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "CENTERLEAP_API_KEY="+key, "EMAIL_ID="+w.withFile, "NO_COLOR=1",
+				"NODE_EXTRA_CA_CERTS="+ca, "SSL_CERT_FILE="+ca, "CURL_CA_BUNDLE="+ca)
+			var out []byte
+			if s.listens {
+				out, err = w.listen(t, cmd, s.want)
+			} else {
+				out, err = cmd.CombinedOutput()
+			}
 			if err != nil || !regexp.MustCompile(s.want).Match(out) {
 				t.Errorf("%v\n%s\nwant %q", err, out, s.want)
 			}
-			w.check(t, s.label)
+			w.check(t, s.name())
 		})
 	}
+}
+
+// curlEmail is what the guide says is in email.txt.
+const curlEmail = "From: hello@yourdomain.com\nTo: recipient@example.com\nSubject: Hello from CenterLeap\n\nThis email was sent via API key.\n"
+
+// listen runs a snippet that never ends: an email arrives when it is connected,
+// and it is ended when its output is what is wanted.
+func (w *world) listen(t *testing.T, cmd *exec.Cmd, want string) ([]byte, error) {
+	t.Helper()
+	out := &gatewaytest.Log{}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the shell's children, too
+		_ = cmd.Wait()
+	}()
+	gatewaytest.Eventually(t, "the snippet is connected", func() bool { return strings.Contains(strings.ToLower(out.String()), "connected") })
+	w.receive(t, "Subject: news\r\n\r\nhi")
+	re := regexp.MustCompile(want)
+	gatewaytest.Eventually(t, "the snippet hears of the email: "+want, func() bool { return re.MatchString(out.String()) })
+	return []byte(out.String()), nil
 }
 
 // world is what the snippets speak of.
@@ -298,6 +385,12 @@ func (w *world) check(t *testing.T, label string) {
 		return a
 	}
 	switch label {
+	case "Node.js (Nodemailer)", "Python (smtplib)", "PHP (PHPMailer)", "cURL under PHP (PHPMailer)":
+		w.sent++
+		a := get("/emails?folder=Sent&email=hello@yourdomain.com", w.domainKey)
+		if a.At("total") != w.sent || a.Str("data.0.to") != "recipient@example.com" {
+			t.Errorf("%s: Sent holds %v", label, a)
+		}
 	case "JavaScript (fetch)", "cURL", "Deno / Edge Runtime":
 		from := "hello@yourdomain.com"
 		if strings.HasPrefix(label, "Deno") {

@@ -33,7 +33,7 @@ func simple(n int) string {
 	return fmt.Sprintf("From: Ann <ann@elsewhere.example>\r\nTo: bot@demo.localhost\r\nSubject: number %d\r\nMessage-ID: <%d@elsewhere.example>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n\r\nhello %d\r\n", n, n, n)
 }
 
-func TestLogins(t *testing.T) {
+func TestIMAPLogins(t *testing.T) {
 	g := gatewaytest.Start(t)
 	c := g.Dial(t, "imap")
 	c.Script(`

@@ -228,7 +228,7 @@ func TestSubmission(t *testing.T) {
 	}
 }
 
-func TestLogins(t *testing.T) {
+func TestSubmissionLogins(t *testing.T) {
 	g := gatewaytest.Start(t)
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	// LOGIN, both ways; the account's address as username; implicit TLS.
