@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:      "testdata/script",
+		Deadline: time.Now().Add(scriptTime), // a script that fails leaves a gateway running until then
 		Setup: func(e *testscript.Env) error {
 			// A socket's path is short; a test's folder is not.
 			data, err := os.MkdirTemp("", "postern")
@@ -44,7 +45,10 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-const patience = 20 * time.Second
+const (
+	patience   = 20 * time.Second
+	scriptTime = 3 * time.Minute // for all scripts
+)
 
 // banner FILE waits for the JSON that quickstart writes into FILE, and sets
 // $REST, $DOMAIN, $ACCOUNT and the keys as $ADMIN, $KEY, $ACCOUNTKEY, $SENDONLY.
