@@ -1,0 +1,234 @@
+// Package abi is the contract between a gateway and the plugins it runs, version
+// postern_v1: the names of hooks and imports, and the documents that cross the
+// border. Host and guest import it; it imports the standard library only.
+//
+// A plugin is a WebAssembly module. It exports its memory and one function for
+// each hook, without parameters, that returns 0 when it has decided:
+//
+//	postern_inbound() -> i32     mail that arrives, before its sender is answered
+//	postern_outbound() -> i32    mail that leaves, while its sender waits
+//	postern_thread() -> i32      which conversation a message belongs to
+//
+// Any other result is a failure of the plugin, as a trap is: its failure policy
+// then decides. _initialize is run first, if it is exported. Every call sees a
+// fresh instance: what a plugin wants to remember it puts into the KV.
+//
+// The plugin asks for what it needs through imports of module postern_v1; nothing
+// is pushed. Text is UTF-8, passed as pointer and length. An import that reads
+// copies at most cap bytes to dst and returns the length of the whole; if that is
+// more, the plugin may ask again. Errors are negative. A pointer outside of the
+// memory traps.
+//
+//	event(dst, cap) -> len                         the event document, JSON
+//	get(path, plen, dst, cap) -> len               one value of it: "subject", "from.addr", "to.0.addr"
+//	header(name, nlen, index, dst, cap) -> len     a header field, decoded; the last one at index -1
+//	header_count(name, nlen) -> n
+//	part(part, offset i64, dst, cap) -> n          decoded bytes of a MIME part, the raw message at -1; 0 at the end
+//	verdict(ptr, len) -> 0                         the verdict document, JSON; the last one counts
+//	log(level, ptr, len)                           0 debug, 1 info, 2 warning, 3 error
+//	config(key, klen, dst, cap) -> len
+//	now() -> i64                                   Unix milliseconds; the same for a whole call
+//	kv_get(key, klen, dst, cap) -> len
+//	kv_put(key, klen, val, vlen, ttl_s i64) -> 0   0 seconds: for good; written if the call ends well
+//
+// Fields are only ever added within a version; unknown ones are to be ignored.
+package abi
+
+// Module is the name under which a gateway's imports are found.
+const Module = "postern_v1"
+
+// ManifestSection is the custom section that holds a module's manifest.
+const ManifestSection = "postern.manifest"
+
+// The hooks, and the functions that answer them.
+const (
+	HookInbound  = "inbound"
+	HookOutbound = "outbound"
+	HookThread   = "thread"
+)
+
+// Hooks lists them.
+var Hooks = []string{HookInbound, HookOutbound, HookThread}
+
+// Export is the function that answers a hook.
+func Export(hook string) string { return "postern_" + hook }
+
+// Errno is an error as an import returns it.
+type Errno int32
+
+// The errors.
+const (
+	Absent      Errno = -1 // no such thing
+	Denied      Errno = -2 // the plugin was not granted this
+	BadArgument Errno = -3
+	OverQuota   Errno = -4
+	HostFailure Errno = -5 // of the gateway: the call will not count
+	TooLarge    Errno = -6
+)
+
+// Error says what an Errno means.
+func (e Errno) Error() string {
+	switch e {
+	case Absent:
+		return "there is no such thing"
+	case Denied:
+		return "the plugin was not granted this"
+	case BadArgument:
+		return "bad argument"
+	case OverQuota:
+		return "over quota"
+	case TooLarge:
+		return "too large"
+	}
+	return "the gateway failed"
+}
+
+// The permissions a manifest may ask for. Those of later hooks are not granted
+// yet.
+const (
+	PermitDiscard = "discard" // drop mail without telling its sender
+	PermitHeaders = "headers" // add header fields
+	PermitThread  = "thread"  // decide conversations
+	PermitRaw     = "raw"     // read the message's own bytes
+	PermitKV      = "kv"      // remember things
+)
+
+// Permissions lists them.
+var Permissions = []string{PermitDiscard, PermitHeaders, PermitThread, PermitRaw, PermitKV}
+
+// Manifest says what a module is and asks for.
+type Manifest struct {
+	V           int      `json:"v"` // 1
+	Name        string   `json:"name"`
+	Version     string   `json:"version"`
+	Hooks       []string `json:"hooks"`
+	Priority    int      `json:"priority,omitempty"` // lower is asked first
+	Permissions []string `json:"permissions,omitempty"`
+}
+
+// Event is what a hook is about.
+type Event struct {
+	V             int         `json:"v"` // 1
+	Hook          string      `json:"hook"`
+	MessageID     string      `json:"message_id"` // of the gateway, a UUID; empty while it has none
+	Time          string      `json:"time"`
+	Domain        string      `json:"domain"`
+	Mailbox       string      `json:"mailbox"` // the account's address; empty for a domain's plugins on inbound mail
+	Envelope      Envelope    `json:"envelope"`
+	Auth          Auth        `json:"auth"`
+	Automated     Automated   `json:"automated"`
+	Size          int64       `json:"size"`
+	Subject       string      `json:"subject"`
+	From          Address     `json:"from"`
+	To            []Address   `json:"to"`
+	Cc            []Address   `json:"cc"`
+	Bcc           []Address   `json:"bcc,omitempty"` // outbound, of mail that says it
+	ReplyTo       []Address   `json:"reply_to"`
+	RFCMessageID  string      `json:"rfc_message_id"`
+	InReplyTo     string      `json:"in_reply_to"`
+	References    []string    `json:"references"`
+	ThreadID      string      `json:"thread_id"`     // thread hook: where the message goes unless the plugin says otherwise
+	NewThreadID   string      `json:"new_thread_id"` // thread hook: the conversation that "new" starts; as ThreadID if there is none to join
+	Candidates    []Candidate `json:"candidates,omitempty"`
+	Via           string      `json:"via,omitempty"` // outbound: rest or smtp
+	APIKeyID      string      `json:"api_key_id,omitempty"`
+	Tags          []Tag       `json:"tags,omitempty"`
+	Headers       [][2]string `json:"headers"`
+	Text          string      `json:"text"`
+	TextTruncated bool        `json:"text_truncated"`
+	Parts         []Part      `json:"parts"`
+}
+
+// Envelope is what SMTP said.
+type Envelope struct {
+	MailFrom string   `json:"mail_from"`
+	RcptTo   []string `json:"rcpt_to"`
+	RemoteIP string   `json:"remote_ip"`
+	Helo     string   `json:"helo"`
+}
+
+// Auth says who really sent a message: results of RFC 8601.
+type Auth struct {
+	SPF   string `json:"spf"`
+	DKIM  string `json:"dkim"`
+	DMARC string `json:"dmarc"`
+}
+
+// Automated says whether a person wrote a message.
+type Automated struct {
+	Auto    bool `json:"auto"`     // marked as automatic, RFC 3834
+	List    bool `json:"list"`     // from a mailing list
+	Bounce  bool `json:"bounce"`   // null reverse-path
+	ReplyOK bool `json:"reply_ok"` // an automatic reply would do no harm
+}
+
+// Address is a mailbox with its display name.
+type Address struct {
+	Name string `json:"name"`
+	Addr string `json:"addr"`
+}
+
+// Tag is one that its sender gave a message.
+type Tag struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Part is one MIME part.
+type Part struct {
+	Index int    `json:"i"`
+	Type  string `json:"type"`
+	Name  string `json:"name,omitempty"`
+	Size  int64  `json:"size"`
+}
+
+// Candidate is a conversation that a message may belong to.
+type Candidate struct {
+	ThreadID string `json:"thread_id"`
+	Subject  string `json:"subject"`
+}
+
+// The actions of a verdict. None is to accept, or to allow.
+const (
+	Accept     = "accept"
+	Reject     = "reject"
+	Tempfail   = "tempfail"
+	Quarantine = "quarantine"
+	Discard    = "discard"
+	Allow      = "allow"
+	Deny       = "deny"
+	Hold       = "hold"
+)
+
+// Verdict is what a plugin decides.
+type Verdict struct {
+	Action  string       `json:"action,omitempty"`
+	SMTP    *SMTP        `json:"smtp,omitempty"`
+	Folder  string       `json:"folder,omitempty"`
+	Labels  []string     `json:"labels,omitempty"`
+	Flags   []string     `json:"flags,omitempty"`
+	Headers []HeaderEdit `json:"headers,omitempty"`
+	Thread  *ThreadMove  `json:"thread,omitempty"`
+	Score   float64      `json:"score,omitempty"`
+	Reason  string       `json:"reason,omitempty"`
+	Final   bool         `json:"final,omitempty"` // nobody else is asked
+}
+
+// SMTP is what the sender of refused mail is told.
+type SMTP struct {
+	Code int    `json:"code,omitempty"` // 550 if absent
+	Text string `json:"text,omitempty"`
+}
+
+// HeaderEdit adds a field. Op is add.
+type HeaderEdit struct {
+	Op    string `json:"op"`
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// ThreadMove decides a conversation. Op is join or new.
+type ThreadMove struct {
+	Op       string `json:"op"`
+	ThreadID string `json:"thread_id,omitempty"`
+}
