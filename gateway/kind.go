@@ -107,6 +107,7 @@ type Error struct {
 	Field   string        // the request field at fault, if one is
 	Retry   time.Duration // when to try again, if known
 	Limit   string        // which limit was met, for RateLimited
+	Code    int           // SMTP reply code that a plugin chose instead of the Kind's; 0 for none
 	Reason  string        // the precise reason for the activity log, if Message hides it
 	Err     error
 }

@@ -32,6 +32,15 @@ type Limits struct {
 	SessionErrors, SessionLogins           int64
 	StreamsPerKey, HeartbeatSeconds        int64
 	MailboxesPerAccount, MailboxName       int64
+	Plugins, PluginModule                  int64
+	PluginFunctions, PluginLocals          int64
+	PluginMemory, PluginMillis             int64
+	PluginMessageMillis, PluginHostCalls   int64
+	PluginVerdict, PluginConfig            int64
+	PluginLogLines, PluginLogLine          int64
+	PluginValue, PluginStore               int64
+	PluginWrites, PluginWriteBytes         int64
+	PluginUploads                          int64
 }
 
 // Limit is one row of the table.
@@ -92,6 +101,23 @@ var LimitTable = []Limit{
 	{"heartbeat_seconds", 30, "seconds between the heartbeats of a stream", InvalidParameter, "API guide, \"Event Format\"; proxies often cut at 60", func(l *Limits) *int64 { return &l.HeartbeatSeconds }},
 	{"mailboxes_per_account", 1000, "mailboxes of an account", InvalidState, "ours", func(l *Limits) *int64 { return &l.MailboxesPerAccount }},
 	{"mailbox_name", 1024, "bytes of a mailbox's name", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.MailboxName }},
+	{"plugins", 50, "plugins of a domain, its accounts' included", InvalidState, "ours; each is asked in turn", func(l *Limits) *int64 { return &l.Plugins }},
+	{"plugin_module", 16 * miB, "bytes of a module", TooLarge, "ours; standard Go with JSON is 3.3 MiB", func(l *Limits) *int64 { return &l.PluginModule }},
+	{"plugin_functions", 50000, "functions of a module", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginFunctions }},
+	{"plugin_locals", 10000, "locals of one function", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginLocals }},
+	{"plugin_memory", 32 * miB, "bytes of memory of one call", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginMemory }},
+	{"plugin_millis", 250, "milliseconds of one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginMillis }},
+	{"plugin_message_millis", 2000, "milliseconds of all calls for one message", Unavailable, "ours; failure policies decide", func(l *Limits) *int64 { return &l.PluginMessageMillis }},
+	{"plugin_host_calls", 10000, "imports used in one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginHostCalls }},
+	{"plugin_verdict", 256 * kiB, "bytes of a verdict", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginVerdict }},
+	{"plugin_config", 64 * kiB, "bytes of a plugin's configuration", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginConfig }},
+	{"plugin_log_lines", 64, "log lines of one call; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginLogLines }},
+	{"plugin_log_line", 1 * kiB, "bytes of a log line; more are cut", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginLogLine }},
+	{"plugin_value", 64 * kiB, "bytes of one value in the KV", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginValue }},
+	{"plugin_store", 10 * miB, "bytes of a plugin's KV", InvalidState, "ours; keys count too", func(l *Limits) *int64 { return &l.PluginStore }},
+	{"plugin_writes", 100, "values that plugins remember because of one message", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWrites }},
+	{"plugin_write_bytes", 256 * kiB, "bytes of them together", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWriteBytes }},
+	{"plugin_uploads", 4, "modules read or compiled at once", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},
 }
 

@@ -69,5 +69,17 @@ const (
 	Draft
 )
 
+// ValidLabel reports whether a label is what an IMAP keyword may be: 1 to 64 atom
+// characters, RFC 9051 section 9, and so no system flag.
+func ValidLabel(l string) bool {
+	for i := range len(l) {
+		switch c := l[i]; {
+		case c <= ' ', c >= 0x7f, c == '(', c == ')', c == '{', c == '%', c == '*', c == '"', c == '\\', c == ']':
+			return false
+		}
+	}
+	return len(l) >= 1 && len(l) <= 64
+}
+
 // Has reports whether all of f are set.
 func (f Flags) Has(other Flags) bool { return f&other == other }

@@ -7,7 +7,10 @@ type Acceptance struct {
 	From       Address  // the author: its account is found or made in the commit
 	Facts      ThreadFacts
 	Deliveries []Delivery // ID, Recipient, State, Held, Due, ReturnPath, Author
-	Activity   *Activity  // filled and logged with the commit; may be nil
+	Thread     ThreadChoice
+	NewThread  ID // of the conversation it may start; zero: any
+	Effects    Effects
+	Activity   *Activity // filled and logged with the commit; may be nil
 }
 
 // Accepted is what the commit decided.
@@ -24,6 +27,7 @@ type Filing struct {
 	Message  *Message
 	Facts    ThreadFacts
 	Copies   []Copy
+	Effects  Effects
 }
 
 // Copy is the message in one account.
@@ -37,6 +41,9 @@ type Copy struct {
 	MakeFolder bool // if there is none of that name
 	Flags      Flags
 	Labels     []string
+	Headers    []HeaderField // that plugins add; they end the Prefix
+	Thread     ThreadChoice
+	NewThread  ID // of the conversation it may start; zero: any
 }
 
 // Place is one entry, named by where it stands.

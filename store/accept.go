@@ -93,7 +93,7 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	m := &stored{Message: *a.Message, Facts: a.Facts}
 	m.Account, m.Sent, m.Entries = account.ID, true, nil
 	m.LastEvent = string(a.Deliveries[0].State)
-	if err := t.addMessage(m); err != nil {
+	if err := t.addMessage(m, placed{a.Thread, a.NewThread}); err != nil {
 		return done, err
 	}
 	sent, err := readMailbox(t, t.domain, account.ID, sentID)
@@ -106,6 +106,9 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 		if err := t.enqueue(m, a.Deliveries[i]); err != nil {
 			return done, err
 		}
+	}
+	if err := t.remindPlugins(a.Effects); err != nil {
+		return done, err
 	}
 	if a.Activity != nil {
 		row := *a.Activity

@@ -31,7 +31,7 @@ func (s *Store) Deliver(ctx context.Context, sc gateway.Scope, f *gateway.Filing
 				return err
 			}
 		}
-		return nil
+		return t.remindPlugins(f.Effects)
 	})
 }
 
@@ -57,7 +57,7 @@ func (t *tx) file(f *gateway.Filing, c *gateway.Copy, catchAll bool) error {
 	m := &stored{Message: *f.Message, Facts: f.Facts}
 	m.ID, m.Account, m.Prefix, m.Recipients = c.ID, account, c.Prefix, c.Recipients
 	m.Sent, m.Entries, m.LastEvent = false, nil, ""
-	if err := t.addMessage(m); err != nil {
+	if err := t.addMessage(m, placed{c.Thread, c.NewThread}); err != nil {
 		return err
 	}
 	box, err := t.folderFor(account, c.Folder, c.MakeFolder)

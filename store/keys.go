@@ -40,6 +40,9 @@ import (
 //	32 | until ms | domain | delivery uuid             leases -> empty
 //	35 | domain | account | message | delivery uuid    deliveries of a message -> empty
 //	36 | domain | delivery uuid                        outcome of mail from inside; expires
+//	50 | domain | plugin uuid                          installation of a plugin
+//	51 | domain | plugin uuid                          bytes of its KV; 1 if it is to be cleared
+//	52 | domain | plugin uuid | key                    its KV; may expire
 //	60 | domain | row uuid                             activity; expires
 //	61 | domain | key uuid | row uuid                  activity of a key -> empty; expires
 //	70 | domain | key uuid     71 | domain             hourly window of a key, of the domain
@@ -71,6 +74,9 @@ const (
 	subLease      = 0x32
 	subCarried    = 0x35
 	subOutcome    = 0x36
+	subPlugin     = 0x50
+	subPluginUse  = 0x51
+	subPluginKV   = 0x52
 	subActivity   = 0x60
 	subByKey      = 0x61
 	subKeyUsage   = 0x70

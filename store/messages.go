@@ -40,7 +40,7 @@ func (t *tx) nextMessage(a gateway.AccountID) (gateway.MessageNumber, error) {
 
 // addMessage writes a new message of an account: its two records, its names,
 // its reference on the body, its thread. It stands in no mailbox yet.
-func (t *tx) addMessage(m *stored) error {
+func (t *tx) addMessage(m *stored, p placed) error {
 	n, err := t.nextMessage(m.Account)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (t *tx) addMessage(m *stored) error {
 	if err := t.Link(blobRef(m.Blob)); err != nil {
 		return missing(err, "body")
 	}
-	if err := t.placeInThread(m); err != nil {
+	if err := t.placeInThread(m, p); err != nil {
 		return err
 	}
 	t.Set(uuidKey(t.domain, m.ID), key(0, 0).account(m.Account).number(n)[5:])

@@ -270,7 +270,7 @@ func (s *Store) Append(ctx context.Context, sc gateway.Scope, at gateway.Selecti
 		}
 		m := &stored{Message: *a.Message, Facts: a.Facts}
 		m.Account, m.Sent, m.Entries = at.Account, box.ID == sentID, nil
-		if err := t.addMessage(m); err != nil {
+		if err := t.addMessage(m, placed{}); err != nil {
 			return err
 		}
 		e = t.addEntry(m, box, a.Flags, a.Labels, gateway.EventAppended)

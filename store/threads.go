@@ -55,21 +55,33 @@ func (m *stored) nodes() []string {
 	return ids
 }
 
+// placed is what a plugin decided about a message's thread, and the thread it
+// was told the message would start; zero if it was told nothing.
+type placed struct {
+	choice    gateway.ThreadChoice
+	newThread gateway.ID
+}
+
 // placeInThread finds or starts m's thread and gives m its position there.
-func (t *tx) placeInThread(m *stored) error {
-	found, err := t.connected(m)
-	if err != nil {
-		return err
-	}
-	thread, merged, err := t.mergeThreads(m.Account, found)
+func (t *tx) placeInThread(m *stored, p placed) error {
+	thread, merged, nodes, err := t.threadFor(m, p)
 	if err != nil {
 		return err
 	}
 	if thread == nil {
-		thread = &threadRecord{Thread: gateway.Thread{ID: newID(), Account: m.Account}}
+		thread = &threadRecord{Thread: gateway.Thread{ID: p.newThread, Account: m.Account}}
+		if thread.ID.IsZero() {
+			thread.ID = newID()
+		}
+	} else if !p.newThread.IsZero() {
+		// A plugin may have noted the id it was told: it leads to the thread that
+		// another message has started meanwhile. Nothing leads to newThread, so
+		// this makes no circle.
+		told := threadRecord{Thread: gateway.Thread{ID: p.newThread, Account: m.Account}, Into: thread.ID}
+		t.Set(threadKey(t.domain, told.ID), encodeThread(&told))
 	}
 	m.Thread = thread.ID
-	for _, id := range m.nodes() {
+	for _, id := range nodes {
 		t.Set(nodeKey(t.domain, m.Account, id), thread.ID[:])
 	}
 	if m.Facts.Base != "" {
@@ -82,9 +94,44 @@ func (t *tx) placeInThread(m *stored) error {
 	return t.join(thread, m, merged)
 }
 
+// threadFor returns the thread that m joins, nil if it starts one, and the nodes
+// that will lead to it. A plugin's choice speaks for m and for what answers m: the
+// conversations that m refers to stay what they are. A choice that is gone, full
+// or another account's is none.
+func (t *tx) threadFor(m *stored, p placed) (thread *threadRecord, merged bool, nodes []string, err error) {
+	var own []string
+	if m.Facts.MessageID != "" {
+		own = []string{m.Facts.MessageID}
+	}
+	if p.choice.New {
+		return nil, false, own, nil
+	}
+	if !p.choice.Join.IsZero() {
+		thread, err = t.threads().live(p.choice.Join)
+		if err != nil || thread != nil && thread.Account == m.Account && int64(thread.Count) < t.store.cfg.Limits.ThreadMessages {
+			return thread, false, own, err
+		}
+	}
+	found, err := t.threads().connected(m)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	thread, merged, err = t.mergeThreads(m.Account, found)
+	return thread, merged, m.nodes(), err
+}
+
+// threadReader looks threads up, inside a commit or before one.
+type threadReader struct {
+	engine.Reader
+	store  *Store
+	domain gateway.DomainID
+}
+
+func (t *tx) threads() threadReader { return threadReader{t, t.store, t.domain} }
+
 // connected returns the threads that m belongs to by the nodes it names and by
 // its subject, oldest id first, without those that are full.
-func (t *tx) connected(m *stored) ([]*threadRecord, error) {
+func (t threadReader) connected(m *stored) ([]*threadRecord, error) {
 	var ids []gateway.ID
 	for _, id := range m.nodes() {
 		b, err := t.Get(nodeKey(t.domain, m.Account, id))
@@ -101,7 +148,7 @@ func (t *tx) connected(m *stored) ([]*threadRecord, error) {
 	}
 	var found []*threadRecord
 	for _, id := range append(ids, bySubject...) {
-		r, err := t.liveThread(id)
+		r, err := t.live(id)
 		if err != nil {
 			return nil, err
 		}
@@ -114,8 +161,8 @@ func (t *tx) connected(m *stored) ([]*threadRecord, error) {
 	return found, nil
 }
 
-// liveThread follows merges to the thread that lives; nil if it is gone.
-func (t *tx) liveThread(id gateway.ID) (*threadRecord, error) {
+// live follows merges to the thread that lives; nil if it is gone.
+func (t threadReader) live(id gateway.ID) (*threadRecord, error) {
 	for {
 		r, err := readThread(t, t.domain, id)
 		if errors.Is(err, engine.ErrNotFound) {
@@ -124,7 +171,7 @@ func (t *tx) liveThread(id gateway.ID) (*threadRecord, error) {
 		if err != nil || r.Into.IsZero() {
 			return r, err
 		}
-		id = r.Into // always an older id, so this ends
+		id = r.Into // no merge leads to a thread that is merged into it
 	}
 }
 
@@ -133,7 +180,7 @@ func readThread(r engine.Reader, d gateway.DomainID, id gateway.ID) (*threadReco
 }
 
 // subjectThreads returns the threads of the messages that m joins by subject.
-func (t *tx) subjectThreads(m *stored) (ids []gateway.ID, err error) {
+func (t threadReader) subjectThreads(m *stored) (ids []gateway.ID, err error) {
 	if m.Facts.Base == "" {
 		return nil, nil
 	}
@@ -279,6 +326,23 @@ func (t *tx) leaveThread(m *stored) error {
 		}
 	}
 	return nil
+}
+
+// Candidates returns the conversations of an account that a message belongs to by
+// its facts, the one it would join first. The commit looks again.
+func (s *Store) Candidates(ctx context.Context, sc gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) (all []gateway.Thread, err error) {
+	d := sc.Domain()
+	if !sc.Covers(d, a) {
+		return nil, denied("account")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		found, err := threadReader{r, s, d}.connected(&stored{Message: gateway.Message{Domain: d, Account: a}, Facts: *f})
+		for _, th := range found {
+			all = append(all, th.Thread)
+		}
+		return err
+	})
+	return all, err
 }
 
 // Thread returns a conversation and its messages from position skip on, at most

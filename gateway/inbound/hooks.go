@@ -3,16 +3,22 @@ package inbound
 import (
 	"cmp"
 	"context"
+	"io"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
 )
 
 // Hooks is what decides about arriving mail besides us: the plugins of the
-// recipients' domain and accounts. A gateway without plugins has none.
+// recipients' domain and accounts. A gateway without plugins has none. An error is
+// a failure of the gateway; that of a plugin has been turned into a verdict.
 type Hooks interface {
-	// Inbound says what becomes of one copy of m. An error is a temporary
-	// failure of the hook; its own policy has been applied before.
-	Inbound(ctx context.Context, s gateway.Scope, m *gateway.Message, c *gateway.Copy) (gateway.Verdict, error)
+	// Inbound says what becomes of a message: for all recipients when look.Account
+	// is 0, else for the copy of that account.
+	Inbound(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.Verdict, error)
+	// Thread says which conversation a copy belongs to.
+	Thread(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.ThreadChoice, error)
 }
 
 // Labels that say why a copy is in Junk although somebody refused it: another
@@ -23,50 +29,104 @@ const (
 	labelHeld     = "quarantined"
 )
 
-// hooks asks about each copy. When all refuse, the sender hears it: the first
-// code, or "later" if one of them says later. When some accept, the refused
-// copies go to Junk. A discarded copy is gone; if all are, the sender hears that
-// all is well.
+// look is the message as plugins see it.
+func (r *Receiver) look(ctx context.Context, t *tray) gateway.Look {
+	open := func(off, n int64) (io.ReadCloser, error) { return r.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
+	if t.hooksUntil.IsZero() {
+		t.hooksUntil = time.Now().Add(time.Duration(r.cfg.Limits.PluginMessageMillis) * time.Millisecond)
+	}
+	return gateway.Look{
+		Message: r.message(t), Envelope: t.env, Until: t.hooksUntil, Effects: &t.effects,
+		Reading: &content.Reading{Open: open, Content: t.content, Limits: r.cfg.Limits},
+	}
+}
+
+// hooks asks the domain, then each account. When all refuse, the sender hears it:
+// the first code, or "later" if one of them says later. When some accept, the
+// refused copies go to Junk. A discarded copy is gone; if all are, the sender hears
+// that all is well.
 func (r *Receiver) hooks(ctx context.Context, t *tray) error {
 	if r.cfg.Hooks == nil || t.known {
 		return nil
 	}
-	m := r.message(t)
-	verdicts := make([]gateway.Verdict, len(t.copies))
-	var refused, later *gateway.Verdict
-	taken := 0
-	for i := range t.copies {
-		v, err := r.cfg.Hooks.Inbound(ctx, t.scope, m, &t.copies[i])
-		if err != nil {
-			return err
-		}
-		switch verdicts[i] = v; v.Action {
-		case gateway.ActionReject:
-			refused = cmp.Or(refused, &verdicts[i])
-		case gateway.ActionTempfail:
-			later = cmp.Or(later, &verdicts[i])
-		default:
-			taken++
-		}
+	verdicts, err := r.ask(ctx, t)
+	if err != nil {
+		return err
 	}
-	switch {
-	case taken == 0 && later != nil:
-		return &gateway.Error{Kind: gateway.Unavailable, Message: cmp.Or(later.Text, "try again later"), Reason: "plugin asked to try later"}
-	case taken == 0 && refused != nil:
-		return &gateway.Error{Kind: gateway.PluginRejected, Message: cmp.Or(refused.Text, "message refused"), Reason: "rejected by plugin"}
+	if err := refusal(verdicts); err != nil {
+		return cmp.Or(r.remember(ctx, t), error(err))
 	}
 	t.copies = applied(t.copies, verdicts)
-	t.discarded = len(t.copies) == 0
+	if t.discarded = len(t.copies) == 0; t.discarded && t.env.Delivery.IsZero() {
+		return r.remember(ctx, t)
+	}
 	return nil
+}
+
+// ask returns one verdict per copy.
+func (r *Receiver) ask(ctx context.Context, t *tray) ([]gateway.Verdict, error) {
+	look := r.look(ctx, t)
+	all, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]gateway.Verdict, len(t.copies))
+	for i := range t.copies {
+		verdicts[i] = all
+		if c := &t.copies[i]; all.Action == gateway.ActionAccept && !all.Final && c.Account != 0 {
+			look.Account, look.Mailbox = c.Account, c.Address
+			v, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
+			if err != nil {
+				return nil, err
+			}
+			verdicts[i] = all.And(v)
+		}
+	}
+	return verdicts, nil
+}
+
+// refusal is what the sender hears when nobody takes the message.
+func refusal(verdicts []gateway.Verdict) *gateway.Error {
+	var refused, later *gateway.Verdict
+	for i := range verdicts {
+		switch v := &verdicts[i]; v.Action {
+		case gateway.ActionReject:
+			refused = cmp.Or(refused, v)
+		case gateway.ActionTempfail:
+			later = cmp.Or(later, v)
+		default:
+			return nil
+		}
+	}
+	if later != nil {
+		return &gateway.Error{
+			Kind: gateway.Unavailable, Code: cmp.Or(later.Code, 451), Message: cmp.Or(later.Text, "try again later"), Reason: "a plugin asked to try later",
+		}
+	}
+	return &gateway.Error{
+		Kind: gateway.PluginRejected, Code: refused.Code, Message: cmp.Or(refused.Text, "message refused"), Reason: "rejected by a plugin",
+	}
+}
+
+// remember makes durable what plugins want to remember of a message that is not
+// stored.
+func (r *Receiver) remember(ctx context.Context, t *tray) error {
+	if len(t.effects.KV) == 0 {
+		return nil
+	}
+	return r.cfg.Store.RemindPlugins(ctx, t.scope, t.effects)
 }
 
 // applied returns the copies that are left, each where its verdict wants it.
 func applied(copies []gateway.Copy, verdicts []gateway.Verdict) (kept []gateway.Copy) {
 	for i, c := range copies {
 		v := &verdicts[i]
-		c.Folder = cmp.Or(v.Folder, c.Folder)
+		if v.Folder != "" {
+			c.Folder, c.MakeFolder = v.Folder, true
+		}
 		c.Flags |= v.Flags
 		c.Labels = append(c.Labels, v.Labels...)
+		c.Headers = append(c.Headers, v.Headers...)
 		junk := func(label string) { c.Folder, c.Labels = gateway.Junk, append(c.Labels, label) }
 		switch v.Action {
 		case gateway.ActionDiscard:
@@ -81,4 +141,31 @@ func applied(copies []gateway.Copy, verdicts []gateway.Verdict) (kept []gateway.
 		kept = append(kept, c)
 	}
 	return kept
+}
+
+// choose asks which conversation each copy belongs to.
+func (r *Receiver) choose(ctx context.Context, t *tray) error {
+	if r.cfg.Hooks == nil {
+		return nil
+	}
+	for i := range t.copies {
+		c, found := &t.copies[i], []gateway.Thread(nil)
+		look := r.look(ctx, t)
+		look.Account, look.Mailbox, look.NewThread = c.Account, c.Address, newID()
+		asked := false
+		look.Candidates = func() (_ []gateway.Thread, err error) {
+			if asked = true; c.Account != 0 {
+				found, err = r.cfg.Store.Candidates(ctx, t.scope, c.Account, &t.facts)
+			}
+			return found, err
+		}
+		choice, err := r.cfg.Hooks.Thread(ctx, t.scope, &look)
+		if err != nil {
+			return err
+		}
+		if c.Thread = choice; choice.New || asked && len(found) == 0 {
+			c.NewThread = look.NewThread
+		}
+	}
+	return nil
 }

@@ -24,6 +24,10 @@ type Store interface {
 	Received(ctx context.Context, s gateway.Scope, id gateway.ID) (gateway.Outcome, bool, error)
 	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
+	// Candidates returns the conversations that a message belongs to by its facts.
+	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)
+	// RemindPlugins makes durable what plugins remember of a message that is not kept.
+	RemindPlugins(ctx context.Context, s gateway.Scope, e gateway.Effects) error
 	// Deliver makes a message durable and visible in every copy's account, or in
 	// none; a delivery it has seen changes nothing.
 	Deliver(ctx context.Context, s gateway.Scope, f *gateway.Filing) error

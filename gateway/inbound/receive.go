@@ -30,9 +30,11 @@ type tray struct {
 	blob    gateway.Blob
 	content *gateway.Content
 
-	auth      gateway.AuthResults
-	discarded bool // by the hooks of all recipients
-	facts     gateway.ThreadFacts
+	auth       gateway.AuthResults
+	hooksUntil time.Time // when the time of all hooks is over
+	effects    gateway.Effects
+	discarded  bool // by the hooks of all recipients
+	facts      gateway.ThreadFacts
 }
 
 // Receive is the whole inbound path; once it returns nil the message is durable
@@ -111,7 +113,7 @@ func (r *Receiver) recipient(ctx context.Context, t *tray, rcpt string) error {
 	}
 	c := gateway.Copy{ID: newID(), Address: rcpt, Recipients: []string{rcpt}, Folder: gateway.Inbox}
 	if account != nil {
-		c.Account = account.ID
+		c.Account, c.Address = account.ID, account.Email
 	}
 	t.copies = append(t.copies, c)
 	return nil
@@ -191,13 +193,14 @@ func (r *Receiver) authenticate(_ context.Context, t *tray) error {
 	return nil
 }
 
-// thread gathers what decides the conversation; the store looks it up inside
-// the commit.
-func (r *Receiver) thread(_ context.Context, t *tray) error {
-	if !t.known {
-		t.facts = threading.Facts(t.content, t.arrived)
+// thread gathers what decides the conversation, and asks plugins; the store looks
+// it up inside the commit.
+func (r *Receiver) thread(ctx context.Context, t *tray) error {
+	if t.known || len(t.copies) == 0 {
+		return nil
 	}
-	return nil
+	t.facts = threading.Facts(t.content, t.arrived)
+	return r.choose(ctx, t)
 }
 
 // store commits the message into every account at once.
@@ -206,10 +209,11 @@ func (r *Receiver) store(ctx context.Context, t *tray) error {
 		return nil
 	}
 	for i := range t.copies {
-		t.copies[i].Prefix = r.trace(t, &t.copies[i])
+		c := &t.copies[i]
+		c.Prefix = append(r.trace(t, c), content.Fields(c.Headers)...)
 	}
 	err := r.cfg.Store.Deliver(ctx, t.scope, &gateway.Filing{
-		Delivery: t.env.Delivery, Facts: t.facts, Copies: t.copies, Message: r.message(t),
+		Delivery: t.env.Delivery, Facts: t.facts, Copies: t.copies, Message: r.message(t), Effects: t.effects,
 	})
 	if err != nil {
 		return fmt.Errorf("%d copies: %w", len(t.copies), err)

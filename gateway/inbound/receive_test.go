@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -16,7 +17,9 @@ import (
 type memory struct {
 	body  bytes.Buffer
 	filed []*gateway.Filing
+	kept  []gateway.PluginWrite // of mail that was not filed
 	known bool
+	joins []gateway.Thread
 }
 
 func (m *memory) DomainByName(_ context.Context, _ gateway.Scope, name string) (*gateway.Domain, error) {
@@ -60,14 +63,38 @@ func (m *memory) Deliver(_ context.Context, _ gateway.Scope, f *gateway.Filing) 
 	return nil
 }
 
-// verdicts answers by the account's number.
+func (m *memory) Candidates(context.Context, gateway.Scope, gateway.AccountID, *gateway.ThreadFacts) ([]gateway.Thread, error) {
+	return m.joins, nil
+}
+
+func (m *memory) RemindPlugins(_ context.Context, _ gateway.Scope, e gateway.Effects) error {
+	m.kept = append(m.kept, e.KV...)
+	return nil
+}
+
+// verdicts answers by the account's number; 0 is the domain's. Each call
+// remembers something.
 type verdicts map[gateway.AccountID]gateway.Verdict
 
-func (v verdicts) Inbound(_ context.Context, _ gateway.Scope, _ *gateway.Message, c *gateway.Copy) (gateway.Verdict, error) {
-	if got, ok := v[c.Account]; ok {
+func (v verdicts) Inbound(_ context.Context, _ gateway.Scope, look *gateway.Look) (gateway.Verdict, error) {
+	look.Effects.KV = append(look.Effects.KV, gateway.PluginWrite{Key: look.Mailbox})
+	if got, ok := v[look.Account]; ok || look.Account == 0 {
 		return got, nil
 	}
 	return gateway.Verdict{}, errors.New("the hook failed")
+}
+
+// Thread joins the second candidate, starts a new one without any, and has no
+// opinion with one.
+func (v verdicts) Thread(_ context.Context, _ gateway.Scope, look *gateway.Look) (gateway.ThreadChoice, error) {
+	found, err := look.Candidates()
+	switch len(found) {
+	case 0:
+		return gateway.ThreadChoice{New: true}, err
+	case 1:
+		return gateway.ThreadChoice{}, err
+	}
+	return gateway.ThreadChoice{Join: found[1].ID}, err
 }
 
 func receive(t *testing.T, m *memory, h Hooks, env gateway.Envelope) error {
@@ -89,6 +116,7 @@ func TestReceiveHooks(t *testing.T) {
 	both := gateway.Envelope{Recipients: []string{"ann@x.test", "ben@x.test"}, RemoteIP: "192.0.2.1"}
 	no := gateway.Verdict{Action: gateway.ActionReject, Text: "not wanted"}
 	later := gateway.Verdict{Action: gateway.ActionTempfail, Text: "busy"}
+	coded := gateway.Verdict{Action: gateway.ActionReject, Code: 554}
 	gone := gateway.Verdict{Action: gateway.ActionDiscard}
 	for _, tt := range []struct {
 		name   string
@@ -99,7 +127,10 @@ func TestReceiveHooks(t *testing.T) {
 	}{
 		{"both accept", verdicts{1: {}, 2: {}}, 250, "", 2},
 		{"both reject", verdicts{1: no, 2: no}, 550, "not wanted", 0},
-		{"one rejects, one says later", verdicts{1: no, 2: later}, 452, "busy", 0},
+		{"one rejects, one says later", verdicts{1: no, 2: later}, 451, "busy", 0},
+		{"both reject with a code", verdicts{1: coded, 2: no}, 554, "", 0},
+		{"the domain rejects", verdicts{0: no, 1: {}, 2: {}}, 550, "not wanted", 0},
+		{"the domain has the last word", verdicts{0: {Final: true}, 1: no, 2: no}, 250, "", 2},
 		{"one rejects, one accepts", verdicts{1: no, 2: {}}, 250, "", 2},
 		{"one discards, one accepts", verdicts{1: gone, 2: {}}, 250, "", 1},
 		{"both discard", verdicts{1: gone, 2: gone}, 250, "", 0},
@@ -109,7 +140,8 @@ func TestReceiveHooks(t *testing.T) {
 		err := receive(t, m, tt.hooks, both)
 		code, text := 250, ""
 		if err != nil {
-			code, text = gateway.KindOf(err).Reply().SMTP, gateway.AsError(err).Message
+			e := gateway.AsError(err)
+			code, text = cmp.Or(e.Code, e.Kind.Reply().SMTP), e.Message
 		}
 		copies := 0
 		for _, f := range m.filed {
@@ -117,6 +149,52 @@ func TestReceiveHooks(t *testing.T) {
 		}
 		if code != tt.want || copies != tt.copies || tt.text != "" && text != tt.text {
 			t.Errorf("%s: %d %q, %d copies, want %d %q, %d", tt.name, code, text, copies, tt.want, tt.text, tt.copies)
+		}
+		remembered := len(m.kept) // by a commit of its own, or with the message
+		for _, f := range m.filed {
+			remembered += len(f.Effects.KV)
+		}
+		if failed := tt.want == 451 && text != "busy"; failed != (remembered == 0) {
+			t.Errorf("%s: %d writes were remembered", tt.name, remembered)
+		}
+	}
+}
+
+func TestReceiveVerdict(t *testing.T) {
+	m := &memory{}
+	v := gateway.Verdict{
+		Folder: "News", Labels: []string{"bulk"}, Flags: gateway.Seen,
+		Headers: []gateway.HeaderField{{Name: "X-Score", Value: "5"}, {Name: "X-Why", Value: "gr\u00fcn"}},
+	}
+	if err := receive(t, m, verdicts{1: v}, gateway.Envelope{Recipients: []string{"ann@x.test"}}); err != nil {
+		t.Fatal(err)
+	}
+	c := m.filed[0].Copies[0]
+	if c.Folder != "News" || !c.MakeFolder || !c.Flags.Has(gateway.Seen) || len(c.Labels) != 1 {
+		t.Errorf("the copy: %+v", c)
+	}
+	if want := "X-Score: 5\r\nX-Why: =?utf-8?q?gr=C3=BCn?=\r\n"; !strings.HasSuffix(string(c.Prefix), want) {
+		t.Errorf("prefix:\n%s", c.Prefix)
+	}
+}
+
+func TestReceiveThread(t *testing.T) {
+	one, two := gateway.Thread{ID: gateway.ID{1}}, gateway.Thread{ID: gateway.ID{2}}
+	for _, tt := range []struct {
+		joins []gateway.Thread
+		want  gateway.ThreadChoice
+		told  bool // which thread it starts
+	}{
+		{nil, gateway.ThreadChoice{New: true}, true},
+		{[]gateway.Thread{one}, gateway.ThreadChoice{}, false},
+		{[]gateway.Thread{one, two}, gateway.ThreadChoice{Join: two.ID}, false},
+	} {
+		m := &memory{joins: tt.joins}
+		if err := receive(t, m, verdicts{1: {}}, gateway.Envelope{Recipients: []string{"ann@x.test"}}); err != nil {
+			t.Fatal(err)
+		}
+		if c := m.filed[0].Copies[0]; c.Thread != tt.want || c.NewThread.IsZero() == tt.told {
+			t.Errorf("%v: %+v", tt.joins, c)
 		}
 	}
 }

@@ -43,18 +43,11 @@ func setFlag(c *gateway.FlagChange, f gateway.Flags, on *bool) {
 	}
 }
 
-// checkLabels holds labels to what an IMAP keyword may be: 1 to 64 atom
-// characters, RFC 9051 section 9, and no system flag.
+// checkLabels holds labels to what an IMAP keyword may be.
 func checkLabels(labels []string) error {
 	for _, l := range labels {
-		if len(l) == 0 || len(l) > 64 {
-			return gateway.Fieldf(gateway.InvalidParameter, "add_labels", "a label has 1 to 64 characters")
-		}
-		for i := range len(l) {
-			switch c := l[i]; {
-			case c <= ' ', c >= 0x7f, c == '(', c == ')', c == '{', c == '%', c == '*', c == '"', c == '\\', c == ']':
-				return gateway.Fieldf(gateway.InvalidParameter, "add_labels", "a label is of letters, digits and marks, without spaces: %q", l)
-			}
+		if !gateway.ValidLabel(l) {
+			return gateway.Fieldf(gateway.InvalidParameter, "add_labels", "a label is of 1 to 64 letters, digits and marks, without spaces: %.80q", l)
 		}
 	}
 	return nil

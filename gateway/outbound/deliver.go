@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -51,7 +52,7 @@ func failed(err error) gateway.Outcome {
 	r := gateway.KindOf(err).Reply()
 	o := gateway.Outcome{State: gateway.DeliveryQueued, Code: r.SMTP, Text: "try again later"}
 	if known, ok := errors.AsType[*gateway.Error](err); ok {
-		o.Text = known.Message
+		o.Text, o.Code = known.Message, cmp.Or(known.Code, o.Code)
 	}
 	if r.Permanent() {
 		o.State = gateway.DeliveryFailed

@@ -4,15 +4,20 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
 )
 
 // Hooks is what decides about leaving mail besides us: the plugins of the
-// sender's domain and account. A gateway without plugins has none.
+// sender's domain and account. A gateway without plugins has none. An error is a
+// failure of the gateway; that of a plugin has been turned into a verdict.
 type Hooks interface {
-	// Outbound says whether m may leave. It is asked while the sender waits.
-	Outbound(ctx context.Context, s gateway.Scope, m *gateway.Message) (gateway.Verdict, error)
+	// Outbound says whether a message may leave. It is asked while the sender waits.
+	Outbound(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.Verdict, error)
+	// Thread says which conversation it belongs to.
+	Thread(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.ThreadChoice, error)
 }
 
 // Signer vouches for a message with its domain's keys.
@@ -27,15 +32,73 @@ func (s *Sender) hooks(ctx context.Context, t *tray) error {
 	if s.cfg.Hooks == nil {
 		return nil
 	}
-	v, err := s.cfg.Hooks.Outbound(ctx, t.scope, t.message)
+	look := s.look(ctx, t)
+	v, err := s.cfg.Hooks.Outbound(ctx, s.cfg.Internal(t.domain.ID), &look)
 	if err != nil {
 		return err
 	}
 	switch v.Action {
-	case gateway.ActionDeny, gateway.ActionReject:
-		return &gateway.Error{Kind: gateway.PluginRejected, Message: cmp.Or(v.Text, "message refused"), Reason: "denied by plugin"}
+	case gateway.ActionDeny:
+		err = &gateway.Error{Kind: gateway.PluginRejected, Code: v.Code, Message: cmp.Or(v.Text, "message refused"), Reason: "denied by a plugin"}
+	case gateway.ActionTempfail:
+		err = &gateway.Error{Kind: gateway.Unavailable, Code: 451, Message: cmp.Or(v.Text, "try again later"), Reason: "a plugin failed", Retry: time.Minute}
 	case gateway.ActionHold:
 		t.held = gateway.HeldPlugin
+		return nil
+	default:
+		return nil
+	}
+	return cmp.Or(s.remember(ctx, t), err)
+}
+
+// remember makes durable what plugins want to remember of a message that is not
+// accepted.
+func (s *Sender) remember(ctx context.Context, t *tray) error {
+	if len(t.effects.KV) == 0 {
+		return nil
+	}
+	return s.cfg.Store.RemindPlugins(ctx, s.cfg.Internal(t.domain.ID), t.effects)
+}
+
+// look is the message as plugins see it.
+func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
+	if t.hooksUntil.IsZero() {
+		t.hooksUntil = time.Now().Add(time.Duration(s.cfg.Limits.PluginMessageMillis) * time.Millisecond)
+	}
+	open := func(off, n int64) (io.ReadCloser, error) { return s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
+	look := gateway.Look{
+		Message: t.message, Envelope: gateway.Envelope{ReturnPath: t.returnPath, Recipients: t.recipients}, Mailbox: t.from.Addr,
+		Via: "rest", Until: t.hooksUntil, Effects: &t.effects,
+		Reading: &content.Reading{Open: open, Content: t.content, Limits: s.cfg.Limits},
+	}
+	if t.written != nil {
+		look.Via = "smtp"
+	}
+	if t.account != nil {
+		look.Account, look.Mailbox = t.account.ID, t.account.Email
+	}
+	return look
+}
+
+// choose asks which conversation the message belongs to.
+func (s *Sender) choose(ctx context.Context, t *tray) (err error) {
+	if s.cfg.Hooks == nil {
+		return nil
+	}
+	internal := s.cfg.Internal(t.domain.ID)
+	look, found, asked := s.look(ctx, t), []gateway.Thread(nil), false
+	look.NewThread = newID()
+	look.Candidates = func() (_ []gateway.Thread, err error) {
+		if asked = true; look.Account != 0 {
+			found, err = s.cfg.Store.Candidates(ctx, internal, look.Account, &t.facts)
+		}
+		return found, err
+	}
+	if t.choice, err = s.cfg.Hooks.Thread(ctx, internal, &look); err != nil {
+		return err
+	}
+	if t.choice.New || asked && len(found) == 0 {
+		t.newThread = look.NewThread
 	}
 	return nil
 }

@@ -56,6 +56,11 @@ type Store interface {
 	// AcceptAll makes all submissions durable, or none.
 	AcceptAll(ctx context.Context, s gateway.Scope, list []*gateway.Acceptance) ([]gateway.Accepted, error)
 
+	// Candidates returns the conversations that a message belongs to by its facts.
+	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)
+	// RemindPlugins makes durable what plugins remember of a message that is not kept.
+	RemindPlugins(ctx context.Context, s gateway.Scope, e gateway.Effects) error
+
 	LeaseDue(ctx context.Context, s gateway.Scope, most int, lease time.Duration) ([]gateway.Delivery, error)
 	Finish(ctx context.Context, s gateway.Scope, d gateway.Delivery, o gateway.Outcome) error
 	Reclaim(ctx context.Context, s gateway.Scope) error

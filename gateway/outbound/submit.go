@@ -36,7 +36,11 @@ type tray struct {
 
 	message    *gateway.Message // as it will be stored
 	held       gateway.HeldReason
+	hooksUntil time.Time // when the time of all hooks is over
+	effects    gateway.Effects
 	facts      gateway.ThreadFacts
+	choice     gateway.ThreadChoice // of plugins
+	newThread  gateway.ID           // that plugins were told it starts
 	deliveries []gateway.Delivery
 	acceptance *gateway.Acceptance
 }
@@ -227,11 +231,11 @@ func (s *Sender) writeBody(ctx context.Context, t *tray, hint int64, write func(
 // largeBody is a size that no engine carries inside a commit.
 const largeBody = 1 << 20
 
-// thread gathers what decides the conversation; the store looks it up inside
-// the commit, where no other message can slip in between.
-func (s *Sender) thread(_ context.Context, t *tray) error {
+// thread gathers what decides the conversation, and asks plugins; the store looks
+// it up inside the commit, where no other message can slip in between.
+func (s *Sender) thread(ctx context.Context, t *tray) error {
 	t.facts = threading.Facts(t.content, t.trace.Date)
-	return nil
+	return s.choose(ctx, t)
 }
 
 // address makes one delivery per recipient, and the acceptance of it all.
@@ -262,7 +266,8 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 		t.deliveries = append(t.deliveries, d)
 	}
 	t.acceptance = &gateway.Acceptance{
-		Message: t.message, From: t.from, Facts: t.facts, Deliveries: t.deliveries, Activity: t.sub.Activity,
+		Message: t.message, From: t.from, Facts: t.facts, Thread: t.choice, NewThread: t.newThread,
+		Deliveries: t.deliveries, Effects: t.effects, Activity: t.sub.Activity,
 	}
 	return nil
 }

@@ -35,6 +35,9 @@ func oneLine(text string) string {
 func replyTo(err error) *smtp.SMTPError {
 	e := gateway.AsError(err)
 	r := e.Kind.Reply()
+	if e.Code != 0 { // a plugin's own
+		return reply(e.Code, [3]int{e.Code / 100, 7, 1}, e.Message)
+	}
 	return reply(r.SMTP, r.Enhanced, e.Message)
 }
 

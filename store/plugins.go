@@ -1,0 +1,297 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+func pluginKey(d gateway.DomainID, id gateway.ID) []byte    { return key(subPlugin, d).id(id) }
+func pluginUseKey(d gateway.DomainID, id gateway.ID) []byte { return key(subPluginUse, d).id(id) }
+
+func valueKey(d gateway.DomainID, id gateway.ID, name string) []byte {
+	return key(subPluginKV, d).id(id).text(name)
+}
+
+func readPlugin(r engine.Reader, d gateway.DomainID, id gateway.ID) (*gateway.Plugin, error) {
+	return load(r, pluginKey(d, id), func(b []byte) (*gateway.Plugin, error) { return decodePlugin(d, id, b) })
+}
+
+// readPlugins returns the installations of a domain in the order they are asked.
+func readPlugins(r engine.Reader, d gateway.DomainID) (all []gateway.Plugin, err error) {
+	err = r.Scan(engine.Prefix(key(subPlugin, d)), func(k, v []byte) error {
+		p, err := decodePlugin(d, lastID(k), v)
+		if err == nil {
+			all = append(all, *p)
+		}
+		return err
+	})
+	slices.SortFunc(all, func(a, b gateway.Plugin) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Name, b.Name), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return all, err
+}
+
+// ofPlugin reports whether a scope reaches an installation: an account sees its
+// own, not its domain's.
+func ofPlugin(sc gateway.Scope, p *gateway.Plugin) bool {
+	return sc.CoversDomain(p.Domain) || p.Account != 0 && sc.Covers(p.Domain, p.Account)
+}
+
+// Plugins lists the installations that the scope reaches, as they are asked: by
+// priority, then by name.
+func (s *Store) Plugins(ctx context.Context, sc gateway.Scope) (all []gateway.Plugin, err error) {
+	d := sc.Domain()
+	if d == 0 {
+		return nil, denied("domain")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		all, err = readPlugins(r, d)
+		return err
+	})
+	return slices.DeleteFunc(all, func(p gateway.Plugin) bool { return !ofPlugin(sc, &p) }), err
+}
+
+// Plugin returns one installation.
+func (s *Store) Plugin(ctx context.Context, sc gateway.Scope, id gateway.ID) (p *gateway.Plugin, err error) {
+	err = s.view(ctx, func(r engine.Reader) error {
+		p, err = pluginOf(r, sc, id)
+		return err
+	})
+	return p, err
+}
+
+func pluginOf(r engine.Reader, sc gateway.Scope, id gateway.ID) (*gateway.Plugin, error) {
+	d := sc.Domain()
+	if d == 0 {
+		return nil, denied("plugin")
+	}
+	p, err := readPlugin(r, d, id)
+	if err != nil {
+		return nil, missing(err, "plugin")
+	}
+	if !ofPlugin(sc, p) {
+		return nil, denied("plugin")
+	}
+	return p, nil
+}
+
+// InstallPlugin makes an installation durable, its code with it. One of that name
+// in the same place gets the new code and keeps the rest: id, order, policy,
+// configuration, what it remembers, whether it is enabled; of its grants it keeps
+// what it still asks for, unless the new one says otherwise. created says which.
+func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.Plugin, regrant bool) (p gateway.Plugin, created bool, err error) {
+	if !ofPlugin(sc, n) || n.Domain != sc.Domain() {
+		return p, false, denied("domain")
+	}
+	err = s.update(ctx, n.Domain, func(t *tx) error {
+		all, err := readPlugins(t, n.Domain)
+		if err != nil {
+			return err
+		}
+		if n.Account != 0 {
+			if _, err := readAccount(t, t.domain, n.Account); err != nil {
+				return missing(err, "account")
+			}
+		}
+		p = *n
+		p.CreatedAt, p.UpdatedAt = t.now, t.now
+		i := slices.IndexFunc(all, func(o gateway.Plugin) bool { return o.Account == n.Account && o.Name == n.Name })
+		if created = i < 0; created {
+			if most := t.store.cfg.Limits.Plugins; int64(len(all)) >= most {
+				return gateway.Errorf(gateway.InvalidState, "a domain has at most %d plugins", most)
+			}
+		} else if err := t.replaceCode(&p, &all[i], regrant); err != nil {
+			return err
+		}
+		if err := t.Link(blobRef(p.Code)); err != nil {
+			return missing(err, "module")
+		}
+		t.Set(pluginKey(t.domain, p.ID), encodePlugin(&p))
+		return nil
+	})
+	return p, created, err
+}
+
+// replaceCode gives p what stays of the installation that it updates.
+func (t *tx) replaceCode(p, old *gateway.Plugin, regrant bool) error {
+	p.ID, p.CreatedAt, p.Enabled, p.Priority = old.ID, old.CreatedAt, old.Enabled, old.Priority
+	p.Failure, p.Config = old.Failure, old.Config
+	if !regrant {
+		p.Grants = slices.DeleteFunc(slices.Clone(old.Grants), func(g string) bool { return !slices.Contains(p.Asks, g) })
+	}
+	return t.Unlink(blobRef(old.Code))
+}
+
+// ChangePlugin changes an installation from the next message on.
+func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.ID, c gateway.PluginChange) (p *gateway.Plugin, err error) {
+	err = s.update(ctx, sc.Domain(), func(t *tx) error {
+		if p, err = pluginOf(t, sc, id); err != nil {
+			return err
+		}
+		set(&p.Enabled, c.Enabled)
+		set(&p.Priority, c.Priority)
+		set(&p.Failure, c.Failure)
+		set(&p.Grants, c.Grants)
+		set(&p.Config, c.Config)
+		for _, g := range p.Grants {
+			if !slices.Contains(p.Asks, g) {
+				return gateway.Fieldf(gateway.InvalidParameter, "grants", "the plugin does not ask for %q", g)
+			}
+		}
+		p.UpdatedAt = t.now
+		t.Set(pluginKey(t.domain, id), encodePlugin(p))
+		return nil
+	})
+	return p, err
+}
+
+func set[T any](field, to *T) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+// valuesPerCommit bounds how many values are deleted in one commit.
+const valuesPerCommit = 1000
+
+// DeletePlugin removes an installation, its code and all it remembers. Once it
+// returns, nothing more is asked of it.
+func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.ID) error {
+	d := sc.Domain()
+	err := s.update(ctx, d, func(t *tx) error {
+		p, err := pluginOf(t, sc, id)
+		if err != nil {
+			return err
+		}
+		t.Delete(pluginKey(d, id))
+		t.Set(pluginUseKey(d, id), (&numbers{0, 1}).encode()) // to be cleared, also after a crash
+		return t.Unlink(blobRef(p.Code))
+	})
+	if err != nil {
+		return err
+	}
+	return s.clearPlugins(ctx, d)
+}
+
+// clearPlugins deletes what deleted installations remembered, those too whose
+// clearing a crash has cut off.
+func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
+	for left := true; left; {
+		err := s.update(ctx, d, func(t *tx) error {
+			var gone []gateway.ID
+			err := t.Scan(engine.Prefix(key(subPluginUse, d)), func(k, v []byte) error {
+				n, err := decodeNumbers(v)
+				if err == nil && n[1] == 1 {
+					gone = append(gone, lastID(k))
+				}
+				return err
+			})
+			if left = len(gone) > 0; err != nil || !left {
+				return err
+			}
+			prefix := key(subPluginKV, d).id(gone[0])
+			n, err := t.DeleteRange(prefix, engine.After(prefix), valuesPerCommit)
+			if err == nil && n < valuesPerCommit {
+				t.Delete(pluginUseKey(d, gone[0]))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PluginValue returns what a plugin remembers under a name.
+func (s *Store) PluginValue(ctx context.Context, sc gateway.Scope, id gateway.ID, name string) (v []byte, known bool, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return nil, false, denied("plugin")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		v, err = r.Get(valueKey(d, id, name))
+		known = err == nil
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return v, known, err
+}
+
+// PluginBytes returns how much a plugin remembers, in bytes of names and values.
+// What has expired counts until it is counted anew, which recount does.
+func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID, recount bool) (bytes int64, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return 0, denied("plugin")
+	}
+	if !recount {
+		err = s.view(ctx, func(r engine.Reader) error {
+			n, err := loadOr(r, pluginUseKey(d, id), decodeNumbers)
+			bytes = int64(n[0])
+			return err
+		})
+		return bytes, err
+	}
+	err = s.update(ctx, d, func(t *tx) error {
+		prefix := key(subPluginKV, d).id(id)
+		bytes = 0
+		err := t.Scan(engine.Prefix(prefix), func(k, v []byte) error {
+			bytes += int64(len(k) - len(prefix) + len(v))
+			return nil
+		})
+		if _, gone := readPlugin(t, d, id); err == nil && gone == nil {
+			t.Set(pluginUseKey(d, id), (&numbers{uint64(bytes)}).encode())
+		}
+		return err
+	})
+	return bytes, err
+}
+
+// RemindPlugins makes durable what plugins remember because of a message that is
+// not kept.
+func (s *Store) RemindPlugins(ctx context.Context, sc gateway.Scope, e gateway.Effects) error {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return denied("domain")
+	}
+	return s.update(ctx, d, func(t *tx) error { return t.remindPlugins(e) })
+}
+
+// remindPlugins writes into the KV of plugins; one that was deleted meanwhile
+// remembers nothing.
+func (t *tx) remindPlugins(e gateway.Effects) error {
+	for _, w := range e.KV {
+		if _, err := t.Get(pluginKey(t.domain, w.Plugin)); errors.Is(err, engine.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		used, err := loadOr(t, pluginUseKey(t.domain, w.Plugin), decodeNumbers)
+		if err != nil {
+			return err
+		}
+		k := valueKey(t.domain, w.Plugin, w.Key)
+		switch old, err := t.Get(k); {
+		case err == nil:
+			used[0] -= min(used[0], uint64(len(old)+len(w.Key)))
+		case !errors.Is(err, engine.ErrNotFound):
+			return err
+		}
+		used[0] += uint64(len(w.Value) + len(w.Key))
+		t.Set(pluginUseKey(t.domain, w.Plugin), used.encode())
+		if w.Expires.IsZero() {
+			t.Set(k, w.Value)
+		} else {
+			t.SetUntil(k, w.Value, w.Expires)
+		}
+	}
+	return nil
+}

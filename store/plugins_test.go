@@ -1,0 +1,253 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/threading"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// install makes an installation of ours.test, of an account if there is one.
+func (w *world) install(name, code string, of *gateway.Account) gateway.Plugin {
+	w.Helper()
+	ref, done := w.blob(w.ours.ID, code)
+	defer done()
+	p := gateway.Plugin{
+		ID: newID(), Domain: w.ours.ID, Name: name, Code: ref, SHA256: ref.SHA256, Failure: gateway.FailOpen, Version: "1",
+		Hooks: []gateway.Hook{gateway.HookInbound}, Asks: []string{"kv", "raw"}, Grants: []string{"kv"},
+	}
+	if of != nil {
+		p.Account = of.ID
+	}
+	p, _, err := w.InstallPlugin(w.ctx(), inside(w.ours.ID), &p, false)
+	w.ok(err)
+	return p
+}
+
+func (w *world) value(p *gateway.Plugin, key string) string {
+	w.Helper()
+	v, known, err := w.PluginValue(w.ctx(), inside(w.ours.ID), p.ID, key)
+	w.ok(err)
+	if !known {
+		return "-"
+	}
+	return string(v)
+}
+
+func (w *world) bytes(p *gateway.Plugin, recount bool) int64 {
+	w.Helper()
+	n, err := w.PluginBytes(w.ctx(), inside(w.ours.ID), p.ID, recount)
+	w.ok(err)
+	return n
+}
+
+func write(p *gateway.Plugin, key, value string) gateway.PluginWrite {
+	return gateway.PluginWrite{Plugin: p.ID, Key: key, Value: []byte(value)}
+}
+
+// An installation comes back as it was stored; new code keeps what its tenant set.
+func TestInstallPlugin(t *testing.T) {
+	w := newWorld(t)
+	sc := inside(w.ours.ID)
+	first := w.install("filter", "code 1", nil)
+	on, order, policy, config := true, 7, gateway.FailClosed, map[string]string{"a": "1", "b": ""}
+	_, err := w.ChangePlugin(w.ctx(), sc, first.ID, gateway.PluginChange{Enabled: &on, Priority: &order, Failure: &policy, Config: &config})
+	w.ok(err)
+	w.ok(w.RemindPlugins(w.ctx(), sc, gateway.Effects{KV: []gateway.PluginWrite{write(&first, "k", "v")}}))
+	w.reopen()
+	again := w.install("filter", "code 2", nil)
+	got, err := w.Plugin(w.ctx(), sc, first.ID)
+	w.ok(err)
+	if again.ID != first.ID || !got.Enabled || got.Priority != 7 || got.Failure != policy || fmt.Sprint(got.Config) != fmt.Sprint(config) ||
+		got.SHA256 == first.SHA256 || !slices.Equal(got.Grants, []string{"kv"}) || !slices.Equal(got.Asks, []string{"kv", "raw"}) || got.CreatedAt != first.CreatedAt {
+		t.Errorf("after new code: %+v", got)
+	}
+	if v := w.value(&first, "k"); v != "v" {
+		t.Errorf("it remembers %q", v)
+	}
+	if _, err := w.OpenBlob(w.ctx(), sc, first.Code, 0, -1); gateway.KindOf(err) != gateway.NotFound || err == nil {
+		t.Errorf("the old code is still there: %v", err)
+	}
+	grants := []string{"send"}
+	if _, err := w.ChangePlugin(w.ctx(), sc, first.ID, gateway.PluginChange{Grants: &grants}); gateway.KindOf(err) != gateway.InvalidParameter {
+		t.Errorf("granting what it does not ask for: %v", err)
+	}
+}
+
+// The order is priority, then name; an account sees its own, nobody another's.
+func TestPluginWalls(t *testing.T) {
+	w := newWorld(t)
+	b, a, mine := w.install("b", "code", nil), w.install("a", "code", nil), w.install("a", "code", w.ann)
+	names := func(sc gateway.Scope) (out string) {
+		all, err := w.Plugins(w.ctx(), sc)
+		w.ok(err)
+		for _, p := range all {
+			out += fmt.Sprintf("%s/%d ", p.Name, p.Account)
+		}
+		return out
+	}
+	first := -1
+	_, err := w.ChangePlugin(w.ctx(), inside(w.ours.ID), b.ID, gateway.PluginChange{Priority: &first})
+	w.ok(err)
+	for _, tt := range []struct {
+		sc   gateway.Scope
+		want string
+	}{
+		{inside(w.ours.ID), fmt.Sprintf("b/0 a/0 a/%d ", w.ann.ID)},
+		{of(w.ann), fmt.Sprintf("a/%d ", w.ann.ID)},
+		{of(w.eve), ""},
+		{inside(w.them.ID), ""},
+	} {
+		if got := names(tt.sc); got != tt.want {
+			t.Errorf("%v sees %q, want %q", tt.sc, got, tt.want)
+		}
+	}
+	on := true
+	for who, sc := range map[string]gateway.Scope{"their domain": inside(w.them.ID), "neighbour": of(w.eve), "their account": of(w.spy), "nobody": {}} {
+		for what, err := range map[string]error{
+			"Plugin": second(w.Plugin(w.ctx(), sc, mine.ID)),
+			"Change": second(w.ChangePlugin(w.ctx(), sc, mine.ID, gateway.PluginChange{Enabled: &on})),
+			"Delete": w.DeletePlugin(w.ctx(), sc, mine.ID),
+			"Domain": second(w.Plugin(w.ctx(), sc, a.ID)),
+		} {
+			if gateway.KindOf(err) != gateway.NotFound || err == nil {
+				t.Errorf("%s, %s: %v, want not found", who, what, err)
+			}
+		}
+		if v, known, err := w.PluginValue(w.ctx(), sc, mine.ID, "k"); known {
+			t.Errorf("%s reads %q, %v", who, v, err)
+		}
+		p := gateway.Plugin{ID: newID(), Domain: w.ours.ID, Name: "x", Code: a.Code}
+		if _, _, err := w.InstallPlugin(w.ctx(), sc, &p, false); err == nil {
+			t.Errorf("%s installs a plugin for the domain", who)
+		}
+	}
+	w.ok(w.RemindPlugins(w.ctx(), inside(w.them.ID), gateway.Effects{KV: []gateway.PluginWrite{write(&a, "k", "theirs")}}))
+	if v := w.value(&a, "k"); v != "-" {
+		t.Errorf("another domain wrote %q", v)
+	}
+}
+
+// What plugins remember commits with the message, counts by the byte, expires, and
+// goes with its plugin.
+func TestPluginValues(t *testing.T) {
+	w := newWorld(t)
+	sc := inside(w.ours.ID)
+	p, other := w.install("p", "code", nil), w.install("other", "code", nil)
+	ref, done := w.blob(w.ours.ID, "body")
+	defer done()
+	c := content("<1@x.test>", "subject", w.clock)
+	f := &gateway.Filing{
+		Message: &gateway.Message{Arrived: w.clock, Blob: ref, Content: c}, Facts: threading.Facts(&c, w.clock),
+		Copies:  []gateway.Copy{{Account: 9999, ID: newID(), Folder: gateway.Inbox}},
+		Effects: gateway.Effects{KV: []gateway.PluginWrite{write(&p, "key", "value")}},
+	}
+	if err := w.Deliver(w.ctx(), sc, f); err == nil {
+		t.Fatal("mail for nobody was delivered")
+	}
+	if v := w.value(&p, "key"); v != "-" {
+		t.Errorf("a message that was not stored is remembered: %q", v)
+	}
+	f.Copies[0].Account = w.ann.ID
+	w.ok(w.Deliver(w.ctx(), sc, f))
+	w.ok(w.RemindPlugins(w.ctx(), sc, gateway.Effects{KV: []gateway.PluginWrite{
+		write(&p, "key", "longer value"), write(&other, "key", "x"), {Plugin: p.ID, Key: "soon", Value: []byte("gone"), Expires: w.clock.Add(time.Minute)},
+	}}))
+	if v, o := w.value(&p, "key"), w.value(&other, "key"); v != "longer value" || o != "x" {
+		t.Errorf("values %q and %q", v, o)
+	}
+	if n := w.bytes(&p, false); n != int64(len("keylonger value")+len("soongone")) {
+		t.Errorf("%d bytes", n)
+	}
+	w.clock = w.clock.Add(2 * time.Minute)
+	if v, n := w.value(&p, "soon"), w.bytes(&p, true); v != "-" || n != int64(len("keylonger value")) || w.bytes(&p, false) != n {
+		t.Errorf("after its time: %q, %d bytes", v, n)
+	}
+	var many []gateway.PluginWrite
+	for i := range 1500 {
+		many = append(many, write(&p, fmt.Sprint(i), "v"))
+	}
+	w.ok(w.RemindPlugins(w.ctx(), sc, gateway.Effects{KV: many}))
+	w.ok(w.DeletePlugin(w.ctx(), sc, p.ID))
+	w.ok(w.RemindPlugins(w.ctx(), sc, gateway.Effects{KV: []gateway.PluginWrite{write(&p, "late", "v")}}))
+	if v, n := w.value(&p, "7")+w.value(&p, "late"), w.bytes(&p, true); v != "--" || n != 0 {
+		t.Errorf("a deleted plugin remembers %q, %d bytes", v, n)
+	}
+	if o := w.value(&other, "key"); o != "x" {
+		t.Errorf("its neighbour remembers %q", o)
+	}
+	w.ok(w.engine.View(w.ctx(), func(r engine.Reader) error {
+		return r.Scan(engine.Prefix([]byte{0x51}), func(k, v []byte) error {
+			if slices.Equal(k[5:], p.ID[:]) {
+				t.Errorf("its counter is left: %x", v)
+			}
+			return nil
+		})
+	}))
+}
+
+// A plugin's choice of a conversation stands over the rule, for the message and
+// what answers it, as far as there is such a conversation.
+func TestThreadChoice(t *testing.T) {
+	w := newWorld(t)
+	sc := inside(w.ours.ID)
+	file := func(a *gateway.Account, msgid, ref string, choice gateway.ThreadChoice, told gateway.ID) *gateway.Message {
+		t.Helper()
+		blob, done := w.blob(w.ours.ID, msgid)
+		defer done()
+		c := content(msgid, "about "+msgid, w.clock)
+		if ref != "" {
+			c.References = []string{ref}
+		}
+		id := newID()
+		w.ok(w.Deliver(w.ctx(), sc, &gateway.Filing{
+			Message: &gateway.Message{Arrived: w.clock, Blob: blob, Content: c}, Facts: threading.Facts(&c, w.clock),
+			Copies: []gateway.Copy{{Account: a.ID, ID: id, Folder: gateway.Inbox, Thread: choice, NewThread: told}},
+		}))
+		m, err := w.Message(w.ctx(), sc, id)
+		w.ok(err)
+		return m
+	}
+	told := newID()
+	one := file(w.ann, "<1@x.test>", "", gateway.ThreadChoice{}, told)
+	two := file(w.ann, "<2@x.test>", "", gateway.ThreadChoice{Join: told}, gateway.ID{})
+	if one.Thread != told || two.Thread != told || two.Position != 1 {
+		t.Errorf("joined: %v and %v (%d), want %v", one.Thread, two.Thread, two.Position, told)
+	}
+	if m := file(w.ann, "<3@x.test>", "<2@x.test>", gateway.ThreadChoice{}, gateway.ID{}); m.Thread != told {
+		t.Errorf("an answer to what joined is in %v", m.Thread)
+	}
+	own := newID()
+	apart := file(w.ann, "<4@x.test>", "<1@x.test>", gateway.ThreadChoice{New: true}, own)
+	if apart.Thread != own {
+		t.Errorf("one that starts anew is in %v, want %v", apart.Thread, own)
+	}
+	if m := file(w.ann, "<5@x.test>", "<1@x.test>", gateway.ThreadChoice{}, gateway.ID{}); m.Thread != told {
+		t.Errorf("the conversation it left moved to %v", m.Thread)
+	}
+	for name, join := range map[string]gateway.ID{"nowhere": newID(), "another account's": file(w.eve, "<6@x.test>", "", gateway.ThreadChoice{}, gateway.ID{}).Thread} {
+		if m := file(w.ann, "<7-"+name[:3]+"@x.test>", "<1@x.test>", gateway.ThreadChoice{Join: join}, gateway.ID{}); m.Thread != told {
+			t.Errorf("joining %s: in %v, want the rule's %v", name, m.Thread, told)
+		}
+	}
+	// Told it would start one, which meanwhile another message has started.
+	late := newID()
+	if m := file(w.ann, "<8@x.test>", "<4@x.test>", gateway.ThreadChoice{}, late); m.Thread != own {
+		t.Errorf("in %v, want %v", m.Thread, own)
+	}
+	if m := file(w.ann, "<9@x.test>", "", gateway.ThreadChoice{Join: late}, gateway.ID{}); m.Thread != own {
+		t.Errorf("the id that was told leads to %v, want %v", m.Thread, own)
+	}
+	found, err := w.Candidates(w.ctx(), sc, w.ann.ID, &gateway.ThreadFacts{Links: []string{"<1@x.test>"}})
+	w.ok(err)
+	if len(found) != 1 || found[0].ID != told {
+		t.Errorf("candidates %v", found)
+	}
+	if found, err := w.Candidates(w.ctx(), inside(w.them.ID), w.spy.ID, &gateway.ThreadFacts{Links: []string{"<1@x.test>"}}); err != nil || len(found) != 0 {
+		t.Errorf("another domain finds %v, %v", found, err)
+	}
+}
