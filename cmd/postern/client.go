@@ -40,11 +40,11 @@ const clientTimeout = 5 * time.Minute
 const maxAnswer = 64 << 20
 
 // call sends one request and decodes the answer into out. in is what becomes
-// JSON, an io.Reader of JSON, or nil.
+// JSON, an io.Reader of JSON, a form, or nil.
 func (c *client) call(cmd *cobra.Command, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), clientTimeout)
 	defer cancel()
-	body, err := bodyOf(in)
+	body, contentType, err := bodyOf(in)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (c *client) call(cmd *cobra.Command, method, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	if to.key != "" {
 		req.Header.Set("Authorization", "Bearer "+to.key)
 	}
@@ -81,15 +81,18 @@ func (c *client) call(cmd *cobra.Command, method, path string, in, out any) erro
 	return json.Unmarshal(raw, out)
 }
 
-func bodyOf(in any) (io.Reader, error) {
+func bodyOf(in any) (body io.Reader, contentType string, err error) {
+	const jsonType = "application/json"
 	switch in := in.(type) {
 	case nil:
-		return nil, nil
+		return nil, jsonType, nil
+	case *form:
+		return &in.Buffer, in.contentType, nil
 	case io.Reader:
-		return in, nil
+		return in, jsonType, nil
 	}
 	b, err := json.Marshal(in)
-	return bytes.NewReader(b), err
+	return bytes.NewReader(b), jsonType, err
 }
 
 // problem is what the gateway says is wrong.

@@ -34,6 +34,9 @@ func TestScripts(t *testing.T) {
 			data, err := os.MkdirTemp("", "postern")
 			e.Defer(func() { os.RemoveAll(data) })
 			e.Setenv("DATA", filepath.Join(data, "d"))
+			open := make(chats)
+			e.Values[chatsKey{}] = open
+			e.Defer(open.close)
 			for _, door := range serve.Doors {
 				e.Setenv("POSTERN_"+strings.ToUpper(door)+"_LISTEN", "127.0.0.1:0")
 			}
@@ -41,6 +44,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"banner": banner, "http": httpCommand, "json": jsonCommand, "eventually": eventually, "maxlines": maxLines,
+			"chat": chatCommand, "shut": shutCommand,
 		},
 	})
 }
@@ -51,14 +55,15 @@ const (
 )
 
 // banner FILE waits for the JSON that quickstart writes into FILE, and sets
-// $REST, $DOMAIN, $ACCOUNT and the keys as $ADMIN, $KEY, $ACCOUNTKEY, $SENDONLY.
+// $REST, $MX, $SUBMISSION, $SUBMISSIONS, $IMAP, $DOMAIN, $ACCOUNT, and the keys as $ADMIN, $KEY, $ACCOUNTKEY, $SENDONLY.
 func banner(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: banner FILE")
 	}
 	var b struct {
-		REST, Domain, Account string
-		Keys                  *struct {
+		REST, Domain, Account             string
+		MX, Submission, Submissions, IMAP string
+		Keys                              *struct {
 			Admin, Domain, Account string
 			SendOnly               string `json:"send_only"`
 		}
@@ -75,6 +80,9 @@ func banner(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Setenv("REST", b.REST)
+	for name, addr := range map[string]string{"MX": b.MX, "SUBMISSION": b.Submission, "SUBMISSIONS": b.Submissions, "IMAP": b.IMAP} {
+		ts.Setenv(name, addr)
+	}
 	ts.Setenv("DOMAIN", b.Domain)
 	ts.Setenv("ACCOUNT", b.Account)
 	if b.Keys != nil {

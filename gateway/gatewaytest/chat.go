@@ -14,10 +14,16 @@ import (
 	"time"
 )
 
+// Failer is what a Chat needs of a test.
+type Failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // Chat is a client of a mail door that says what it is told to and nothing else.
 type Chat struct {
-	t    testing.TB
-	g    *Gateway
+	t    Failer
+	tls  *tls.Config
 	Conn net.Conn
 	in   *bufio.Reader
 }
@@ -28,24 +34,35 @@ const chatPatience = 20 * time.Second
 // Dial connects to a door, with TLS where it speaks that from the first byte.
 func (g *Gateway) Dial(t testing.TB, door string) *Chat {
 	t.Helper()
-	conn, err := net.Dial("tcp", g.Addr(door))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &Chat{t: t, g: g, Conn: conn}
+	c := NewChat(t, g.Addr(door), g.TLS())
 	t.Cleanup(func() { c.Conn.Close() })
-	c.in = bufio.NewReader(conn)
 	if door == "submissions" || door == "imaps" {
 		c.Secure()
 	}
 	return c
 }
 
-// TLS is the configuration of a client that trusts the gateway's local CA.
-func (g *Gateway) TLS() *tls.Config {
-	pem, err := os.ReadFile(filepath.Join(g.Data, "tls", "ca.pem"))
+// NewChat connects to an address; config is for TLS, once it is asked for. The
+// caller closes Conn.
+func NewChat(t Failer, addr string, config *tls.Config) *Chat {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
-		g.t.Fatal(err)
+		t.Fatalf("%v", err)
+	}
+	return &Chat{t: t, tls: config, Conn: conn, in: bufio.NewReader(conn)}
+}
+
+// TLS is the configuration of a client that trusts the gateway's local CA.
+func (g *Gateway) TLS() *tls.Config { return TrustLocal(g.t, g.Data) }
+
+// TrustLocal is the configuration of a client that trusts the local CA of the
+// gateway with that data folder.
+func TrustLocal(t Failer, data string) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(data, "tls", "ca.pem"))
+	if err != nil {
+		t.Fatalf("%v", err)
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
@@ -55,10 +72,10 @@ func (g *Gateway) TLS() *tls.Config {
 // Secure puts TLS on the connection.
 func (c *Chat) Secure() {
 	c.t.Helper()
-	conn := tls.Client(c.Conn, c.g.TLS())
+	conn := tls.Client(c.Conn, c.tls)
 	_ = conn.SetDeadline(time.Now().Add(chatPatience))
 	if err := conn.Handshake(); err != nil {
-		c.t.Fatal(err)
+		c.t.Fatalf("%v", err)
 	}
 	_ = conn.SetDeadline(time.Time{})
 	c.Conn, c.in = conn, bufio.NewReader(conn)
@@ -78,6 +95,12 @@ func (c *Chat) Line() (line string, ok bool) {
 	_ = c.Conn.SetReadDeadline(time.Now().Add(chatPatience))
 	line, err := c.in.ReadString('\n')
 	return strings.TrimRight(line, "\r\n"), err == nil
+}
+
+// Next reads what comes next, without a deadline of its own.
+func (c *Chat) Next() (line string, err error) {
+	line, err = c.in.ReadString('\n')
+	return strings.TrimRight(line, "\r\n"), err
 }
 
 // Script holds a dialogue. "C: text" sends a line, "S: pattern" wants the next

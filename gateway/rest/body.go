@@ -37,26 +37,30 @@ type body struct {
 	err   error
 }
 
-// openBody returns the reader of a body, after a look at what the header says.
-func (s *Server) openBody(k *call, limit int64) (*body, error) {
+// jsonBody is the media type of nearly all bodies.
+const jsonBody = "application/json"
+
+// openBody returns the reader of a body of a media type, after a look at what the
+// header says.
+func (s *Server) openBody(k *call, media string, limit int64) (*body, error) {
 	b := &body{k: k, conn: k.c.Context().Conn(), left: limit, limit: limit, until: time.Now().Add(gateway.BodyTimeout)}
 	if b.r = k.c.Context().RequestBodyStream(); b.r == nil {
 		b.r = bytes.NewReader(k.c.Request().Body()) // no stream: the raw bytes, read already
 	}
-	if err := b.acceptable(); err != nil {
+	if err := b.acceptable(media); err != nil {
 		return nil, b.refuse(err)
 	}
 	return b, nil
 }
 
 // acceptable judges a body by its header.
-func (b *body) acceptable() error {
+func (b *body) acceptable(media string) error {
 	if enc := b.k.c.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return gateway.Errorf(gateway.UnsupportedMedia, "a body with Content-Encoding %q is not read", clip(enc, 40))
 	}
 	if ct := b.k.c.Get("Content-Type"); ct != "" {
-		if t, _, err := mime.ParseMediaType(ct); err != nil || t != "application/json" {
-			return gateway.Errorf(gateway.UnsupportedMedia, "the body must be application/json, not %q", clip(ct, 80))
+		if t, _, err := mime.ParseMediaType(ct); err != nil || t != media {
+			return gateway.Errorf(gateway.UnsupportedMedia, "the body must be %s, not %q", media, clip(ct, 80))
 		}
 	}
 	if int64(b.k.c.Request().Header.ContentLength()) > b.limit {
@@ -139,7 +143,7 @@ func (b *body) refuse(err error) error {
 
 // readJSON reads a small JSON object into v.
 func (s *Server) readJSON(k *call, v any) error {
-	b, err := s.openBody(k, s.cfg.Limits.JSONBytes)
+	b, err := s.openBody(k, jsonBody, s.cfg.Limits.JSONBytes)
 	if err != nil {
 		return err
 	}

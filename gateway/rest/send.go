@@ -59,7 +59,7 @@ func (s *Server) commitRow(k *call, row gateway.Activity) *gateway.Activity {
 // readSends reads the body of a send with fn; a large one takes a slot. done
 // gives the spooled files back.
 func (s *Server) readSends(k *call, fn func(*sendReader) error) (done func(), err error) {
-	b, err := s.openBody(k, s.cfg.Limits.SendBytes)
+	b, err := s.openBody(k, jsonBody, s.cfg.Limits.SendBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ type Config struct {
 	Activity Activity
 	Instance Instance
 	Streams  Streams
+	Plugins  Plugins
 	Ready    func() error
 	Local    gateway.Scope // of callers at ServeLocal
 	Limits   gateway.Limits
@@ -70,7 +71,7 @@ type Server struct {
 
 // New checks cfg, empties the spool folder, and starts nothing.
 func New(cfg Config) (*Server, error) {
-	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil || cfg.Streams == nil ||
+	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil || cfg.Streams == nil || cfg.Plugins == nil ||
 		cfg.Ready == nil || cfg.SpoolDir == "" || cfg.Limits == (gateway.Limits{}) || cfg.Local.Level() != gateway.LevelInstance {
 		return nil, errors.New("rest: a required field of Config is missing")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/activity"
+	"github.com/centerleap/postern/gateway/content"
 	"github.com/centerleap/postern/gateway/domains"
 	"github.com/centerleap/postern/gateway/guard"
 	"github.com/centerleap/postern/gateway/imapd"
@@ -24,6 +25,7 @@ import (
 	"github.com/centerleap/postern/gateway/rest"
 	"github.com/centerleap/postern/gateway/smtpd"
 	"github.com/centerleap/postern/gateway/threading"
+	"github.com/centerleap/postern/plugins"
 	"github.com/centerleap/postern/store"
 	"github.com/centerleap/postern/store/badgerstore"
 	"github.com/centerleap/postern/store/engine"
@@ -47,6 +49,7 @@ type Gateway struct {
 	smtp     *smtpd.Server
 	imap     *imapd.Server
 	guard    *guard.Guard
+	plugins  *plugins.Plugins
 	hub      *notify.Hub
 	cert     certificate
 
@@ -100,13 +103,20 @@ func (g *Gateway) build() (err error) {
 	if g.Activity, err = activity.New(activity.Config{Store: g.Store, Scope: keys.System(), Limits: lim, Log: g.log, Now: now}); err != nil {
 		return err
 	}
+	if g.plugins, err = plugins.New(plugins.Config{
+		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, CacheDir: filepath.Join(g.cfg.Data, "cache", "plugins"),
+		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
+		Limits:       lim, Log: g.log, Now: now,
+	}); err != nil {
+		return err
+	}
 	if g.Receiver, err = inbound.New(inbound.Config{
-		Store: g.Store, System: keys.System(), Internal: keys.Internal, Hostname: g.cfg.Hostname, Limits: lim, Log: g.log, Now: now,
+		Store: g.Store, Hooks: g.plugins, System: keys.System(), Internal: keys.Internal, Hostname: g.cfg.Hostname, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}
 	if g.Sender, err = outbound.New(outbound.Config{
-		Store: g.Store, Receiver: g.Receiver, System: keys.System(), Internal: keys.Internal, Mode: g.DeliveryMode, Limits: lim, Log: g.log, Now: now,
+		Store: g.Store, Receiver: g.Receiver, Hooks: g.plugins, System: keys.System(), Internal: keys.Internal, Mode: g.DeliveryMode, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}
@@ -132,7 +142,7 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	g.rest, err = rest.New(rest.Config{
-		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Ready: g.Store.Ready,
+		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Ready: g.Store.Ready,
 		Local: keys.System(), Limits: lim, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: now,
 	})
 	return err
@@ -149,7 +159,11 @@ func (g *Gateway) Close() error {
 	if g.socket != nil {
 		_ = g.socket.Close()
 	}
-	return g.engine.Close()
+	var err error
+	if g.plugins != nil {
+		err = g.plugins.Close()
+	}
+	return errors.Join(err, g.engine.Close())
 }
 
 // settingMode is where go-live is remembered; it is stronger than the file.

@@ -1,0 +1,297 @@
+package rest
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Plugins is what is installed.
+type Plugins interface {
+	// Slot takes one of the few places for modules being read; done gives it back.
+	Slot() (done func(), err error)
+	Install(ctx context.Context, s gateway.Scope, u gateway.PluginUpload) (p gateway.Plugin, created bool, err error)
+	List(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error)
+	Get(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Plugin, error)
+	Change(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.PluginChange) (*gateway.Plugin, error)
+	Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error
+}
+
+// pluginShape is an installation. Its configuration may hold secrets of its tenant,
+// who may read it.
+type pluginShape struct {
+	Object        string            `json:"object"`
+	ID            string            `json:"id"`
+	Name          string            `json:"name"`
+	Version       string            `json:"version"`
+	SHA256        string            `json:"sha256"`
+	SizeBytes     int64             `json:"size_bytes"`
+	Status        string            `json:"status"`
+	Scope         string            `json:"scope"`
+	Domain        string            `json:"domain"`
+	Email         *string           `json:"email"`
+	Hooks         []gateway.Hook    `json:"hooks"`
+	Priority      int               `json:"priority"`
+	FailurePolicy string            `json:"failure_policy"`
+	Permissions   []string          `json:"permissions"`
+	Grants        []string          `json:"grants"`
+	Config        map[string]string `json:"config"`
+	CreatedAt     string            `json:"created_at"`
+	UpdatedAt     string            `json:"updated_at"`
+}
+
+func (s *Server) pluginOf(k *call, sc gateway.Scope, p *gateway.Plugin) (pluginShape, error) {
+	out := pluginShape{
+		Object: "plugin", ID: p.ID.String(), Name: p.Name, Version: p.Version, SHA256: hex.EncodeToString(p.SHA256[:]), SizeBytes: p.Code.Size,
+		Status: "disabled", Scope: gateway.LevelDomain.String(), Hooks: p.Hooks, Priority: p.Priority, FailurePolicy: string(p.Failure),
+		Permissions: listed(p.Asks), Grants: listed(p.Grants), Config: p.Config, CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
+	}
+	if p.Enabled {
+		out.Status = "enabled"
+	}
+	if out.Config == nil {
+		out.Config = map[string]string{}
+	}
+	d, err := s.cfg.Domains.ByID(k.ctx, sc, p.Domain)
+	if err != nil {
+		return out, err
+	}
+	out.Domain = d.Name
+	if p.Account != 0 {
+		a, err := s.cfg.Domains.AccountByID(k.ctx, sc, p.Domain, p.Account)
+		if err != nil {
+			return out, err
+		}
+		out.Scope, out.Email = gateway.LevelAccount.String(), &a.Email
+	}
+	return out, nil
+}
+
+// listed is a list that is never null in JSON.
+func listed(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// answerPlugin writes one installation.
+func (s *Server) answerPlugin(k *call, sc gateway.Scope, p *gateway.Plugin, status int) error {
+	out, err := s.pluginOf(k, sc, p)
+	if err != nil {
+		return err
+	}
+	return k.c.Status(status).JSON(out)
+}
+
+func (s *Server) listPlugins(k *call) error {
+	sc, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	all, err := s.cfg.Plugins.List(k.ctx, sc)
+	if err != nil {
+		return err
+	}
+	email := k.c.Query("email")
+	var out []pluginShape
+	for i := range all {
+		shape, err := s.pluginOf(k, sc, &all[i])
+		if err != nil {
+			return err
+		}
+		if email == "" || shape.Email != nil && strings.EqualFold(*shape.Email, email) {
+			out = append(out, shape)
+		}
+	}
+	return k.c.JSON(listOf(out))
+}
+
+// installPlugin takes a module for the caller's domain or account, or for the
+// account that ?email= names.
+func (s *Server) installPlugin(k *call) error {
+	sc, err := s.mailScope(k)
+	if err != nil {
+		return err
+	}
+	u := gateway.PluginUpload{Account: sc.Account(), Operator: k.scope.Level() == gateway.LevelInstance}
+	if email := k.c.Query("email"); email != "" {
+		a, err := s.cfg.Domains.Account(k.ctx, sc, email)
+		if err != nil {
+			return outside(err, "email", email)
+		}
+		u.Account = a.ID
+	}
+	done, err := s.cfg.Plugins.Slot()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := s.readUpload(k, &u); err != nil {
+		return err
+	}
+	p, created, err := s.cfg.Plugins.Install(k.ctx, sc, u)
+	if err != nil {
+		return err
+	}
+	status := fiber.StatusOK
+	if created {
+		status = fiber.StatusCreated
+	}
+	return s.answerPlugin(k, sc, &p, status)
+}
+
+const (
+	// uploadTime bounds the reading of a module, which holds one of few places.
+	// Ours: 16 MiB at 140 KiB/s.
+	uploadTime = 2 * time.Minute
+	// uploadSlack is what an upload may have besides its module, in bytes.
+	uploadSlack = 256 << 10
+)
+
+// readUpload reads the parts of an upload: wasm, and perhaps manifest and grants.
+func (s *Server) readUpload(k *call, u *gateway.PluginUpload) error {
+	b, err := s.openBody(k, "multipart/form-data", s.cfg.Limits.PluginModule+uploadSlack)
+	if err != nil {
+		return err
+	}
+	b.until = time.Now().Add(uploadTime)
+	stop := b.watch()
+	err = s.readParts(k, b, u)
+	stop()
+	if err != nil {
+		if b.err != nil { // what the client did to the body says more than what was read of it
+			err = b.err
+		}
+		return b.refuse(err)
+	}
+	return nil
+}
+
+func (s *Server) readParts(k *call, b *body, u *gateway.PluginUpload) error {
+	_, params, err := mime.ParseMediaType(k.c.Get("Content-Type"))
+	if err != nil || params["boundary"] == "" {
+		return gateway.Errorf(gateway.Malformed, "multipart/form-data has a boundary")
+	}
+	parts := multipart.NewReader(b, params["boundary"])
+	for {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return &gateway.Error{Kind: gateway.Malformed, Message: "the body is not valid multipart/form-data", Err: err}
+		}
+		if err := s.readPart(part, u); err != nil {
+			return err
+		}
+	}
+	if u.Wasm == nil {
+		return gateway.Fieldf(gateway.MissingField, "wasm", "the module is missing: send it as the part wasm")
+	}
+	return nil
+}
+
+// readPart reads one part; each may come once.
+func (s *Server) readPart(part *multipart.Part, u *gateway.PluginUpload) error {
+	name, most := part.FormName(), int64(uploadSlack)
+	if name == "wasm" {
+		most = s.cfg.Limits.PluginModule
+	}
+	raw, err := io.ReadAll(io.LimitReader(part, most+1))
+	switch {
+	case err != nil:
+		return &gateway.Error{Kind: gateway.Malformed, Message: "the body is not valid multipart/form-data", Err: err}
+	case int64(len(raw)) > most:
+		return gateway.Fieldf(gateway.TooLarge, name, "the part %.40q has more than %d bytes", name, most)
+	case name == "wasm" && u.Wasm == nil:
+		u.Wasm = raw
+	case name == "manifest" && u.Manifest == nil:
+		u.Manifest = raw
+	case name == "grants" && u.Grants == nil:
+		u.Grants = &[]string{}
+		if err := json.Unmarshal(raw, u.Grants); err != nil {
+			return gateway.Fieldf(gateway.InvalidParameter, "grants", `grants is a JSON list such as ["kv"]`)
+		}
+	default:
+		return gateway.Fieldf(gateway.InvalidParameter, "", "the part %.40q is not known, or comes twice; there are wasm, manifest and grants", name)
+	}
+	return nil
+}
+
+// pluginCall is the scope and the id of a call about one plugin. An id says which
+// domain it is in to nobody: an instance key names it.
+func (s *Server) pluginCall(k *call) (sc gateway.Scope, id gateway.ID, err error) {
+	if sc, err = s.mailScope(k); err != nil {
+		return sc, id, err
+	}
+	if id, err = gateway.ParseID(k.c.Params("id")); err != nil {
+		return sc, id, gateway.Errorf(gateway.NotFound, "no such plugin")
+	}
+	return sc, id, nil
+}
+
+func (s *Server) getPlugin(k *call) error {
+	sc, id, err := s.pluginCall(k)
+	if err != nil {
+		return err
+	}
+	p, err := s.cfg.Plugins.Get(k.ctx, sc, id)
+	if err != nil {
+		return err
+	}
+	return s.answerPlugin(k, sc, p, fiber.StatusOK)
+}
+
+func (s *Server) updatePlugin(k *call) error {
+	sc, id, err := s.pluginCall(k)
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Status   *string                `json:"status"`
+		Priority *int32                 `json:"priority"`
+		Failure  *gateway.FailurePolicy `json:"failure_policy"`
+		Grants   *[]string              `json:"grants"`
+		Config   *map[string]string     `json:"config"`
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	c := gateway.PluginChange{Failure: in.Failure, Grants: in.Grants, Config: in.Config}
+	if in.Priority != nil {
+		n := int(*in.Priority)
+		c.Priority = &n
+	}
+	if in.Status != nil {
+		on := *in.Status == "enabled"
+		if c.Enabled = &on; !on && *in.Status != "disabled" {
+			return gateway.Fieldf(gateway.InvalidParameter, "status", "status is enabled or disabled")
+		}
+	}
+	p, err := s.cfg.Plugins.Change(k.ctx, sc, id, c)
+	if err != nil {
+		return err
+	}
+	return s.answerPlugin(k, sc, p, fiber.StatusOK)
+}
+
+func (s *Server) deletePlugin(k *call) error {
+	sc, id, err := s.pluginCall(k)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Plugins.Delete(k.ctx, sc, id); err != nil {
+		return err
+	}
+	return k.c.JSON(fiber.Map{"object": "plugin", "id": id.String(), "deleted": true})
+}

@@ -1,0 +1,152 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/sandbox"
+)
+
+// labelFailed marks mail whose plugin failed.
+const labelFailed = "plugin-error"
+
+// Inbound asks about mail that arrives: the domain's plugins when look names no
+// account, else those of the account. A refusal, a discard or a final verdict ends
+// the questions. s is the scope of the domain.
+func (p *Plugins) Inbound(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.Verdict, error) {
+	return p.chain(ctx, s, gateway.HookInbound, look, look.Account)
+}
+
+// Outbound asks about mail that leaves: the domain's plugins, then the account's.
+func (p *Plugins) Outbound(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.Verdict, error) {
+	return p.chain(ctx, s, gateway.HookOutbound, look, 0, look.Account)
+}
+
+// Thread asks which conversation a message belongs to: the domain's plugins, then
+// the account's.
+func (p *Plugins) Thread(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.ThreadChoice, error) {
+	v, err := p.chain(ctx, s, gateway.HookThread, look, 0, look.Account)
+	return v.Thread, err
+}
+
+// chain asks the plugins of owners, each owner's in their order, and adds up what
+// they say.
+func (p *Plugins) chain(ctx context.Context, s gateway.Scope, hook gateway.Hook, look *gateway.Look, owners ...gateway.AccountID) (total gateway.Verdict, err error) {
+	all, err := p.cfg.Store.Plugins(ctx, s)
+	if err != nil {
+		return total, err
+	}
+	for _, owner := range slices.Compact(owners) {
+		for i := range all {
+			inst := &all[i]
+			if !inst.Enabled || inst.Account != owner || !slices.Contains(inst.Hooks, hook) {
+				continue
+			}
+			v, err := p.ask(ctx, s, inst, hook, look)
+			if err != nil {
+				return total, fmt.Errorf("plugin %s: %w", inst.Name, err)
+			}
+			if total = total.And(v); ends(&v) {
+				return total, nil
+			}
+		}
+	}
+	return total, nil
+}
+
+// ends reports whether nobody is asked after a verdict.
+func ends(v *gateway.Verdict) bool {
+	switch v.Action {
+	case gateway.ActionReject, gateway.ActionTempfail, gateway.ActionDiscard, gateway.ActionDeny:
+		return true
+	}
+	return v.Final
+}
+
+// ask runs one plugin. What it remembers counts if it ends well; if it fails, its
+// policy answers. An error is a failure of the gateway.
+func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) (gateway.Verdict, error) {
+	g := newGuest(ctx, p, s, inst, hook, look)
+	defer g.close()
+	started := time.Now()
+	err := p.run(ctx, s, inst, hook, look, g)
+	if err == nil {
+		err = g.refused
+	}
+	if host, ours := errors.AsType[*sandbox.HostError](err); ours {
+		return gateway.Verdict{}, host
+	}
+	if err != nil && ctx.Err() != nil {
+		return gateway.Verdict{}, ctx.Err()
+	}
+	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
+		slog.Duration("took", time.Since(started)), slog.Any("err", err))
+	p.note(inst, hook, look, g.lines, err)
+	if err != nil {
+		return failed(inst.Failure, hook), nil
+	}
+	look.Effects.KV = append(look.Effects.KV, g.writes...)
+	return g.verdict, nil
+}
+
+// run is one call, within what is left of the message's time.
+func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, g *guest) error {
+	module, done, err := p.modules.get(ctx, s, inst)
+	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
+		return fault // stored by a version that took it
+	} else if err != nil {
+		return &sandbox.HostError{Err: err}
+	}
+	defer done()
+	ctx, cancel := context.WithDeadline(ctx, look.Until)
+	defer cancel()
+	if err := module.Call(ctx, string(hook), g); err != nil {
+		return err
+	}
+	return nil
+}
+
+// failed is what a policy answers.
+func failed(policy gateway.FailurePolicy, hook gateway.Hook) gateway.Verdict {
+	switch {
+	case hook == gateway.HookThread: // our own rule decides
+		return gateway.Verdict{}
+	case policy == gateway.FailClosed:
+		return gateway.Verdict{Action: gateway.ActionTempfail, Text: "a plugin of the mailbox failed; try again later"}
+	case policy == gateway.FailQuarantine && hook == gateway.HookInbound:
+		return gateway.Verdict{Action: gateway.ActionQuarantine}
+	case policy == gateway.FailQuarantine: // what Junk is to arriving mail
+		return gateway.Verdict{Action: gateway.ActionHold}
+	case hook == gateway.HookInbound:
+		return gateway.Verdict{Labels: []string{labelFailed}}
+	}
+	return gateway.Verdict{}
+}
+
+// maxReason bounds what a row of the log keeps of a plugin's words; ours.
+const maxReason = 2 << 10
+
+// note leaves a row in the tenant's log when a plugin failed or had something to
+// say.
+func (p *Plugins) note(inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, lines []string, err error) {
+	if err == nil && len(lines) == 0 {
+		return
+	}
+	row := gateway.Activity{
+		At: p.cfg.Now(), Domain: inst.Domain, Account: inst.Account, Protocol: "plugin", Method: string(hook), Endpoint: inst.Name,
+		Status: 200, Email: look.Message.ID,
+	}
+	if err != nil {
+		row.Status, row.Error = 500, "plugin_failed"
+		lines = append([]string{err.Error()}, lines...)
+	}
+	row.Reason = strings.Join(lines, "\n")
+	row.Reason = strings.ToValidUTF8(row.Reason[:min(len(row.Reason), maxReason)], "")
+	p.cfg.Activity.Add(row)
+}

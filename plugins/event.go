@@ -1,0 +1,180 @@
+package plugins
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// eventText is how much of a message's text its event carries; ours.
+const eventText = 16 << 10
+
+// event describes the message, once for a call.
+func (g *guest) event() (*abi.Event, error) {
+	if g.described != nil {
+		return g.described, nil
+	}
+	fields, err := g.header()
+	if err != nil {
+		return nil, err
+	}
+	m, look := g.look.Message, g.look
+	c := &m.Content
+	e := &abi.Event{
+		V: 1, Hook: string(g.hook), Time: m.Arrived.UTC().Format(time.RFC3339), Domain: domainOf(look), Mailbox: look.Mailbox,
+		Envelope: abi.Envelope{MailFrom: look.Envelope.ReturnPath, RcptTo: listed(look.Envelope.Recipients), RemoteIP: look.Envelope.RemoteIP, Helo: look.Envelope.Helo},
+		Auth:     abi.Auth{SPF: m.Auth.SPF.Result, DKIM: m.Auth.DKIM.Result, DMARC: m.Auth.DMARC.Result},
+		Size:     m.Blob.Size, Subject: c.Subject, To: addresses(c.To), Cc: addresses(c.Cc), ReplyTo: addresses(c.ReplyTo),
+		RFCMessageID: c.MessageID, InReplyTo: c.InReplyTo, References: listed(c.References), Headers: [][2]string{}, Parts: []abi.Part{},
+		Via: look.Via,
+	}
+	if !m.ID.IsZero() {
+		e.MessageID = m.ID.String()
+	}
+	if len(c.From) > 0 {
+		e.From = abi.Address{Name: c.From[0].Name, Addr: c.From[0].Addr}
+	}
+	for _, f := range fields {
+		e.Headers = append(e.Headers, [2]string{f.Name, f.Value})
+	}
+	for i := range c.Parts {
+		p := &c.Parts[i]
+		e.Parts = append(e.Parts, abi.Part{Index: i, Type: p.Type, Name: p.Filename, Size: p.DecodedSize})
+	}
+	e.Automated = automated(look, fields)
+	if g.hook == gateway.HookOutbound {
+		describeSending(e, m)
+	}
+	if g.hook == gateway.HookThread {
+		if err := g.describeThread(e); err != nil {
+			return nil, err
+		}
+	}
+	if e.Text, e.TextTruncated, err = look.Reading.Text(eventText); err != nil {
+		return nil, err
+	}
+	g.described = e
+	return e, nil
+}
+
+// describeSending adds what only the sender knows.
+func describeSending(e *abi.Event, m *gateway.Message) {
+	e.Bcc = addresses(m.Content.Bcc)
+	if !m.Key.IsZero() {
+		e.APIKeyID = m.Key.String()
+	}
+	for _, t := range m.Tags {
+		e.Tags = append(e.Tags, abi.Tag(t))
+	}
+}
+
+func (g *guest) describeThread(e *abi.Event) error {
+	found, err := g.look.Candidates()
+	if err != nil {
+		return err
+	}
+	e.NewThreadID = g.look.NewThread.String()
+	e.ThreadID = e.NewThreadID
+	for i, t := range found {
+		if i == 0 {
+			e.ThreadID = t.ID.String()
+		}
+		e.Candidates = append(e.Candidates, abi.Candidate{ThreadID: t.ID.String(), Subject: t.Subject})
+	}
+	return nil
+}
+
+// automated says whether a person wrote a message and may be answered by a
+// program: RFC 3834 section 2.
+func automated(look *gateway.Look, fields []gateway.HeaderField) abi.Automated {
+	m := look.Message
+	a := abi.Automated{Auto: m.Content.AutoReply, Bounce: look.Envelope.ReturnPath == ""}
+	suppressed := false
+	for _, f := range fields {
+		switch name := strings.ToLower(f.Name); {
+		case strings.HasPrefix(name, "list-"):
+			a.List = true
+		case name == "x-auto-response-suppress":
+			suppressed = true
+		}
+	}
+	if len(m.Content.From) != 1 {
+		return a
+	}
+	from := m.Content.From[0].Addr
+	local, _ := gateway.SplitAddress(strings.ToLower(from))
+	system := local == "mailer-daemon" || local == "postmaster" || strings.HasSuffix(local, "-request") || strings.HasPrefix(local, "owner-")
+	a.ReplyOK = !a.Auto && !a.Bounce && !a.List && !suppressed && !system && m.Auth.DMARC.Result != "fail" && !strings.EqualFold(from, look.Mailbox)
+	return a
+}
+
+// domainOf is the name of the domain that a look is about.
+func domainOf(look *gateway.Look) string {
+	addr := look.Mailbox
+	if addr == "" && len(look.Envelope.Recipients) > 0 {
+		addr = look.Envelope.Recipients[0]
+	}
+	_, host := gateway.SplitAddress(addr)
+	return strings.ToLower(host)
+}
+
+func addresses(list []gateway.Address) []abi.Address {
+	out := make([]abi.Address, len(list))
+	for i, a := range list {
+		out[i] = abi.Address{Name: a.Name, Addr: a.Addr}
+	}
+	return out
+}
+
+// listed is a list that is never null in JSON.
+func listed(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// lookUp returns one value of a document by its path, such as to.0.addr: the steps
+// are the names in its JSON, and indexes. false if there is no such value, or if it
+// is not one but many.
+func lookUp(doc any, path string) (string, bool) {
+	v := reflect.ValueOf(doc).Elem()
+	for step := range strings.SplitSeq(path, ".") {
+		switch v.Kind() {
+		case reflect.Struct:
+			if v = field(v, step); !v.IsValid() {
+				return "", false
+			}
+		case reflect.Slice, reflect.Array:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= v.Len() {
+				return "", false
+			}
+			v = v.Index(i)
+		default:
+			return "", false
+		}
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String(), true
+	case reflect.Bool:
+		return strconv.FormatBool(v.Bool()), true
+	case reflect.Int, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10), true
+	}
+	return "", false
+}
+
+func field(v reflect.Value, name string) reflect.Value {
+	for i := range v.NumField() {
+		if tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ","); tag == name {
+			return v.Field(i)
+		}
+	}
+	return reflect.Value{}
+}

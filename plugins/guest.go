@@ -1,0 +1,202 @@
+package plugins
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// guest is one plugin during one call: it answers what the plugin asks for, and
+// gathers what it decides. It satisfies sandbox.Host. An abi.Errno is the plugin's
+// to handle; any other error is ours and ends the call.
+type guest struct {
+	ctx     context.Context // of the call
+	plugins *Plugins
+	scope   gateway.Scope // of the domain
+	inst    *gateway.Plugin
+	hook    gateway.Hook
+	look    *gateway.Look
+	now     time.Time
+
+	described *abi.Event
+	fields    []gateway.HeaderField
+	reader    partReader
+	used      int64 // bytes of its KV,
+	counted   int   // if asked: 1 as noted, 2 counted anew
+
+	verdict gateway.Verdict
+	refused error // why the last verdict can't be acted on
+	writes  []gateway.PluginWrite
+	lines   []string
+}
+
+func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) *guest {
+	g := &guest{ctx: ctx, plugins: p, scope: s, inst: inst, hook: hook, look: look, now: p.cfg.Now()}
+	g.reader.budget = 2*look.Message.Blob.Size + partSlack
+	return g
+}
+
+func (g *guest) close() { g.reader.close() }
+
+// may reports whether the plugin was granted a permission.
+func (g *guest) may(permission string) bool { return slices.Contains(g.inst.Grants, permission) }
+
+// Event is the event document.
+func (g *guest) Event() ([]byte, error) {
+	e, err := g.event()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(e)
+}
+
+// Get is one value of it.
+func (g *guest) Get(path string) (string, error) {
+	e, err := g.event()
+	if err != nil {
+		return "", err
+	}
+	v, ok := lookUp(e, path)
+	if !ok {
+		return "", abi.Absent
+	}
+	return v, nil
+}
+
+// header reads the message's header, once for a call.
+func (g *guest) header() (_ []gateway.HeaderField, err error) {
+	if g.fields == nil {
+		g.fields, err = g.look.Reading.Header()
+	}
+	return g.fields, err
+}
+
+// named returns the values of a header field, top to bottom.
+func (g *guest) named(name string) (values []string, err error) {
+	fields, err := g.header()
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			values = append(values, f.Value)
+		}
+	}
+	return values, err
+}
+
+// Header is one header field; -1 is the last one of that name.
+func (g *guest) Header(name string, index int) (string, error) {
+	values, err := g.named(name)
+	if err != nil {
+		return "", err
+	}
+	if index == -1 {
+		index = len(values) - 1
+	}
+	if index < 0 || index >= len(values) {
+		return "", abi.Absent
+	}
+	return values[index], nil
+}
+
+// HeaderCount is how often a field stands in the header.
+func (g *guest) HeaderCount(name string) (int, error) {
+	values, err := g.named(name)
+	return len(values), err
+}
+
+// Part reads decoded bytes of a part from an offset on.
+func (g *guest) Part(part int, off int64, p []byte) (int, error) {
+	if part == -1 && !g.may(abi.PermitRaw) {
+		return 0, abi.Denied
+	}
+	return g.reader.read(g.look.Reading, part, off, p)
+}
+
+// Verdict takes the plugin's decision; the last one counts.
+func (g *guest) Verdict(doc []byte) error {
+	v, err := g.judge(doc)
+	g.verdict, g.refused = v, err
+	if errno, ok := errors.AsType[abi.Errno](err); ok {
+		return errno
+	}
+	return err
+}
+
+// levels are what lines of a plugin's log start with.
+var levels = [...]string{"debug", "info", "warning", "error"}
+
+// Log keeps a line for the tenant.
+func (g *guest) Log(level int, text string) {
+	g.lines = append(g.lines, levels[min(max(level, 0), len(levels)-1)]+": "+text)
+}
+
+// Config is one value of the installation's configuration.
+func (g *guest) Config(key string) (string, error) {
+	v, ok := g.inst.Config[key]
+	if !ok {
+		return "", abi.Absent
+	}
+	return v, nil
+}
+
+// Now is the time of the call, in milliseconds.
+func (g *guest) Now() int64 { return g.now.UnixMilli() }
+
+// partSlack is what a plugin may read of parts over twice the message's size; ours.
+const partSlack = 64 << 10
+
+// partReader reads parts by ranges: on in the part it has open, from the start
+// again for what lies before. A budget bounds the work.
+type partReader struct {
+	open   io.ReadCloser
+	part   int
+	at     int64
+	budget int64
+}
+
+func (r *partReader) read(from gateway.Reading, part int, off int64, p []byte) (n int, err error) {
+	if off < 0 {
+		return 0, abi.BadArgument
+	}
+	if r.open == nil || r.part != part || off < r.at {
+		r.close()
+		if r.open, err = from.Part(part); gateway.KindOf(err) == gateway.NotFound && err != nil {
+			r.open = nil
+			return 0, abi.Absent
+		} else if err != nil {
+			return 0, err
+		}
+		r.part, r.at = part, 0
+	}
+	skipped, err := io.CopyN(io.Discard, r.open, min(off-r.at, r.budget))
+	r.at += skipped
+	r.budget -= skipped
+	if errors.Is(err, io.EOF) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	if r.at < off || r.budget <= 0 {
+		return 0, abi.OverQuota
+	}
+	n, err = io.ReadFull(r.open, p[:min(int64(len(p)), r.budget)])
+	r.at += int64(n)
+	r.budget -= int64(n)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return n, err
+}
+
+func (r *partReader) close() {
+	if r.open != nil {
+		_ = r.open.Close() // it was only read
+		r.open = nil
+	}
+}

@@ -1,0 +1,150 @@
+package plugins
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/sandbox"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// Slot takes one of the few places for modules that are read or compiled; the
+// caller gives it back with done.
+func (p *Plugins) Slot() (done func(), err error) {
+	select {
+	case p.uploads <- struct{}{}:
+		return func() { <-p.uploads }, nil
+	default:
+		return nil, &gateway.Error{Kind: gateway.Unavailable, Message: "too many plugins are being uploaded at once; try again", Retry: 2 * time.Second}
+	}
+}
+
+// Install checks and compiles a module, then stores it: for the domain of the
+// scope, or one account of it. It is not asked before it is enabled; one of that
+// name that is enabled is replaced from the next message on. created is false then.
+// What is wrong with a module is an InvalidParameter that says so.
+func (p *Plugins) Install(ctx context.Context, s gateway.Scope, u gateway.PluginUpload) (inst gateway.Plugin, created bool, err error) {
+	if !p.cfg.Uploads && !u.Operator {
+		return inst, false, gateway.Errorf(gateway.Restricted, "on this gateway, plugins are installed by its operator")
+	}
+	code, m, err := p.assemble(u)
+	if err != nil {
+		return inst, false, err
+	}
+	inst = gateway.Plugin{
+		ID: gateway.ID(uuid.Must(uuid.NewV7())), Domain: s.Domain(), Account: u.Account, Name: m.Name, Priority: m.Priority,
+		Failure: gateway.FailOpen, Version: m.Version, SHA256: sha256.Sum256(code), Asks: m.Permissions, Grants: m.Permissions,
+	}
+	for _, h := range m.Hooks {
+		inst.Hooks = append(inst.Hooks, gateway.Hook(h))
+	}
+	if u.Grants != nil {
+		inst.Grants = *u.Grants
+		for _, g := range inst.Grants {
+			if !slices.Contains(inst.Asks, g) {
+				return inst, false, gateway.Fieldf(gateway.InvalidParameter, "grants", "the plugin does not ask for %.80q", g)
+			}
+		}
+	}
+	if err := p.try(ctx, code, m); err != nil {
+		return inst, false, err
+	}
+	w, err := p.cfg.Store.CreateBlob(ctx, s, inst.Domain, int64(len(code)))
+	if err != nil {
+		return inst, false, err
+	}
+	defer w.Close()
+	if _, err := w.Write(code); err != nil {
+		return inst, false, err
+	}
+	if inst.Code, err = w.Seal(); err != nil {
+		return inst, false, err
+	}
+	return p.cfg.Store.InstallPlugin(ctx, s, &inst, u.Grants != nil)
+}
+
+// assemble returns the module with its manifest in it, and the manifest.
+func (p *Plugins) assemble(u gateway.PluginUpload) (code []byte, m *abi.Manifest, err error) {
+	if code = u.Wasm; int64(len(code)) > p.cfg.Limits.PluginModule {
+		return nil, nil, gateway.Errorf(gateway.TooLarge, "the module has %d bytes; at most %d are allowed", len(code), p.cfg.Limits.PluginModule)
+	}
+	doc := u.Manifest
+	if doc == nil {
+		var ok bool
+		if doc, ok, err = sandbox.Manifest(code); err != nil {
+			return nil, nil, unfit(err)
+		} else if !ok {
+			return nil, nil, gateway.Fieldf(gateway.MissingField, "manifest", "the module has no manifest in it: send one as the part manifest")
+		}
+	}
+	if m, err = readManifest(doc); err != nil || u.Manifest == nil {
+		return code, m, err
+	}
+	code, err = sandbox.WithManifest(code, doc)
+	return code, m, unfit(err)
+}
+
+// try compiles a module, so that one that can't run is refused here.
+func (p *Plugins) try(ctx context.Context, code []byte, m *abi.Manifest) error {
+	module, err := p.engine.Compile(ctx, code)
+	if err != nil {
+		return unfit(err)
+	}
+	defer func() { _ = module.Close(ctx) }() // nothing runs on it
+	for _, h := range m.Hooks {
+		if !module.Exports(h) {
+			return gateway.Fieldf(gateway.InvalidParameter, "wasm", "the manifest names the hook %s, but the module does not export %s", h, abi.Export(h))
+		}
+	}
+	return nil
+}
+
+// unfit makes of a module's fault an error that a client sees.
+func unfit(err error) error {
+	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
+		return gateway.Fieldf(gateway.InvalidParameter, "wasm", "%s", fault.Error())
+	}
+	return err
+}
+
+// List returns what is installed and the scope reaches, in the order it is asked.
+func (p *Plugins) List(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error) {
+	return p.cfg.Store.Plugins(ctx, s)
+}
+
+// Get returns one installation.
+func (p *Plugins) Get(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Plugin, error) {
+	return p.cfg.Store.Plugin(ctx, s, id)
+}
+
+// Change changes an installation, from the next message on.
+func (p *Plugins) Change(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.PluginChange) (*gateway.Plugin, error) {
+	if c.Failure != nil {
+		switch *c.Failure {
+		case gateway.FailOpen, gateway.FailClosed, gateway.FailQuarantine:
+		default:
+			return nil, gateway.Fieldf(gateway.InvalidParameter, "failure_policy", "failure_policy is open, closed or quarantine")
+		}
+	}
+	if c.Config != nil {
+		size := 0
+		for k, v := range *c.Config {
+			size += len(k) + len(v)
+		}
+		if int64(size) > p.cfg.Limits.PluginConfig {
+			return nil, gateway.Fieldf(gateway.TooLarge, "config", "the configuration has %d bytes; at most %d are allowed", size, p.cfg.Limits.PluginConfig)
+		}
+	}
+	return p.cfg.Store.ChangePlugin(ctx, s, id, c)
+}
+
+// Delete removes an installation and all it remembers.
+func (p *Plugins) Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error {
+	return p.cfg.Store.DeletePlugin(ctx, s, id)
+}

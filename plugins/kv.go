@@ -1,0 +1,99 @@
+package plugins
+
+import (
+	"slices"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// maxKey bounds the name of a value, in bytes; ours. It stands in the store's keys.
+const maxKey = 512
+
+// maxTTL bounds how long a value with a time to live lives, in seconds: ten years.
+const maxTTL = 10 * 365 * 24 * 3600
+
+// KVGet returns what the plugin remembers under a name: what it wrote in this
+// call, or for this message before, or what is durable.
+func (g *guest) KVGet(key string) ([]byte, error) {
+	if err := g.checkKey(key); err != nil {
+		return nil, err
+	}
+	for _, writes := range [][]gateway.PluginWrite{g.writes, g.look.Effects.KV} {
+		for _, w := range slices.Backward(writes) {
+			if w.Plugin == g.inst.ID && w.Key == key {
+				return w.Value, nil
+			}
+		}
+	}
+	v, known, err := g.plugins.cfg.Store.PluginValue(g.ctx, g.scope, g.inst.ID, key)
+	if err == nil && !known {
+		err = abi.Absent
+	}
+	return v, err
+}
+
+func (g *guest) checkKey(key string) error {
+	if !g.may(abi.PermitKV) {
+		return abi.Denied
+	}
+	if key == "" || len(key) > maxKey {
+		return abi.BadArgument
+	}
+	return nil
+}
+
+// KVPut remembers a value, for good or for some seconds. It is durable with the
+// message, if the call ends well.
+func (g *guest) KVPut(key string, value []byte, ttl int64) error {
+	if err := g.checkKey(key); err != nil {
+		return err
+	}
+	lim := &g.plugins.cfg.Limits
+	if int64(len(value)) > lim.PluginValue {
+		return abi.TooLarge
+	}
+	if ttl < 0 || ttl > maxTTL {
+		return abi.BadArgument
+	}
+	w := gateway.PluginWrite{Plugin: g.inst.ID, Key: key, Value: value}
+	if ttl > 0 {
+		w.Expires = g.now.Add(time.Duration(ttl) * time.Second)
+	}
+	rest := slices.DeleteFunc(slices.Clone(g.writes), func(o gateway.PluginWrite) bool { return o.Key == key })
+	count, bytes, mine := int64(1), int64(len(key)+len(value)), int64(len(key)+len(value))
+	for _, o := range rest {
+		count, bytes, mine = count+1, bytes+int64(len(o.Key)+len(o.Value)), mine+int64(len(o.Key)+len(o.Value))
+	}
+	for _, o := range g.look.Effects.KV {
+		count, bytes = count+1, bytes+int64(len(o.Key)+len(o.Value))
+	}
+	if count > lim.PluginWrites || bytes > lim.PluginWriteBytes {
+		return abi.OverQuota
+	}
+	if full, err := g.over(mine); err != nil {
+		return err
+	} else if full {
+		return abi.OverQuota
+	}
+	g.writes = append(rest, w)
+	return nil
+}
+
+// over reports whether the plugin's quota has no room for more bytes. What has
+// expired still counts there, so a full one is counted anew, once for a call.
+func (g *guest) over(more int64) (_ bool, err error) {
+	for anew := range 2 {
+		if g.counted <= anew {
+			if g.used, err = g.plugins.cfg.Store.PluginBytes(g.ctx, g.scope, g.inst.ID, anew == 1); err != nil {
+				return false, err
+			}
+			g.counted = anew + 1
+		}
+		if g.used+more <= g.plugins.cfg.Limits.PluginStore {
+			return false, nil
+		}
+	}
+	return true, nil
+}

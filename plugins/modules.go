@@ -1,0 +1,121 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/sandbox"
+)
+
+// modules keeps compiled modules by the digest of their code. Those in use stay;
+// of the others the ones used last.
+type modules struct {
+	load func(context.Context, gateway.Scope, *gateway.Plugin) (*sandbox.Module, error)
+
+	mu     sync.Mutex
+	loaded map[[32]byte]*loaded
+	clock  uint64 // counts uses
+}
+
+// keptModules is how many compiled modules stay loaded; ours. One of standard Go
+// takes about 22 MB.
+const keptModules = 16
+
+// loaded is one module, or the wait for it.
+type loaded struct {
+	ready  chan struct{} // closed when module or err is set
+	module *sandbox.Module
+	err    error
+	users  int
+	used   uint64
+}
+
+// get returns the module of an installation; the caller calls done when it no
+// longer uses it. Whoever asks first loads it, the others wait.
+func (m *modules) get(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (_ *sandbox.Module, done func(), err error) {
+	m.mu.Lock()
+	l, known := m.loaded[p.SHA256]
+	if !known {
+		l = &loaded{ready: make(chan struct{})}
+		m.loaded[p.SHA256] = l
+	}
+	m.clock++
+	l.users, l.used = l.users+1, m.clock
+	m.mu.Unlock()
+	if !known {
+		l.module, l.err = m.load(ctx, s, p)
+		close(l.ready)
+	}
+	done = func() { m.release(p.SHA256, l) }
+	select {
+	case <-l.ready:
+		err = l.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return l.module, done, nil
+}
+
+// release ends one use. A module that could not be loaded is tried again by the
+// next who asks.
+func (m *modules) release(sha [32]byte, l *loaded) {
+	m.mu.Lock()
+	l.users--
+	var idle []*loaded
+	if l.users == 0 && l.module == nil && m.loaded[sha] == l {
+		delete(m.loaded, sha)
+	}
+	for len(m.loaded) > keptModules {
+		oldest, found := [32]byte{}, false
+		for k, o := range m.loaded {
+			if o.users == 0 && (!found || o.used < m.loaded[oldest].used) {
+				oldest, found = k, true
+			}
+		}
+		if !found {
+			break
+		}
+		idle = append(idle, m.loaded[oldest])
+		delete(m.loaded, oldest)
+	}
+	m.mu.Unlock()
+	for _, o := range idle {
+		_ = o.module.Close(context.Background()) // nothing runs on it
+	}
+}
+
+func (m *modules) close(ctx context.Context) (err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, l := range m.loaded {
+		delete(m.loaded, k)
+		<-l.ready
+		if l.module != nil {
+			err = errors.Join(err, l.module.Close(ctx))
+		}
+	}
+	return err
+}
+
+// load reads the code of an installation and compiles it. It goes on when the
+// message that asked first is gone: others wait for it.
+func (p *Plugins) load(ctx context.Context, s gateway.Scope, inst *gateway.Plugin) (*sandbox.Module, error) {
+	ctx = context.WithoutCancel(ctx)
+	r, err := p.cfg.Store.OpenBlob(ctx, s, inst.Code, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	code, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return p.engine.Compile(ctx, code)
+}

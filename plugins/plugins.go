@@ -1,0 +1,92 @@
+// Package plugins is tenants' code inside the mail path: what is installed where,
+// in which order it is asked, what it may see, and what becomes of its answers.
+//
+// The flows ask at their hooks and get verdicts that the gateway can act on: a
+// plugin's answer is data, held to the ABI, to its grants and to the limits here,
+// and whatever goes wrong with it ends in its failure policy. How a module is run,
+// safely, is the sandbox's question.
+//
+// Read chain.go for what happens at a hook, guest.go for what a plugin may ask.
+package plugins
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/sandbox"
+)
+
+// Store is the part of the store that plugins need.
+type Store interface {
+	Plugins(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error)
+	Plugin(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Plugin, error)
+	InstallPlugin(ctx context.Context, s gateway.Scope, p *gateway.Plugin, regrant bool) (gateway.Plugin, bool, error)
+	ChangePlugin(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.PluginChange) (*gateway.Plugin, error)
+	DeletePlugin(ctx context.Context, s gateway.Scope, id gateway.ID) error
+	PluginValue(ctx context.Context, s gateway.Scope, id gateway.ID, key string) ([]byte, bool, error)
+	PluginBytes(ctx context.Context, s gateway.Scope, id gateway.ID, recount bool) (int64, error)
+	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
+	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
+}
+
+// Activity is the log of who did what, which tenants read.
+type Activity interface{ Add(row gateway.Activity) }
+
+// Config of Plugins.
+type Config struct {
+	Store    Store
+	Activity Activity
+	// CheckHeaders holds header fields to what a plugin may add.
+	CheckHeaders func([]gateway.HeaderField) error
+	Uploads      bool   // tenants may install
+	CacheDir     string // for compiled code, which is run: nobody else may write there
+	Limits       gateway.Limits
+	Log          *slog.Logger     // default: slog.Default()
+	Now          func() time.Time // default: time.Now
+}
+
+// Plugins runs what is installed.
+type Plugins struct {
+	cfg     Config
+	engine  *sandbox.Engine
+	modules *modules
+	uploads chan struct{} // one slot for each module that is read or compiled
+}
+
+// New checks cfg and fills its defaults. It runs nothing; Close it.
+func New(cfg Config) (*Plugins, error) {
+	if cfg.Store == nil || cfg.Activity == nil || cfg.CheckHeaders == nil || cfg.CacheDir == "" || cfg.Limits == (gateway.Limits{}) {
+		return nil, errors.New("plugins: a required field of Config is missing")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), CacheDir: cfg.CacheDir})
+	if err != nil {
+		return nil, err
+	}
+	p := &Plugins{cfg: cfg, engine: engine, uploads: make(chan struct{}, cfg.Limits.PluginUploads)}
+	p.modules = &modules{load: p.load, loaded: make(map[[32]byte]*loaded)}
+	return p, nil
+}
+
+// Close frees the modules. No hook may run any more.
+func (p *Plugins) Close() error {
+	ctx := context.Background()
+	return errors.Join(p.modules.close(ctx), p.engine.Close(ctx))
+}
+
+func sandboxLimits(l *gateway.Limits) sandbox.Limits {
+	return sandbox.Limits{
+		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, MemoryBytes: l.PluginMemory,
+		HostCalls: l.PluginHostCalls, VerdictBytes: l.PluginVerdict, LogLines: l.PluginLogLines, LogBytes: l.PluginLogLine,
+		CallTime: time.Duration(l.PluginMillis) * time.Millisecond,
+	}
+}

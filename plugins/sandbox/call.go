@@ -1,0 +1,149 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// call is one run of one hook. Imports find it in their context.
+type call struct {
+	host   Host
+	limits *Limits
+	asked  int64 // imports used
+	lines  int64 // logged
+	inside bool  // a host's method runs
+	failed error // why the call is being ended; nil if the module ended it
+}
+
+type callKey struct{}
+
+// Call asks one hook, on a fresh instance. It returns nil if the module returned 0,
+// a *CallError if it failed, a *HostError if h did, and ctx's error if ctx ended
+// before the module's time did.
+func (m *Module) Call(ctx context.Context, hook string, h Host) error {
+	select {
+	case m.engine.slots <- struct{}{}:
+		defer func() { <-m.engine.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	m.calls.Add(1)
+	defer m.calls.Done()
+	c := &call{host: h, limits: &m.engine.cfg.Limits}
+	timed, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), c.limits.CallTime)
+	defer cancel()
+	status, err := m.run(timed, c, hook)
+	switch {
+	case c.failed != nil:
+		return c.failed
+	case err != nil && c.inside:
+		return &HostError{Err: err}
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && timed.Err() != nil:
+		return &CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.limits.CallTime.String()}
+	case err != nil:
+		return blame(err)
+	case status != 0:
+		return &CallError{Reason: ReasonStatus, Detail: "the hook returned " + strconv.Itoa(int(status))}
+	}
+	return nil
+}
+
+// run makes an instance, readies it and asks it.
+func (m *Module) run(ctx context.Context, c *call, hook string) (status int32, err error) {
+	instance, err := m.runtime.InstantiateModule(ctx, m.code, m.config(c))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = instance.Close(context.WithoutCancel(ctx)) }() // it is gone, whatever it says
+	if f := instance.ExportedFunction(initialize); f != nil {
+		if _, err := f.Call(ctx); err != nil {
+			return 0, err
+		}
+	}
+	f := instance.ExportedFunction(abi.Export(hook))
+	if f == nil {
+		return 0, &CallError{Reason: ReasonStart, Detail: "the module does not export " + abi.Export(hook)}
+	}
+	result, err := f.Call(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return api.DecodeI32(result[0]), nil
+}
+
+// config is all that an instance has of the world. Files, network, arguments and
+// environment are absent; nothing sleeps.
+func (m *Module) config(c *call) wazero.ModuleConfig {
+	now := time.UnixMilli(c.host.Now())
+	return wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithStdout(&lineWriter{call: c, level: logInfo}).WithStderr(&lineWriter{call: c, level: logWarn}).
+		WithRandSource(rand.Reader).
+		WithWalltime(func() (int64, int32) { return now.Unix(), int32(now.Nanosecond()) }, sys.ClockResolution(time.Millisecond))
+}
+
+// blame says in a module's terms how it failed.
+func blame(err error) error {
+	if known, ok := errors.AsType[*CallError](err); ok {
+		return known
+	}
+	if exit, ok := errors.AsType[*sys.ExitError](err); ok {
+		return &CallError{Reason: ReasonStatus, Detail: "it exited with " + strconv.FormatUint(uint64(exit.ExitCode()), 10)}
+	}
+	return &CallError{Reason: ReasonTrap, Detail: strings.TrimPrefix(firstLine(err.Error()), "wasm error: ")}
+}
+
+// stop ends the call from within an import.
+func (c *call) stop(err error) {
+	c.failed = err
+	panic(err) // wazero unwinds the module and returns it
+}
+
+// The levels of the log, as the import log has them.
+const (
+	logInfo = 1
+	logWarn = 2
+)
+
+// log hands a line to the host, within the call's budget.
+func (c *call) log(level int, text string) {
+	if c.lines++; c.lines > c.limits.LogLines {
+		return
+	}
+	text = strings.ToValidUTF8(text[:min(int64(len(text)), c.limits.LogBytes)], "\uFFFD")
+	c.host.Log(level, text)
+}
+
+// lineWriter makes log lines of what a module prints.
+type lineWriter struct {
+	call  *call
+	level int
+	held  []byte // the start of a line
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		line, rest, whole := bytes.Cut(p, []byte("\n"))
+		if room := w.call.limits.LogBytes - int64(len(w.held)); room > 0 {
+			w.held = append(w.held, line[:min(int64(len(line)), room)]...)
+		}
+		if !whole {
+			return n, nil
+		}
+		w.call.log(w.level, string(w.held))
+		w.held, p = w.held[:0], rest
+	}
+}

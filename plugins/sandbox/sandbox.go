@@ -1,0 +1,93 @@
+// Package sandbox runs one hook of one WebAssembly module: nothing it does reaches
+// further than the answers of its Host. It is the only home of wazero, and knows
+// nothing of mail, tenants or stores.
+//
+// Every call gets a fresh instance: what a module leaves in its memory is gone when
+// the call ends. Its memory, time, imports used and log lines are bounded. It has a
+// clock that stands still, random numbers, and a log; no files, no network, no
+// environment.
+//
+// Read engine.go for what is refused at the door, call.go for one call, imports.go
+// for what a module may ask.
+package sandbox
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits of modules and calls; all are required.
+type Limits struct {
+	ModuleBytes  int64
+	Functions    int64 // of a module
+	Locals       int64 // of one function
+	MemoryBytes  int64 // of an instance, in steps of 64 KiB
+	HostCalls    int64 // imports used in one call
+	VerdictBytes int64
+	LogLines     int64 // of one call; more are dropped
+	LogBytes     int64 // of one line; more is cut
+	CallTime     time.Duration
+}
+
+// Host answers a module during one call, one question at a time. An error that is an
+// abi.Errno is the module's to handle; any other ends the call as a HostError.
+type Host interface {
+	Event() ([]byte, error)
+	Get(path string) (string, error)
+	Header(name string, index int) (string, error)
+	HeaderCount(name string) (int, error)
+	// Part fills p with decoded bytes of a part from an offset on; 0 is its end.
+	Part(part int, off int64, p []byte) (int, error)
+	Verdict(doc []byte) error
+	Log(level int, text string)
+	Config(key string) (string, error)
+	Now() int64 // Unix milliseconds, the same for the whole call
+	KVGet(key string) ([]byte, error)
+	KVPut(key string, value []byte, ttlSeconds int64) error
+}
+
+// Fault is what is wrong with a module that is refused. Its text is for whoever
+// uploaded it.
+type Fault struct {
+	What   string
+	Offset int // in the module, in bytes; -1 if it is about no place
+}
+
+func (f *Fault) Error() string {
+	if f.Offset < 0 {
+		return f.What
+	}
+	return fmt.Sprintf("%s (at byte %d)", f.What, f.Offset)
+}
+
+// Reasons why a call ended badly.
+const (
+	ReasonTrap      = "trap"       // the module did something impossible
+	ReasonDeadline  = "deadline"   // it took too long
+	ReasonStatus    = "status"     // it returned other than 0, or left the process
+	ReasonPointer   = "pointer"    // it named memory that it does not have
+	ReasonHostCalls = "host calls" // it asked too often
+	ReasonStart     = "start"      // it could not be started
+)
+
+// CallError is a call that ended badly by the module's fault.
+type CallError struct {
+	Reason string
+	Detail string // for the module's author
+}
+
+func (e *CallError) Error() string {
+	if e.Detail == "" {
+		return "the plugin failed: " + e.Reason
+	}
+	return "the plugin failed: " + e.Reason + ": " + e.Detail
+}
+
+// HostError is a call that ended because its Host failed; the module is not to
+// blame.
+type HostError struct{ Err error }
+
+func (e *HostError) Error() string { return "plugin host: " + e.Err.Error() }
+
+// Unwrap returns the Host's error.
+func (e *HostError) Unwrap() error { return e.Err }

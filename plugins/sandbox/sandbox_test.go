@@ -1,0 +1,461 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func testLimits() Limits {
+	return Limits{
+		ModuleBytes: 16 << 20, Functions: 100, Locals: 50, MemoryBytes: 4 << 20, HostCalls: 100, VerdictBytes: 64, LogLines: 3, LogBytes: 8,
+		CallTime: 300 * time.Millisecond,
+	}
+}
+
+func newEngine(t testing.TB, cacheDir string) *Engine {
+	t.Helper()
+	e, err := New(Config{Limits: testLimits(), CacheDir: cacheDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func compile(t testing.TB, e *Engine, wasm []byte) *Module {
+	t.Helper()
+	m, err := e.Compile(context.Background(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// fakeHost answers with fixed values and keeps what it was told.
+type fakeHost struct {
+	err     error // of KVGet
+	panics  bool  // in Config
+	verdict string
+	lines   []string
+	put     []byte
+	part    func(p []byte)
+}
+
+func (h *fakeHost) Event() ([]byte, error)          { return []byte(`{"v":1}`), nil }
+func (h *fakeHost) Get(path string) (string, error) { return "got " + path, nil }
+func (h *fakeHost) HeaderCount(string) (int, error) { return 2, nil }
+func (h *fakeHost) Now() int64                      { return 1_700_000_000_123 }
+func (h *fakeHost) KVGet(string) ([]byte, error)    { return nil, h.err }
+func (h *fakeHost) Log(level int, text string) {
+	h.lines = append(h.lines, fmt.Sprint(level, " ", text))
+}
+func (h *fakeHost) Verdict(doc []byte) error                { h.verdict = string(doc); return nil }
+func (h *fakeHost) KVPut(_ string, v []byte, _ int64) error { h.put = v; return nil }
+
+func (h *fakeHost) Header(n string, i int) (string, error) {
+	if i > 1 {
+		return "", abi.Absent
+	}
+	return fmt.Sprint(n, i), nil
+}
+
+func (h *fakeHost) Part(_ int, _ int64, p []byte) (int, error) {
+	if h.part != nil {
+		h.part(p)
+	}
+	return copy(p, "part"), nil
+}
+
+func (h *fakeHost) Config(string) (string, error) {
+	if h.panics {
+		panic("the host is broken")
+	}
+	return "", abi.Absent
+}
+
+// hook is a module that answers the inbound hook with some instructions.
+func hook(code ...[]byte) *assembler { return (&assembler{}).fn("postern_inbound", ":i", code...) }
+
+// How a call ends is told apart: the module's fault, the host's, the caller's.
+func TestCallEnds(t *testing.T) {
+	e := newEngine(t, "")
+	with := func(fn, sig string, code ...[]byte) []byte {
+		return (&assembler{}).imp(abi.Module, fn, sig).fn("postern_inbound", ":i", code...).bytes()
+	}
+	kvGet := func() []byte {
+		return with("kv_get", "iiii:i", konst(0), konst(1), konst(0), konst(8), invoke(0))
+	}
+	for _, tt := range []struct {
+		name string
+		wasm []byte
+		host fakeHost
+		want string // reason; "" for none, "host" for a HostError
+	}{
+		{"decided", hook(konst(0)).bytes(), fakeHost{}, ""},
+		{"a status", hook(konst(3)).bytes(), fakeHost{}, ReasonStatus},
+		{"a trap", hook(unreachable).bytes(), fakeHost{}, ReasonTrap},
+		{"an endless loop", hook(forever, konst(0)).bytes(), fakeHost{}, ReasonDeadline},
+		{"endless recursion", hook(invoke(0)).bytes(), fakeHost{}, ReasonTrap + " or " + ReasonDeadline},
+		{"a memory bomb stops at the cap", hook(growForever, konst(0)).bytes(), fakeHost{}, ""},
+		{"a loop in _initialize", hook(konst(0)).fn("_initialize", ":", forever).bytes(), fakeHost{}, ReasonDeadline},
+		{"an exit", (&assembler{}).imp("wasi_snapshot_preview1", "proc_exit", "i:").fn("postern_inbound", ":i", konst(7), invoke(0), konst(0)).bytes(), fakeHost{}, ReasonStatus},
+		{"too many questions", with("now", ":I", []byte{0x03, 0x40}, invoke(0), drop, []byte{0x0c, 0, 0x0b}, konst(0)), fakeHost{}, ReasonHostCalls},
+		{"an errno is the module's to handle", kvGet(), fakeHost{err: abi.OverQuota}, ReasonStatus},
+		{"a host that fails", kvGet(), fakeHost{err: errors.New("disk")}, "host"},
+		{"a host that panics", with("config", "iiii:i", konst(0), konst(1), konst(0), konst(8), invoke(0)), fakeHost{panics: true}, "host"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := compile(t, e, tt.wasm)
+			for range 2 { // a bad end harms no later call
+				err := m.Call(t.Context(), "inbound", &tt.host)
+				got := ""
+				if known, ok := errors.AsType[*CallError](err); ok {
+					got = known.Reason
+				} else if _, ok := errors.AsType[*HostError](err); ok {
+					got = "host"
+				} else if err != nil {
+					t.Fatalf("%T %v", err, err)
+				}
+				if got != tt.want && (got == "" || !strings.Contains(tt.want, got)) {
+					t.Errorf("%q (%v), want %q", got, err, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// Whoever waits no longer gets that as the answer, and the module stops.
+func TestCallCancelled(t *testing.T) {
+	m := compile(t, newEngine(t, ""), hook(forever, konst(0)).bytes())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := m.Call(ctx, "inbound", &fakeHost{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Every call starts from nothing: globals, memory, size of memory.
+func TestCallsAreFresh(t *testing.T) {
+	wasm := (&assembler{}).global().
+		fn("postern_inbound", ":i", bump, konst(-1), []byte{0x6a}).                                            // counter + -1: 0 if fresh
+		fn("postern_outbound", ":i", load(64), store(64, 5)).                                                  // what was there
+		fn("postern_thread", ":i", []byte{0x3f, 0}, konst(-1), []byte{0x6a}, konst(3), []byte{0x40, 0}, drop). // pages beyond the first
+		bytes()
+	m := compile(t, newEngine(t, ""), wasm)
+	for range 3 {
+		for _, hook := range abi.Hooks {
+			if err := m.Call(t.Context(), hook, &fakeHost{}); err != nil {
+				t.Errorf("%s is not fresh: %v", hook, err)
+			}
+		}
+	}
+}
+
+// An import reads and writes the module's memory and nothing else.
+func TestImportMemory(t *testing.T) {
+	e := newEngine(t, "")
+	const page = 64 << 10
+	for _, f := range imports {
+		for i, p := range f.params {
+			if i+1 >= len(f.params) || p != i32 || f.params[i+1] != i32 || f.name == "header" && i == 2 || f.name == "header" && i == 1 || f.name == "log" && i == 0 {
+				continue // no pointer with its length
+			}
+			if (f.name == "get" || f.name == "config" || f.name == "kv_get" || f.name == "kv_put" || f.name == "header_count") && i%2 == 1 {
+				continue
+			}
+			for _, at := range []struct {
+				ptr, n int32
+				ok     bool
+			}{{0, 8, true}, {page - 8, 8, true}, {page, 0, true}, {page, 1, false}, {page - 7, 8, false}, {-1, 1, false}, {0, -1, false}, {8, math.MaxInt32, false}} {
+				var code [][]byte
+				for j, q := range f.params {
+					switch {
+					case j == i:
+						code = append(code, konst(at.ptr))
+					case j == i+1:
+						code = append(code, konst(at.n))
+					case q == i64:
+						code = append(code, konst64(0))
+					default:
+						code = append(code, konst(0))
+					}
+				}
+				sig := map[byte]string{i32: "i", i64: "I"}
+				in, out := "", ""
+				for _, q := range f.params {
+					in += sig[q]
+				}
+				code = append(code, invoke(0))
+				if len(f.results) > 0 {
+					out = sig[f.results[0]]
+					code = append(code, drop)
+				}
+				wasm := (&assembler{}).imp(abi.Module, f.name, in+":"+out).fn("postern_inbound", ":i", append(code, konst(0))...).bytes()
+				err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
+				known, bad := errors.AsType[*CallError](err)
+				if at.ok && err != nil || !at.ok && (!bad || known.Reason != ReasonPointer) {
+					t.Errorf("%s, argument %d: pointer %d, length %d: %v", f.name, i, at.ptr, at.n, err)
+				}
+			}
+		}
+	}
+}
+
+// What crosses the border arrives whole, cut to the room there is.
+func TestImportAnswers(t *testing.T) {
+	e := newEngine(t, "")
+	host := &fakeHost{}
+	wasm := (&assembler{}).text(0, "subject").text(16, `{"action":"x"}`).
+		imp(abi.Module, "get", "iiii:i").imp(abi.Module, "verdict", "ii:i").imp(abi.Module, "kv_put", "iiiiI:i").imp(abi.Module, "header", "iiiii:i").
+		fn("postern_inbound", ":i",
+			konst(0), konst(7), konst(100), konst(6), invoke(0), drop, // "got su" at 100
+			konst(100), konst(8), invoke(1), drop, // with two bytes that were never written
+			konst(0), konst(7), konst(100), konst(6), konst64(60), invoke(2), drop,
+			konst(0), konst(7), konst(5), konst(200), konst(8), invoke(3)). // Absent
+		bytes()
+	err := compile(t, e, wasm).Call(t.Context(), "inbound", host)
+	if err == nil || err.Error() != "the plugin failed: status: the hook returned -1" {
+		t.Errorf("%v", err)
+	}
+	if host.verdict != "got su\x00\x00" || string(host.put) != "got su" {
+		t.Errorf("verdict %q, value %q", host.verdict, host.put)
+	}
+	large := (&assembler{}).imp(abi.Module, "verdict", "ii:i").fn("postern_inbound", ":i", konst(0), konst(65), invoke(0)).bytes()
+	if err := compile(t, e, large).Call(t.Context(), "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -6") {
+		t.Errorf("a large verdict: %v", err)
+	}
+	bad := (&assembler{}).text(0, "\xff\xfe").imp(abi.Module, "get", "iiii:i").fn("postern_inbound", ":i", konst(0), konst(2), konst(9), konst(9), invoke(0)).bytes()
+	if err := compile(t, e, bad).Call(t.Context(), "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -3") {
+		t.Errorf("a path that is not UTF-8: %v", err)
+	}
+}
+
+// The log takes some lines of some length from a call, and drops the rest.
+func TestLog(t *testing.T) {
+	host := &fakeHost{}
+	say := append(append(append(konst(1), konst(0)...), konst(20)...), invoke(0)...)
+	wasm := (&assembler{}).text(0, "a line that is too long").imp(abi.Module, "log", "iii:").
+		fn("postern_inbound", ":i", say, say, say, say, say, konst(0)).bytes()
+	if err := compile(t, newEngine(t, ""), wasm).Call(t.Context(), "inbound", host); err != nil {
+		t.Fatal(err)
+	}
+	if want := "[1 a line t 1 a line t 1 a line t]"; fmt.Sprint(host.lines) != want {
+		t.Errorf("%q, want %q", host.lines, want)
+	}
+}
+
+// What is printed becomes lines of the log, as long as they may be.
+func TestLineWriter(t *testing.T) {
+	host, lim := &fakeHost{}, testLimits()
+	w := &lineWriter{call: &call{host: host, limits: &lim}, level: 2}
+	for _, s := range []string{"one\ntw", "o\n", strings.Repeat("x", 1000), "\nfour\n"} {
+		if n, err := w.Write([]byte(s)); n != len(s) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if want := "[2 one 2 two 2 xxxxxxxx]"; fmt.Sprint(host.lines) != want {
+		t.Errorf("%q, want %q", host.lines, want)
+	}
+}
+
+// WASI opens no file and shows no folder.
+func TestNoFiles(t *testing.T) {
+	e := newEngine(t, "")
+	for _, tt := range []struct {
+		fn, sig string
+		args    [][]byte
+		want    string // errno
+	}{
+		{"path_open", "iiiiiIIii:i", [][]byte{konst(3), konst(0), konst(0), konst(4), konst(0), konst64(-1), konst64(-1), konst(0), konst(64)}, "63"},
+		{"fd_prestat_get", "ii:i", [][]byte{konst(3), konst(64)}, "8"},
+		{"sock_accept", "iii:i", [][]byte{konst(3), konst(0), konst(64)}, "8"},
+	} {
+		wasm := (&assembler{}).text(0, "/etc").imp("wasi_snapshot_preview1", tt.fn, tt.sig).
+			fn("postern_inbound", ":i", append(tt.args, invoke(0))...).bytes()
+		err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
+		if err == nil || !strings.HasSuffix(err.Error(), "returned "+tt.want) {
+			t.Errorf("%s: %v, want errno %s", tt.fn, err, tt.want)
+		}
+	}
+}
+
+// A module that can't be run is refused with what is wrong about it.
+func TestFaults(t *testing.T) {
+	e := newEngine(t, "")
+	good := hook(konst(0)).bytes()
+	many := hook(konst(0))
+	for range 100 {
+		many.fn("", ":")
+	}
+	imported := func(kind byte, rest ...byte) []byte {
+		a := hook(konst(0))
+		a.imports = [][]byte{append(append(append(name("env"), name("m")...), kind), rest...)}
+		return a.bytes()
+	}
+	hidden := hook(konst(0))
+	hidden.hideMemory = true
+	two := hook(konst(0))
+	two.memories = [][]byte{{0, 1}, {0, 1}}
+	large := hook(konst(0))
+	large.memories = [][]byte{{0, 0x80, 2}}
+	started := hook(konst(0)).fn("", ":")
+	started.extra = sectionOf(8, []byte{1})
+	locals := hook(konst(0))
+	locals.code[0] = sized([]byte{1, 51, 0x7f, 0x41, 0, 0x0b})
+	for _, tt := range []struct {
+		name string
+		wasm []byte
+		want string
+	}{
+		{"nothing", nil, "no WebAssembly module"},
+		{"a component", []byte("\x00asm\x0d\x00\x01\x00"), "no WebAssembly module"},
+		{"truncated", good[:len(good)-3], "longer than what contains it"},
+		{"no hook", (&assembler{}).fn("other", ":i", konst(0)).bytes(), "exports no hook"},
+		{"a hook of another type", (&assembler{}).fn("postern_inbound", "i:i", konst(0)).bytes(), "must be () -> i32"},
+		{"an _initialize of another type", hook(konst(0)).fn("_initialize", ":i", konst(0)).bytes(), "must be () -> ()"},
+		{"hidden memory", hidden.bytes(), "does not export its memory"},
+		{"two memories", two.bytes(), "not valid"},
+		{"too much memory", large.bytes(), "not valid"},
+		{"an unknown module", (&assembler{}).imp("env", "exec", ":").fn("postern_inbound", ":i", konst(0)).bytes(), `"env.exec" is not offered`},
+		{"an unknown import", (&assembler{}).imp(abi.Module, "exec", ":").fn("postern_inbound", ":i", konst(0)).bytes(), "is not offered"},
+		{"an import of another type", (&assembler{}).imp(abi.Module, "now", ":i").fn("postern_inbound", ":i", konst(0)).bytes(), "has another type: it is () -> (i64)"},
+		{"an imported table", imported(1, 0x70, 0, 1), "only functions can be imported"},
+		{"an imported memory", imported(2, 0, 1), "only functions can be imported"},
+		{"an imported global", imported(3, 0x7f, 0), "only functions can be imported"},
+		{"a start function", started.bytes(), "start function"},
+		{"too many functions", many.bytes(), "too many functions"},
+		{"too many locals", locals.bytes(), "too many locals"},
+		{"too large", make([]byte, 17<<20), "too large"},
+		{"nonsense as code", hook([]byte{0xff}).bytes(), "not valid"},
+	} {
+		m, err := e.Compile(t.Context(), tt.wasm)
+		fault, ok := errors.AsType[*Fault](err)
+		if !ok || !strings.Contains(fault.Error(), tt.want) {
+			t.Errorf("%s: %v, want a fault with %q", tt.name, err, tt.want)
+		}
+		if m != nil {
+			t.Errorf("%s: there is a module", tt.name)
+		}
+	}
+}
+
+// Closing waits for the calls that run.
+func TestCloseWaits(t *testing.T) {
+	e := newEngine(t, "")
+	m, err := e.Compile(t.Context(), (&assembler{}).imp(abi.Module, "part", "iIii:i").
+		fn("postern_inbound", ":i", konst(0), konst64(0), konst(0), konst(4), invoke(0), drop, konst(0)).bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, goOn := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 1)
+	host := &fakeHost{part: func([]byte) { close(running); <-goOn }}
+	go func() { ended <- m.Call(context.Background(), "inbound", host) }()
+	<-running
+	closed := make(chan error, 1)
+	go func() { closed <- m.Close(context.Background()) }()
+	select {
+	case <-closed:
+		t.Error("it closed under a running call")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(goOn)
+	if err := errors.Join(<-ended, <-closed); err != nil {
+		t.Error(err)
+	}
+}
+
+// Compiled code is kept on disk, for its owner alone.
+func TestCache(t *testing.T) {
+	dir := t.TempDir() + "/cache"
+	for range 2 {
+		e := newEngine(t, dir)
+		if err := compile(t, e, hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestManifest(t *testing.T) {
+	wasm := hook(konst(0)).bytes()
+	if _, ok, err := Manifest(wasm); ok || err != nil {
+		t.Errorf("a module without: %v %v", ok, err)
+	}
+	one, err := WithManifest(wasm, []byte("first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := WithManifest(one, []byte("second"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc, ok, err := Manifest(two); string(doc) != "second" || !ok || err != nil {
+		t.Errorf("%q %v %v", doc, ok, err)
+	}
+	if !bytes.HasPrefix(two, wasm) {
+		t.Error("the other sections changed")
+	}
+	if _, _, err := Manifest(append(two, one[len(wasm):]...)); err == nil {
+		t.Error("two manifests are taken")
+	}
+	compile(t, newEngine(t, ""), two)
+}
+
+// Whatever the bytes: a manifest that is put in is read back, the rest stands, and
+// looking at a module neither panics nor disagrees with itself.
+func FuzzModule(f *testing.F) {
+	f.Add(hook(konst(0)).bytes(), []byte(`{"v":1}`))
+	f.Add(hook(konst(0)).text(0, "x").bytes(), []byte(nil))
+	f.Fuzz(func(t *testing.T, wasm, doc []byte) {
+		lim := testLimits()
+		checked := inspect(wasm, &lim)
+		out, err := WithManifest(wasm, doc)
+		if err != nil {
+			if checked == nil {
+				t.Errorf("it passes inspection and can't be given a manifest: %v", err)
+			}
+			return
+		}
+		got, ok, err := Manifest(out)
+		if !ok || err != nil || !bytes.Equal(got, doc) {
+			t.Errorf("%q %v %v, want %q", got, ok, err, doc)
+		}
+		if again, err := WithManifest(out, doc); err != nil || !bytes.Equal(again, out) {
+			t.Errorf("a second time: %v", err)
+		}
+		if after := inspect(out, &lim); (after == nil) != (checked == nil) {
+			t.Errorf("inspection says %v, then %v", checked, after)
+		}
+	})
+}
+
+func BenchmarkCall(b *testing.B) {
+	m := compile(b, newEngine(b, ""), hook(konst(0)).bytes())
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := m.Call(b.Context(), "inbound", &fakeHost{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
