@@ -63,7 +63,7 @@ func (g *guest) Get(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	v, ok := lookUp(e, path)
+	v, ok := e.Value(path)
 	if !ok {
 		return "", abi.Absent
 	}

@@ -1,0 +1,22 @@
+//go:build !wasip1
+
+package sdk
+
+import "sync"
+
+// host is whatever a test puts there.
+var (
+	host    Host
+	serving sync.Mutex
+)
+
+// Serve runs a registered hook with a host of a test's own, and returns what the
+// hook returns to the gateway: 0 is success. It exists outside of WebAssembly only;
+// sdktest makes it comfortable.
+func Serve(h Host, hook string) int32 {
+	serving.Lock()
+	defer serving.Unlock()
+	host = h
+	defer func() { host = nil }()
+	return run(hook)
+}

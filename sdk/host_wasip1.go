@@ -1,0 +1,125 @@
+//go:build wasip1
+
+package sdk
+
+import (
+	"unsafe"
+
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// host is the gateway, behind its imports.
+var host Host = gateway{}
+
+//go:wasmexport postern_inbound
+func posternInbound() int32 { return run(abi.HookInbound) }
+
+//go:wasmexport postern_outbound
+func posternOutbound() int32 { return run(abi.HookOutbound) }
+
+//go:wasmexport postern_thread
+func posternThread() int32 { return run(abi.HookThread) }
+
+//go:wasmimport postern_v1 event
+func importEvent(dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 get
+func importGet(path string, dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 header
+func importHeader(name string, index int32, dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 header_count
+func importHeaderCount(name string) int32
+
+//go:wasmimport postern_v1 part
+func importPart(part int32, off int64, dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 verdict
+func importVerdict(doc unsafe.Pointer, size uint32) int32
+
+//go:wasmimport postern_v1 log
+func importLog(level int32, text string)
+
+//go:wasmimport postern_v1 config
+func importConfig(key string, dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 now
+func importNow() int64
+
+//go:wasmimport postern_v1 kv_get
+func importKVGet(key string, dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 kv_put
+func importKVPut(key string, value unsafe.Pointer, size uint32, ttl int64) int32
+
+// gateway makes of the imports what a Go program expects.
+type gateway struct{}
+
+// scratch is where short answers go first.
+var scratch [1024]byte
+
+// read calls an import that answers with bytes, again with more room if they are
+// many.
+func read(ask func(dst unsafe.Pointer, room uint32) int32) ([]byte, error) {
+	buf := scratch[:]
+	for {
+		n := ask(unsafe.Pointer(unsafe.SliceData(buf)), uint32(len(buf)))
+		if n < 0 {
+			return nil, abi.Errno(n)
+		}
+		if int(n) <= len(buf) {
+			return buf[:n], nil
+		}
+		buf = make([]byte, n)
+	}
+}
+
+func result(n int32) error {
+	if n < 0 {
+		return abi.Errno(n)
+	}
+	return nil
+}
+
+// Event and all below are Host's.
+func (gateway) Event() ([]byte, error) { return read(importEvent) }
+
+func (gateway) Get(path string) (string, bool) {
+	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importGet(path, dst, room) })
+	return string(b), err == nil
+}
+
+func (gateway) Header(name string, index int) (string, bool) {
+	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importHeader(name, int32(index), dst, room) })
+	return string(b), err == nil
+}
+
+func (gateway) HeaderCount(name string) int { return max(int(importHeaderCount(name)), 0) }
+
+func (gateway) Part(part int, off int64, p []byte) (int, error) {
+	n := importPart(int32(part), off, unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p)))
+	return max(int(n), 0), result(n)
+}
+
+func (gateway) Verdict(doc []byte) error {
+	return result(importVerdict(unsafe.Pointer(unsafe.SliceData(doc)), uint32(len(doc))))
+}
+
+func (gateway) Log(level int, text string) { importLog(int32(level), text) }
+
+func (gateway) Config(key string) (string, bool) {
+	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importConfig(key, dst, room) })
+	return string(b), err == nil
+}
+
+func (gateway) Now() int64 { return importNow() }
+
+func (gateway) KVGet(key string) ([]byte, bool) {
+	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importKVGet(key, dst, room) })
+	return append([]byte(nil), b...), err == nil
+}
+
+func (gateway) KVPut(key string, value []byte, ttlSeconds int64) error {
+	return result(importKVPut(key, unsafe.Pointer(unsafe.SliceData(value)), uint32(len(value)), ttlSeconds))
+}

@@ -1,0 +1,145 @@
+package sdk
+
+import (
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// Message is the message that a hook is about. Its methods ask the gateway, so a
+// plugin pays for what it looks at. What is absent is empty.
+type Message struct{}
+
+// Address is a mailbox with its display name.
+type Address = abi.Address
+
+// Auth says who really sent a message: results such as pass, fail and none.
+type Auth = abi.Auth
+
+func value(path string) string {
+	v, _ := host.Get(path)
+	return v
+}
+
+// Subject is the decoded subject.
+func (*Message) Subject() string { return value("subject") }
+
+// SubjectContains reports whether the subject contains one of some words; case does
+// not matter.
+func (m *Message) SubjectContains(words ...string) bool {
+	subject := strings.ToLower(m.Subject())
+	for _, w := range words {
+		if strings.Contains(subject, strings.ToLower(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Header is the first header field of a name, decoded and unfolded.
+func (m *Message) Header(name string) string { return m.HeaderAt(name, 0) }
+
+// HeaderAt is the i-th header field of a name, from the top; -1 is the last.
+func (*Message) HeaderAt(name string, i int) string {
+	v, _ := host.Header(name, i)
+	return v
+}
+
+// HeaderCount is how many header fields of a name there are.
+func (*Message) HeaderCount(name string) int { return host.HeaderCount(name) }
+
+// HasHeader reports whether there is a header field of a name.
+func (m *Message) HasHeader(name string) bool { return m.HeaderCount(name) > 0 }
+
+func address(path string) Address {
+	return Address{Name: value(path + ".name"), Addr: value(path + ".addr")}
+}
+
+func addresses(path string) (list []Address) {
+	for i := 0; ; i++ {
+		at := path + "." + strconv.Itoa(i)
+		if _, ok := host.Get(at + ".addr"); !ok {
+			return list
+		}
+		list = append(list, address(at))
+	}
+}
+
+// From is the author.
+func (*Message) From() Address { return address("from") }
+
+// To lists the recipients that the header names.
+func (*Message) To() []Address { return addresses("to") }
+
+// Cc lists those who get a copy.
+func (*Message) Cc() []Address { return addresses("cc") }
+
+// Auth is what was found out about the sender.
+func (*Message) Auth() Auth {
+	return Auth{SPF: value("auth.spf"), DKIM: value("auth.dkim"), DMARC: value("auth.dmarc")}
+}
+
+// ReplyOK reports whether an automatic reply would do no harm.
+func (*Message) ReplyOK() bool { return value("automated.reply_ok") == "true" }
+
+// Text is the start of the plain text that people see, at most most bytes. The
+// gateway gives at most 16 KiB.
+func (*Message) Text(most int) string {
+	text := value("text")
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:max(most, 0)]
+}
+
+// ID is the Message-ID, with angle brackets.
+func (*Message) ID() string { return value("rfc_message_id") }
+
+// Mailbox is the address whose message it is; empty for a plugin of a domain that is
+// asked about mail that arrives, for all its recipients at once.
+func (*Message) Mailbox() string { return value("mailbox") }
+
+// ThreadID is the conversation that the message will be in unless the plugin says
+// otherwise. It is known to the thread hook.
+func (*Message) ThreadID() string { return value("thread_id") }
+
+// NewThreadID is the conversation that NewThread would start.
+func (*Message) NewThreadID() string { return value("new_thread_id") }
+
+// Event is the whole event document.
+func (*Message) Event() (abi.Event, error) {
+	var e abi.Event
+	doc, err := host.Event()
+	if err != nil {
+		return e, err
+	}
+	return e, json.Unmarshal(doc, &e)
+}
+
+// Part reads the decoded bytes of a MIME part; Event lists the parts. -1 is the
+// message itself, as it came, for which the permission raw is needed.
+func (*Message) Part(i int) io.Reader { return &partReader{part: i} }
+
+type partReader struct {
+	part int
+	off  int64
+}
+
+func (r *partReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := host.Part(r.part, r.off, p)
+	r.off += int64(n)
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
