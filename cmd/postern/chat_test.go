@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"os"
 	"strings"
 	"time"
@@ -45,6 +46,14 @@ func chatCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	last := c.Script(os.Expand(ts.ReadFile(args[2]), ts.Getenv))
 	ts.Logf("%s: %s", args[0], last)
+}
+
+// plainCommand: plain KEY sets $PLAIN to the argument of AUTH PLAIN that shows KEY.
+func plainCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: plain KEY")
+	}
+	ts.Setenv("PLAIN", base64.StdEncoding.EncodeToString([]byte("\x00centerleap\x00"+args[0])))
 }
 
 // shutCommand: shut DURATION METHOD PATH KEY NAME... sends a request, which has to

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	plugins := builtPlugins(t)
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata/script",
 		Deadline: time.Now().Add(scriptTime), // a script that fails leaves a gateway running until then
@@ -37,6 +38,7 @@ func TestScripts(t *testing.T) {
 			open := make(chats)
 			e.Values[chatsKey{}] = open
 			e.Defer(open.close)
+			e.Setenv("PLUGINS", plugins)
 			for _, door := range serve.Doors {
 				e.Setenv("POSTERN_"+strings.ToUpper(door)+"_LISTEN", "127.0.0.1:0")
 			}
@@ -44,7 +46,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"banner": banner, "http": httpCommand, "json": jsonCommand, "eventually": eventually, "maxlines": maxLines,
-			"chat": chatCommand, "shut": shutCommand,
+			"chat": chatCommand, "plain": plainCommand, "shut": shutCommand,
 		},
 	})
 }
