@@ -65,12 +65,13 @@ func shutCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	within, err := time.ParseDuration(args[0])
 	ts.Check(err)
+	asked := time.Now()
 	status, raw, err := request(ts, args[1:4])
 	ts.Check(err)
 	if status != 200 {
 		ts.Fatalf("%s %s: %d %s", args[1], args[2], status, raw)
 	}
-	open, asked := ts.Value(chatsKey{}).(chats), time.Now()
+	open := ts.Value(chatsKey{}).(chats)
 	for _, name := range args[4:] {
 		ts.Check(open[name].Conn.SetReadDeadline(asked.Add(within)))
 		for {
