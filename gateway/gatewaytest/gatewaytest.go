@@ -49,9 +49,12 @@ type Option func(*Gateway)
 func Clock(now func() time.Time) Option { return func(g *Gateway) { g.clock = now } }
 
 // Limit sets one of gateway.LimitTable by name.
-func Limit(name, value string) Option {
+func Limit(name, value string) Option { return Setting("limits."+name, value) }
+
+// Setting sets one line of the configuration by its name.
+func Setting(name, value string) Option {
 	return func(g *Gateway) {
-		if err := g.cfg.Set("limits."+name, value); err != nil {
+		if err := g.cfg.Set(name, value); err != nil {
 			g.t.Fatal(err)
 		}
 	}

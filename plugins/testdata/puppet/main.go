@@ -1,0 +1,103 @@
+// Puppet is a plugin that does what the subject of a message, or its configuration,
+// tells it to.
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/centerleap/postern/sdk"
+)
+
+func init() {
+	sdk.Inbound(do)
+	sdk.Outbound(do)
+	sdk.Thread(func(m *sdk.Message) sdk.Verdict {
+		switch what, arg, _ := strings.Cut(m.Subject(), " "); what {
+		case "join":
+			return sdk.Join(arg)
+		case "apart":
+			return sdk.NewThread()
+		}
+		return sdk.Accept()
+	})
+}
+
+func do(m *sdk.Message) sdk.Verdict {
+	what, arg, _ := strings.Cut(m.Subject(), " ")
+	if only := sdk.Config("only"); only != "" {
+		what = only
+	}
+	switch what {
+	case "reject":
+		return sdk.Reject(554, arg)
+	case "tempfail":
+		return sdk.Tempfail(arg)
+	case "quarantine":
+		return sdk.Quarantine(arg)
+	case "discard":
+		return sdk.Discard()
+	case "deny":
+		return sdk.Deny(arg)
+	case "hold":
+		return sdk.Hold(arg)
+	case "header":
+		return sdk.Accept().AddHeader("X-Puppet", arg)
+	case "label":
+		return sdk.Accept().Label(sdk.Config("label"))
+	case "final":
+		return sdk.Accept().Label(sdk.Config("label")).Final()
+	case "panic":
+		count()
+		panic(arg)
+	case "loop":
+		for i := 0; ; i++ {
+		}
+	case "count":
+		return sdk.Accept().Label("n" + strconv.Itoa(count()))
+	case "count-reject":
+		return sdk.Reject(0, "number "+strconv.Itoa(count()))
+	case "fill":
+		return fill()
+	case "look":
+		return look(m)
+	}
+	return sdk.Accept()
+}
+
+// count counts messages in the KV.
+func count() int {
+	v, _ := sdk.KV.Get("count")
+	n, _ := strconv.Atoi(string(v))
+	if err := sdk.KV.Put("count", []byte(strconv.Itoa(n+1)), 0); err != nil {
+		sdk.Log.Error(err.Error())
+	}
+	return n + 1
+}
+
+// fill writes until it may no more.
+func fill() sdk.Verdict {
+	for i := 0; ; i++ {
+		if err := sdk.KV.Put("fill"+strconv.Itoa(i), make([]byte, 1000), 0); err != nil {
+			return sdk.Accept().Label("filled-" + strconv.Itoa(i))
+		}
+	}
+}
+
+// look tells in the log what it sees.
+func look(m *sdk.Message) sdk.Verdict {
+	e, err := m.Event()
+	sdk.Log.Info(fmt.Sprint("event ", e.Hook, " ", e.Domain, " ", e.Mailbox, " ", e.Envelope.MailFrom, " ", e.Envelope.RcptTo, " ", e.From.Addr, " ", err))
+	text, err := io.ReadAll(m.Part(0))
+	sdk.Log.Info(fmt.Sprintf("part %q %v", text, err))
+	_, err = m.Part(7).Read(make([]byte, 1))
+	sdk.Log.Info(fmt.Sprint("part 7: ", err))
+	raw, err := io.ReadAll(m.Part(-1))
+	sdk.Log.Info(fmt.Sprint("raw ", len(raw) > 0, " ", err))
+	sdk.Log.Info(fmt.Sprintf("fields %q %q %d %q", m.Header("x-two"), m.HeaderAt("X-Two", -1), m.HeaderCount("x-two"), m.Header("x-none")))
+	return sdk.Accept()
+}
+
+func main() {}

@@ -1,0 +1,140 @@
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// A verdict is held to the ABI, to its hook and to what was granted.
+func TestJudge(t *testing.T) {
+	lim := gateway.DefaultLimits()
+	p := &Plugins{cfg: Config{Limits: lim, Log: slog.New(slog.DiscardHandler), CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) }}}
+	const in, out, th = gateway.HookInbound, gateway.HookOutbound, gateway.HookThread
+	const id = "01900000-0000-7000-8000-000000000001"
+	for _, tt := range []struct {
+		hook   gateway.Hook
+		grants string
+		doc    string
+		want   string // the verdict, or the Errno
+	}{
+		{in, "", `{}`, `{"" 0 "" "" 0 []}`},
+		{in, "", `{"action":"accept","unknown":{"a":1}}`, `{"" 0 "" "" 0 []}`},
+		{in, "", `{"action":"reject","smtp":{"code":554,"text":"no"},"final":true}`, `{"reject" 554 "no" "" 0 []}`},
+		{in, "", `{"action":"tempfail","smtp":{"code":451}}`, `{"tempfail" 451 "" "" 0 []}`},
+		{in, "", `{"folder":"inbox","labels":["a"],"flags":["\\seen","\\Flagged"]}`, `{"" 0 "" "INBOX" 5 ["a"]}`},
+		{in, "discard", `{"action":"discard"}`, `{"discard" 0 "" "" 0 []}`},
+		{out, "", `{"action":"deny","smtp":{"text":"no"}}`, `{"deny" 0 "no" "" 0 []}`},
+		{out, "", `{"action":"hold"}`, `{"hold" 0 "" "" 0 []}`},
+		{th, "", `{"action":"accept"}`, `{"" 0 "" "" 0 []}`},
+		{th, "thread", `{"thread":{"op":"join","thread_id":"` + id + `"}}`, `{"" 0 "" "" 0 []} join ` + id},
+		{th, "thread", `{"thread":{"op":"new"}}`, `{"" 0 "" "" 0 []} new`},
+
+		{in, "", ``, "bad"},
+		{in, "", `[]`, "bad"},
+		{in, "", `{"action":7}`, "bad"},
+		{in, "", `{"action":"deny"}`, "bad"},
+		{in, "", `{"action":"Accept"}`, "bad"},
+		{out, "", `{"action":"reject"}`, "bad"},
+		{th, "thread", `{"action":"reject"}`, "bad"},
+		{in, "", `{"action":"reject","smtp":{"code":421}}`, "bad"},
+		{in, "", `{"action":"reject","smtp":{"code":250}}`, "bad"},
+		{in, "", `{"action":"tempfail","smtp":{"code":550}}`, "bad"},
+		{in, "", `{"action":"reject","smtp":{"text":"a\r\n250 b"}}`, "bad"},
+		{in, "", `{"action":"reject","smtp":{"text":"` + strings.Repeat("x", 401) + `"}}`, "bad"},
+		{in, "", `{"folder":"a\u0000b"}`, "bad"},
+		{in, "", `{"flags":["\\Deleted"]}`, "bad"},
+		{in, "", `{"labels":["two words"]}`, "bad"},
+		{in, "", `{"labels":[""]}`, "bad"},
+		{in, "", `{"thread":{"op":"new"}}`, "bad"},
+		{out, "", `{"labels":["a"]}`, "bad"},
+		{out, "headers", `{"headers":[{"op":"add","name":"X-A","value":"1"}]}`, "bad"},
+		{th, "thread", `{"thread":{"op":"join","thread_id":"x"}}`, "bad"},
+		{th, "thread", `{"thread":{"op":"merge"}}`, "bad"},
+		{in, "headers", `{"headers":[{"op":"set","name":"X-A","value":"1"}]}`, "bad"},
+		{in, "headers", `{"headers":[{"op":"add","name":"X-A","value":"1\r\nBcc: x"}]}`, "bad"},
+		{in, "headers", `{"headers":[{"op":"add","name":"Authentication-Results","value":"dmarc=pass"}]}`, "bad"},
+		{in, "headers", `{"headers":[{"op":"add","name":"Received","value":"x"}]}`, "bad"},
+
+		{in, "", `{"action":"discard"}`, "denied"},
+		{in, "", `{"headers":[{"op":"add","name":"X-A","value":"1"}]}`, "denied"},
+		{th, "", `{"thread":{"op":"new"}}`, "denied"},
+	} {
+		g := &guest{plugins: p, hook: tt.hook, inst: &gateway.Plugin{Grants: strings.Fields(tt.grants)}}
+		v, err := g.judge([]byte(tt.doc))
+		got := fmt.Sprintf("{%q %d %q %q %d %q}", v.Action, v.Code, v.Text, v.Folder, v.Flags, v.Labels)
+		switch {
+		case errors.Is(err, abi.BadArgument):
+			got = "bad"
+		case errors.Is(err, abi.Denied):
+			got = "denied"
+		case err != nil:
+			got = err.Error()
+		case v.Thread.New:
+			got += " new"
+		case !v.Thread.Join.IsZero():
+			got += " join " + v.Thread.Join.String()
+		}
+		if got != tt.want {
+			t.Errorf("%s %s (%s): %s (%v), want %s", tt.hook, tt.doc, tt.grants, got, err, tt.want)
+		}
+	}
+}
+
+func TestReadManifest(t *testing.T) {
+	if m, err := readManifest([]byte(`{"v":1,"name":"a-b.c","version":"1.0+x","hooks":["inbound"],"permissions":["kv"],"priority":-3}`)); err != nil || m.Priority != -3 {
+		t.Errorf("%+v %v", m, err)
+	}
+	for doc, want := range map[string]string{
+		``:                                       "EOF",
+		`{}`:                                     "v must be 1",
+		`{"v":2,"name":"a","hooks":["inbound"]}`: "v must be 1",
+		`{"v":1,"name":"a b","hooks":["inbound"]}`:                      "name must be",
+		`{"v":1,"name":"a","version":"x y","hooks":["inbound"]}`:        "version must be",
+		`{"v":1,"name":"a"}`:                                            "hooks must name",
+		`{"v":1,"name":"a","hooks":["tick"]}`:                           `no hook "tick"`,
+		`{"v":1,"name":"a","hooks":["inbound"],"permissions":["send"]}`: `no permission "send"`,
+		`{"v":1,"name":"a","hooks":["inbound"],"permission":["kv"]}`:    `unknown field "permission"`,
+		`{"v":1,"name":"a","hooks":["inbound"]} {}`:                     "something behind",
+	} {
+		_, err := readManifest([]byte(doc))
+		if gateway.KindOf(err) != gateway.InvalidParameter || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", doc, err, want)
+		}
+	}
+}
+
+// Whatever a plugin says, the gateway gets something it can act on, or an error.
+func FuzzJudge(f *testing.F) {
+	f.Add(`{"action":"reject","smtp":{"code":550,"text":"x"},"labels":["a"],"headers":[{"op":"add","name":"X","value":"y"}]}`)
+	lim := gateway.DefaultLimits()
+	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) }}}
+	f.Fuzz(func(t *testing.T, doc string) {
+		for _, hook := range []gateway.Hook{gateway.HookInbound, gateway.HookOutbound, gateway.HookThread} {
+			g := &guest{plugins: p, hook: hook, inst: &gateway.Plugin{Grants: abi.Permissions}}
+			v, err := g.judge([]byte(doc))
+			if err != nil {
+				continue
+			}
+			if strings.ContainsAny(v.Text+v.Folder, "\r\n\x00") || v.Code != 0 && (v.Code < 400 || v.Code > 599) {
+				t.Errorf("%q: %+v", doc, v)
+			}
+			for _, l := range v.Labels {
+				if !gateway.ValidLabel(l) {
+					t.Errorf("%q: label %q", doc, l)
+				}
+			}
+			for _, h := range v.Headers {
+				if lines := strings.Count(string(content.Fields([]gateway.HeaderField{h})), "\r\n"); lines == 0 || strings.ContainsAny(h.Value, "\r\n") {
+					t.Errorf("%q: header %q", doc, h)
+				}
+			}
+		}
+	})
+}
