@@ -52,9 +52,11 @@ func (p *Plugins) Install(ctx context.Context, s gateway.Scope, u gateway.Plugin
 			}
 		}
 	}
-	if err := p.try(ctx, code, m); err != nil {
+	module, err := p.compile(ctx, code, m)
+	if err != nil {
 		return inst, false, err
 	}
+	p.modules.put(inst.SHA256, module)
 	w, err := p.cfg.Store.CreateBlob(ctx, s, inst.Domain, int64(len(code)))
 	if err != nil {
 		return inst, false, err
@@ -90,19 +92,20 @@ func (p *Plugins) assemble(u gateway.PluginUpload) (code []byte, m *abi.Manifest
 	return code, m, unfit(err)
 }
 
-// try compiles a module, so that one that can't run is refused here.
-func (p *Plugins) try(ctx context.Context, code []byte, m *abi.Manifest) error {
+// compile makes a module ready, so that one that can't run is refused here, and the
+// first message does not wait for it.
+func (p *Plugins) compile(ctx context.Context, code []byte, m *abi.Manifest) (*sandbox.Module, error) {
 	module, err := p.engine.Compile(ctx, code)
 	if err != nil {
-		return unfit(err)
+		return nil, unfit(err)
 	}
-	defer func() { _ = module.Close(ctx) }() // nothing runs on it
 	for _, h := range m.Hooks {
 		if !module.Exports(h) {
-			return gateway.Fieldf(gateway.InvalidParameter, "wasm", "the manifest names the hook %s, but the module does not export %s", h, abi.Export(h))
+			_ = module.Close(ctx) // nothing runs on it
+			return nil, gateway.Fieldf(gateway.InvalidParameter, "wasm", "the manifest names the hook %s, but the module does not export %s", h, abi.Export(h))
 		}
 	}
-	return nil
+	return module, nil
 }
 
 // unfit makes of a module's fault an error that a client sees.

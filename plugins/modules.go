@@ -63,6 +63,24 @@ func (m *modules) get(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (
 	return l.module, done, nil
 }
 
+// put keeps a module that was compiled for another reason.
+func (m *modules) put(sha [32]byte, module *sandbox.Module) {
+	m.mu.Lock()
+	l, known := m.loaded[sha]
+	if !known {
+		l = &loaded{ready: make(chan struct{}), module: module}
+		close(l.ready)
+		m.loaded[sha] = l
+	}
+	m.clock++
+	l.users, l.used = l.users+1, m.clock
+	m.mu.Unlock()
+	if known {
+		_ = module.Close(context.Background()) // nothing runs on it
+	}
+	m.release(sha, l)
+}
+
 // release ends one use. A module that could not be loaded is tried again by the
 // next who asks.
 func (m *modules) release(sha [32]byte, l *loaded) {

@@ -26,6 +26,7 @@ type Config struct {
 	AllowPrivate      bool
 	DMARC             string
 	PluginUploads     bool
+	PluginCache       string // folder for compiled plugins; empty: in the data folder
 	Resolver          string
 	LogLevel          string
 	LogFormat         string

@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -104,7 +105,7 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	if g.plugins, err = plugins.New(plugins.Config{
-		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, CacheDir: filepath.Join(g.cfg.Data, "cache", "plugins"),
+		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, CacheDir: cmp.Or(g.cfg.PluginCache, filepath.Join(g.cfg.Data, "cache", "plugins")),
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
 		Limits:       lim, Log: g.log, Now: now,
 	}); err != nil {

@@ -44,6 +44,7 @@ func settings() []setting {
 		text("delivery.smarthost", func(c *Config) *string { return &c.SmartHost }, remoteAddr),
 		later(boolean("delivery.allow_private", func(c *Config) *bool { return &c.AllowPrivate })),
 		later(text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off"))),
+		text("plugins.cache", func(c *Config) *string { return &c.PluginCache }, notEmpty),
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),
 		later(text("dns.resolver", func(c *Config) *string { return &c.Resolver }, remoteAddr)),
 		later(number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve })),

@@ -95,7 +95,11 @@ func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
 	if err = instantiateImports(ctx, m.runtime); err != nil {
 		return err
 	}
-	if m.code, err = m.runtime.CompileModule(ctx, wasm); err != nil {
+	code, err := withoutManifest(wasm) // so that the cache knows it under any manifest
+	if err != nil {
+		return err
+	}
+	if m.code, err = m.runtime.CompileModule(ctx, code); err != nil {
 		return &Fault{What: "the module is not valid: " + firstLine(err.Error()), Offset: -1}
 	}
 	for _, f := range m.code.ImportedFunctions() {

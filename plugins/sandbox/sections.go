@@ -127,6 +127,19 @@ func Manifest(wasm []byte) (doc []byte, ok bool, err error) {
 // WithManifest returns the module with doc as its manifest, in place of those it
 // has. All other sections stay as they are.
 func WithManifest(wasm, doc []byte) ([]byte, error) {
+	out, err := withoutManifest(wasm)
+	if err != nil {
+		return nil, err
+	}
+	content := binary.AppendUvarint(nil, uint64(len(abi.ManifestSection)))
+	content = append(append(content, abi.ManifestSection...), doc...)
+	out = binary.AppendUvarint(append(out, sectionCustom), uint64(len(content)))
+	return append(out, content...), nil
+}
+
+// withoutManifest returns the module without its manifest: what is left is what
+// runs.
+func withoutManifest(wasm []byte) ([]byte, error) {
 	all, err := sections(wasm)
 	if err != nil {
 		return nil, err
@@ -137,10 +150,7 @@ func WithManifest(wasm, doc []byte) ([]byte, error) {
 			out = append(out, wasm[s.at:s.end]...)
 		}
 	}
-	content := binary.AppendUvarint(nil, uint64(len(abi.ManifestSection)))
-	content = append(append(content, abi.ManifestSection...), doc...)
-	out = binary.AppendUvarint(append(out, sectionCustom), uint64(len(content)))
-	return append(out, content...), nil
+	return out, nil
 }
 
 // inspect refuses what is too large to compile, and what no plugin needs.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -88,16 +87,22 @@ func fill() sdk.Verdict {
 
 // look tells in the log what it sees.
 func look(m *sdk.Message) sdk.Verdict {
-	e, err := m.Event()
-	sdk.Log.Info(fmt.Sprint("event ", e.Hook, " ", e.Domain, " ", e.Mailbox, " ", e.Envelope.MailFrom, " ", e.Envelope.RcptTo, " ", e.From.Addr, " ", err))
+	sdk.Log.Info("mail to " + m.Mailbox() + " from " + m.From().Addr + " " + strconv.Itoa(len(m.To())) + " " + m.Auth().DMARC + " " + m.Text(4))
 	text, err := io.ReadAll(m.Part(0))
-	sdk.Log.Info(fmt.Sprintf("part %q %v", text, err))
+	sdk.Log.Info("part " + strconv.Quote(string(text)) + why(err))
 	_, err = m.Part(7).Read(make([]byte, 1))
-	sdk.Log.Info(fmt.Sprint("part 7: ", err))
+	sdk.Log.Info("part 7" + why(err))
 	raw, err := io.ReadAll(m.Part(-1))
-	sdk.Log.Info(fmt.Sprint("raw ", len(raw) > 0, " ", err))
-	sdk.Log.Info(fmt.Sprintf("fields %q %q %d %q", m.Header("x-two"), m.HeaderAt("X-Two", -1), m.HeaderCount("x-two"), m.Header("x-none")))
+	sdk.Log.Info("raw " + strconv.FormatBool(len(raw) > 0) + why(err))
+	sdk.Log.Info("fields " + m.Header("x-two") + " " + m.HeaderAt("X-Two", -1) + " " + strconv.Itoa(m.HeaderCount("x-two")) + " " + m.Header("x-none") + ".")
 	return sdk.Accept()
+}
+
+func why(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
 }
 
 func main() {}
