@@ -77,7 +77,7 @@ func (g *guest) KVPut(key string, value []byte, ttl int64) error {
 	} else if full {
 		return abi.OverQuota
 	}
-	g.writes = append(rest, w)
+	g.writes = slices.Concat(rest, []gateway.PluginWrite{w})
 	return nil
 }
 

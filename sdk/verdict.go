@@ -175,9 +175,11 @@ func (w *objectWriter) texts(name string, list []string) {
 
 func (w *objectWriter) object(name string, fill func(*objectWriter)) {
 	w.name(name)
-	in := objectWriter{b: append(w.b, '{')}
+	w.b = append(w.b, '{')
+	in := objectWriter{b: w.b}
 	fill(&in)
-	w.b = append(in.b, '}')
+	w.b = in.b
+	w.b = append(w.b, '}')
 }
 
 func (w *objectWriter) headers(list []abi.HeaderEdit) {
@@ -192,7 +194,8 @@ func (w *objectWriter) headers(list []abi.HeaderEdit) {
 		in.text("op", h.Op)
 		in.text("name", h.Name)
 		in.text("value", h.Value)
-		w.b = append(in.b, '}')
+		w.b = in.b
+		w.b = append(w.b, '}')
 	}
 	if len(list) > 0 {
 		w.b = append(w.b, ']')

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -234,7 +235,7 @@ func (k *killed) checkReading() {
 	k.Helper()
 	drafts, archive := k.checkUIDs(gatewaytest.Account, "Drafts"), k.checkUIDs(gatewaytest.Account, "Archive")
 	for id := range k.ledger.appended {
-		found := append(drafts[id], archive[id]...)
+		found := slices.Concat(drafts[id], archive[id])
 		if len(found) != 1 {
 			k.Errorf("%s was appended and is there %d times", id, len(found))
 			continue

@@ -14,6 +14,7 @@ package sdktest
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/mail"
 	"os"
 	"slices"
@@ -110,9 +111,7 @@ func (h *Host) run(t testing.TB, hook string, m Mail) *Result {
 	if r.status != 0 {
 		return r // and what it wrote is forgotten, as in a gateway
 	}
-	for k, v := range h.writes {
-		h.values[k] = v
-	}
+	maps.Copy(h.values, h.writes)
 	if err := json.Unmarshal(h.doc, &r.Verdict); err != nil {
 		t.Fatalf("the verdict %q is not valid: %v", h.doc, err)
 	}
