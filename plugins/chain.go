@@ -98,7 +98,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 // run is one call, within what is left of the message's time.
 func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, g *guest) error {
 	module, done, err := p.modules.get(ctx, s, inst)
-	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
+	if fault, ok := errors.AsType[*sandbox.FaultError](err); ok {
 		return fault // stored by a version that took it
 	} else if err != nil {
 		return &sandbox.HostError{Err: err}

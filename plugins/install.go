@@ -110,7 +110,7 @@ func (p *Plugins) compile(ctx context.Context, code []byte, m *abi.Manifest) (*s
 
 // unfit makes of a module's fault an error that a client sees.
 func unfit(err error) error {
-	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
+	if fault, ok := errors.AsType[*sandbox.FaultError](err); ok {
 		return gateway.Fieldf(gateway.InvalidParameter, "wasm", "%s", fault.Error())
 	}
 	return err

@@ -53,12 +53,13 @@ type talk struct {
 	dead bool
 }
 
-func (k *killed) dial(addr string) *talk {
+// dial connects for as long as a test of that kind may take.
+func dial(addr string, most time.Duration) *talk {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return &talk{dead: true}
 	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(most))
 	return &talk{conn: conn, in: bufio.NewReader(conn)}
 }
 
@@ -143,7 +144,7 @@ func (t *talk) transact(from, to, id, subject string) bool {
 
 // deliver is another server that delivers mail, three about each ticket.
 func (k *killed) deliver(name string) {
-	t := k.dial(k.banner.MX)
+	t := dial(k.banner.MX, patience)
 	defer t.close()
 	t.say("EHLO peer.example", "250 ")
 	for i := 0; ; i++ {
@@ -163,7 +164,7 @@ func (k *killed) deliver(name string) {
 
 // submit sends over submission.
 func (k *killed) submit(name string) {
-	t := k.dial(k.banner.Submission)
+	t := dial(k.banner.Submission, patience)
 	defer t.close()
 	t.say("EHLO client.example", "250 ")
 	t.say("STARTTLS", "220")
@@ -181,7 +182,7 @@ func (k *killed) submit(name string) {
 
 // read is a mail program: it appends a message, flags it, and moves it away.
 func (k *killed) read(name string) {
-	t := k.dial(k.banner.IMAP)
+	t := dial(k.banner.IMAP, patience)
 	defer t.close()
 	t.say("a STARTTLS", "a OK")
 	t.secure(gatewaytest.TrustLocal(k, k.data))

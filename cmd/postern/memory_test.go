@@ -21,12 +21,12 @@ import (
 // process is the real binary, built as a user builds it, without the race
 // detector's memory.
 type process struct {
-	*testing.T
+	testing.TB
 	cmd    *exec.Cmd
 	banner serve.Banner
 }
 
-func startBinary(t *testing.T) *process {
+func startBinary(t testing.TB) *process {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postern")
 	if err != nil {
@@ -37,8 +37,11 @@ func startBinary(t *testing.T) *process {
 	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	p := &process{T: t, cmd: exec.Command(bin, "quickstart", "--data", filepath.Join(dir, "d"), "--json")}
-	p.cmd.Env = append(os.Environ(), "POSTERN_REST_LISTEN=127.0.0.1:0")
+	p := &process{TB: t, cmd: exec.Command(bin, "quickstart", "--data", filepath.Join(dir, "d"), "--json")}
+	p.cmd.Env = os.Environ()
+	for _, door := range serve.Doors {
+		p.cmd.Env = append(p.cmd.Env, "POSTERN_"+strings.ToUpper(door)+"_LISTEN=127.0.0.1:0")
+	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func (e *Engine) Close(ctx context.Context) error {
 // pageBytes is the step in which memory grows.
 const pageBytes = 64 << 10
 
-// Compile checks a module and makes it ready to run. A *Fault says what is wrong
+// Compile checks a module and makes it ready to run. A *FaultError says what is wrong
 // with it. Modules are compiled one at a time.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	if err := inspect(wasm, &e.cfg.Limits); err != nil {
@@ -100,7 +100,7 @@ func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
 		return err
 	}
 	if m.code, err = m.runtime.CompileModule(ctx, code); err != nil {
-		return &Fault{What: "the module is not valid: " + firstLine(err.Error()), Offset: -1}
+		return &FaultError{What: "the module is not valid: " + firstLine(err.Error()), Offset: -1}
 	}
 	for _, f := range m.code.ImportedFunctions() {
 		if err := m.checkImport(f); err != nil {
@@ -114,7 +114,7 @@ func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
 func (m *Module) checkImport(f api.FunctionDefinition) error {
 	module, name, _ := f.Import()
 	refused := func(why string) error {
-		return &Fault{What: "the import " + quoted([]byte(module+"."+name)) + " " + why, Offset: -1}
+		return &FaultError{What: "the import " + quoted([]byte(module+"."+name)) + " " + why, Offset: -1}
 	}
 	if module != abi.Module && module != wasi_snapshot_preview1.ModuleName {
 		return refused("is not offered; there are " + abi.Module + " and " + wasi_snapshot_preview1.ModuleName)
@@ -132,21 +132,21 @@ func (m *Module) checkImport(f api.FunctionDefinition) error {
 // checkExports wants the memory, and hooks of the right type.
 func (m *Module) checkExports() error {
 	if _, ok := m.code.ExportedMemories()["memory"]; !ok {
-		return &Fault{What: "the module does not export its memory", Offset: -1}
+		return &FaultError{What: "the module does not export its memory", Offset: -1}
 	}
 	functions, found := m.code.ExportedFunctions(), false
 	if f, ok := functions[initialize]; ok && (len(f.ParamTypes()) > 0 || len(f.ResultTypes()) > 0) {
-		return &Fault{What: initialize + " must be () -> ()", Offset: -1}
+		return &FaultError{What: initialize + " must be () -> ()", Offset: -1}
 	}
 	for _, hook := range abi.Hooks {
 		f, ok := functions[abi.Export(hook)]
 		if ok && (len(f.ParamTypes()) > 0 || !slices.Equal(f.ResultTypes(), []api.ValueType{api.ValueTypeI32})) {
-			return &Fault{What: abi.Export(hook) + " must be () -> i32", Offset: -1}
+			return &FaultError{What: abi.Export(hook) + " must be () -> i32", Offset: -1}
 		}
 		found = found || ok
 	}
 	if !found {
-		return &Fault{What: "the module exports no hook, such as " + abi.Export(abi.HookInbound), Offset: -1}
+		return &FaultError{What: "the module exports no hook, such as " + abi.Export(abi.HookInbound), Offset: -1}
 	}
 	return nil
 }

@@ -46,14 +46,14 @@ type Host interface {
 	KVPut(key string, value []byte, ttlSeconds int64) error
 }
 
-// Fault is what is wrong with a module that is refused. Its text is for whoever
+// FaultError is what is wrong with a module that is refused. Its text is for whoever
 // uploaded it.
-type Fault struct {
+type FaultError struct {
 	What   string
 	Offset int // in the module, in bytes; -1 if it is about no place
 }
 
-func (f *Fault) Error() string {
+func (f *FaultError) Error() string {
 	if f.Offset < 0 {
 		return f.What
 	}

@@ -350,7 +350,7 @@ func TestFaults(t *testing.T) {
 		{"nonsense as code", hook([]byte{0xff}).bytes(), "not valid"},
 	} {
 		m, err := e.Compile(t.Context(), tt.wasm)
-		fault, ok := errors.AsType[*Fault](err)
+		fault, ok := errors.AsType[*FaultError](err)
 		if !ok || !strings.Contains(fault.Error(), tt.want) {
 			t.Errorf("%s: %v, want a fault with %q", tt.name, err, tt.want)
 		}

@@ -40,7 +40,7 @@ type reader struct {
 	at int // of b[0] in the module
 }
 
-func (r *reader) fault(what string) error { return &Fault{What: what, Offset: r.at} }
+func (r *reader) fault(what string) error { return &FaultError{What: what, Offset: r.at} }
 
 func (r *reader) skip(n int) {
 	r.b = r.b[n:]
@@ -83,7 +83,7 @@ func (r *reader) take() (reader, error) {
 // sections lists the sections of a module.
 func sections(wasm []byte) (all []section, err error) {
 	if !bytes.HasPrefix(wasm, preamble) {
-		return nil, &Fault{What: "this is no WebAssembly module of version 1", Offset: 0}
+		return nil, &FaultError{What: "this is no WebAssembly module of version 1", Offset: 0}
 	}
 	r := reader{wasm[len(preamble):], len(preamble)}
 	for len(r.b) > 0 {
@@ -109,7 +109,7 @@ func sections(wasm []byte) (all []section, err error) {
 }
 
 // Manifest returns the document in a module's section postern.manifest, if it has
-// one. A *Fault if it can't be read, or has several.
+// one. A *FaultError if it can't be read, or has several.
 func Manifest(wasm []byte) (doc []byte, ok bool, err error) {
 	all, err := sections(wasm)
 	for _, s := range all {
@@ -117,7 +117,7 @@ func Manifest(wasm []byte) (doc []byte, ok bool, err error) {
 			continue
 		}
 		if ok {
-			return nil, false, &Fault{What: "there are two sections " + abi.ManifestSection, Offset: s.at}
+			return nil, false, &FaultError{What: "there are two sections " + abi.ManifestSection, Offset: s.at}
 		}
 		doc, ok = s.contents.b, true
 	}
@@ -156,7 +156,7 @@ func withoutManifest(wasm []byte) ([]byte, error) {
 // inspect refuses what is too large to compile, and what no plugin needs.
 func inspect(wasm []byte, lim *Limits) error {
 	if int64(len(wasm)) > lim.ModuleBytes {
-		return &Fault{What: "the module is too large", Offset: -1}
+		return &FaultError{What: "the module is too large", Offset: -1}
 	}
 	all, err := sections(wasm)
 	if err != nil {
@@ -166,13 +166,13 @@ func inspect(wasm []byte, lim *Limits) error {
 		in := s.contents
 		switch s.id {
 		case sectionStart:
-			return &Fault{What: "a start function is not run; export _initialize instead", Offset: s.at}
+			return &FaultError{What: "a start function is not run; export _initialize instead", Offset: s.at}
 		case sectionImport:
 			err = inspectImports(&in)
 		case sectionFunction:
 			var n uint32
 			if n, err = in.u32(); err == nil && int64(n) > lim.Functions {
-				err = &Fault{What: "the module has too many functions", Offset: s.at}
+				err = &FaultError{What: "the module has too many functions", Offset: s.at}
 			}
 		case sectionCode:
 			err = inspectCode(&in, lim)
@@ -204,7 +204,7 @@ func inspectImports(r *reader) error {
 			return err
 		}
 		if kind != importFunction {
-			return &Fault{What: "only functions can be imported, not " + quoted(name.b), Offset: r.at}
+			return &FaultError{What: "only functions can be imported, not " + quoted(name.b), Offset: r.at}
 		}
 		if _, err := r.u32(); err != nil {
 			return err
@@ -238,7 +238,7 @@ func inspectCode(r *reader, lim *Limits) error {
 				return err
 			}
 			if locals += int64(count); locals > lim.Locals {
-				return &Fault{What: "a function has too many locals", Offset: at}
+				return &FaultError{What: "a function has too many locals", Offset: at}
 			}
 		}
 	}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway/gatewaytest"
+)
+
+// The figures of the doors: the gateway in a process of its own, its clients here.
+
+// long is how long a client of a benchmark may stay connected.
+const long = 10 * time.Minute
+
+// peer is a server that delivers mail to the gateway.
+func peer(p *process) *talk {
+	p.Helper()
+	t := dial(p.banner.MX, long)
+	p.Cleanup(t.close)
+	if _, ok := t.say("EHLO peer.example", "250 "); !ok {
+		p.Fatal("the MX does not answer")
+	}
+	return t
+}
+
+// fourKB is the body of a message of usual size.
+var fourKB = strings.Repeat("These are some words of a mail that people write to each other.\r\n", 64)
+
+// send delivers one message.
+func (t *talk) send(n int64) bool {
+	id := fmt.Sprintf("<%d.%d@peer.example>", n, time.Now().UnixNano())
+	message := "From: peer@peer.example\r\nTo: bot@demo.localhost\r\nSubject: figures\r\nMessage-ID: " + id + "\r\n\r\n" + fourKB + "."
+	for _, step := range [][2]string{{"MAIL FROM:<peer@peer.example>", "250"}, {"RCPT TO:<bot@demo.localhost>", "250"}, {"DATA", "354"}, {message, "250"}} {
+		if _, ok := t.say(step[0], step[1]); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// fill delivers n messages over some connections at once.
+func fill(p *process, connections int, n int64) {
+	p.Helper()
+	var left atomic.Int64
+	left.Store(n)
+	var all sync.WaitGroup
+	for range connections {
+		t := peer(p)
+		all.Go(func() {
+			for i := left.Add(-1); i >= 0; i = left.Add(-1) {
+				if !t.send(i) {
+					p.Error("a message was not taken")
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func BenchmarkSMTPAccept(b *testing.B) {
+	for _, connections := range []int{1, 16, 64} {
+		b.Run(fmt.Sprint(connections), func(b *testing.B) {
+			p := startBinary(b)
+			fill(p, connections, int64(connections))
+			b.ResetTimer()
+			fill(p, connections, int64(b.N))
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}
+
+// reader is a mail program with INBOX open.
+func reader(p *process) *talk {
+	p.Helper()
+	t := dial(p.banner.IMAP, long)
+	p.Cleanup(t.close)
+	t.say("a STARTTLS", "a OK")
+	t.secure(gatewaytest.TrustLocal(p, p.banner.Data))
+	t.say("b LOGIN bot@demo.localhost "+p.banner.Keys.Account, "b OK")
+	if _, ok := t.say("c SELECT INBOX", "c OK"); !ok {
+		p.Fatal("IMAP does not answer")
+	}
+	return t
+}
+
+func BenchmarkEnvelope(b *testing.B) {
+	const rows = 10_000
+	p := startBinary(b)
+	fill(p, 64, rows)
+	t := reader(p)
+	for b.Loop() {
+		if _, ok := t.say("d FETCH 1:* (ENVELOPE)", "d OK"); !ok {
+			b.Fatal("no answer")
+		}
+	}
+	b.ReportMetric(float64(b.N)*rows/b.Elapsed().Seconds(), "rows/s")
+}
+
+// BenchmarkDotTo measures from the final dot of a message to the moment somebody who
+// waits for it hears of it.
+func BenchmarkDotTo(b *testing.B) {
+	waits := map[string]func(p *process) (wait func(n int) bool){
+		"EXISTS": func(p *process) func(int) bool {
+			t := reader(p)
+			t.say("d IDLE", `\+`)
+			return func(n int) bool { _, ok := t.say("", fmt.Sprintf(`\* %d EXISTS`, n)); return ok }
+		},
+		"event": func(p *process) func(int) bool {
+			t := dial(strings.TrimPrefix(p.banner.REST, "http://"), long)
+			p.Cleanup(t.close)
+			t.say("GET /emails/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+p.banner.Keys.Account+"\r\n", "event: connected")
+			return func(n int) bool { _, ok := t.say("", fmt.Sprintf(`data: .*"uid":%d,`, n)); return ok }
+		},
+	}
+	for what, start := range waits {
+		b.Run(what, func(b *testing.B) {
+			p := startBinary(b)
+			wait, from, n := start(p), peer(p), 0
+			var took []time.Duration
+			for b.Loop() {
+				n++
+				for _, step := range [][2]string{{"MAIL FROM:<peer@peer.example>", "250"}, {"RCPT TO:<bot@demo.localhost>", "250"}, {"DATA", "354"}} {
+					from.say(step[0], step[1])
+				}
+				began := time.Now()
+				if _, err := from.conn.Write([]byte("From: peer@peer.example\r\nSubject: x\r\n\r\nx\r\n.\r\n")); err != nil || !wait(n) {
+					b.Fatal("nobody heard of it", err)
+				}
+				took = append(took, time.Since(began))
+				from.say("", "250")
+			}
+			slices.Sort(took)
+			b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
+			b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
+		})
+	}
+}
+
+func BenchmarkIdle1000(b *testing.B) {
+	p := startBinary(b)
+	before := p.resident()
+	for range 1000 {
+		if _, ok := reader(p).say("d IDLE", `\+`); !ok {
+			b.Fatal("no IDLE")
+		}
+	}
+	for b.Loop() { // nothing: memory is the figure
+	}
+	b.ReportMetric(float64(before)/(1<<20), "MiB-empty")
+	b.ReportMetric(float64(p.resident())/(1<<20), "MiB-1000-idle")
+}
