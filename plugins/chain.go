@@ -87,6 +87,9 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	}
 	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
 		slog.Duration("took", time.Since(started)), slog.Any("err", err))
+	if g.reason != "" {
+		g.Log(1, "reason: "+g.reason)
+	}
 	p.note(inst, hook, look, g.lines, err)
 	if err != nil {
 		return failed(inst.Failure, hook), nil
@@ -97,19 +100,24 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 
 // run is one call, within what is left of the message's time.
 func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, g *guest) error {
+	ctx, cancel := context.WithDeadline(ctx, look.Until)
+	defer cancel()
 	module, done, err := p.modules.get(ctx, s, inst)
 	if fault, ok := errors.AsType[*sandbox.FaultError](err); ok {
 		return fault // stored by a version that took it
-	} else if err != nil {
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		err = &gateway.Error{Kind: gateway.Unavailable, Code: 451, Message: "a plugin is being made ready; try again", Retry: time.Second, Err: err}
+	}
+	if err != nil {
 		return &sandbox.HostError{Err: err}
 	}
 	defer done()
-	ctx, cancel := context.WithDeadline(ctx, look.Until)
-	defer cancel()
-	if err := module.Call(ctx, string(hook), g); err != nil {
-		return err
+	share, err := p.shares.take(ctx, inst.Domain)
+	if err != nil {
+		return err // the message's time is over: others of the domain were asked all along
 	}
-	return nil
+	defer share()
+	return module.Call(ctx, string(hook), g)
 }
 
 // failed is what a policy answers.

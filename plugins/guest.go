@@ -32,7 +32,8 @@ type guest struct {
 	counted   int   // if asked: 1 as noted, 2 counted anew
 
 	verdict gateway.Verdict
-	refused error // why the last verdict can't be acted on
+	reason  string // of the verdict, for the tenant
+	refused error  // why the last verdict can't be acted on
 	writes  []gateway.PluginWrite
 	lines   []string
 }
@@ -122,6 +123,9 @@ func (g *guest) Part(part int, off int64, p []byte) (int, error) {
 func (g *guest) Verdict(doc []byte) error {
 	v, err := g.judge(doc)
 	g.verdict, g.refused = v, err
+	if err != nil {
+		g.reason = ""
+	}
 	if errno, ok := errors.AsType[abi.Errno](err); ok {
 		return errno
 	}

@@ -34,7 +34,8 @@ type loaded struct {
 }
 
 // get returns the module of an installation; the caller calls done when it no
-// longer uses it. Whoever asks first loads it, the others wait.
+// longer uses it. Whoever asks first has it loaded, and all wait as long as they can:
+// loading goes on without them, for the next.
 func (m *modules) get(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (_ *sandbox.Module, done func(), err error) {
 	m.mu.Lock()
 	l, known := m.loaded[p.SHA256]
@@ -44,11 +45,15 @@ func (m *modules) get(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (
 	}
 	m.clock++
 	l.users, l.used = l.users+1, m.clock
-	m.mu.Unlock()
 	if !known {
-		l.module, l.err = m.load(ctx, s, p)
-		close(l.ready)
+		l.users++ // who loads it
+		go func() {
+			l.module, l.err = m.load(context.WithoutCancel(ctx), s, p)
+			close(l.ready)
+			m.release(p.SHA256, l)
+		}()
 	}
+	m.mu.Unlock()
 	done = func() { m.release(p.SHA256, l) }
 	select {
 	case <-l.ready:
@@ -109,11 +114,13 @@ func (m *modules) release(sha [32]byte, l *loaded) {
 	}
 }
 
+// close waits for what is being loaded, and frees all.
 func (m *modules) close(ctx context.Context) (err error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for k, l := range m.loaded {
-		delete(m.loaded, k)
+	all := m.loaded
+	m.loaded = make(map[[32]byte]*loaded)
+	m.mu.Unlock()
+	for _, l := range all {
 		<-l.ready
 		if l.module != nil {
 			err = errors.Join(err, l.module.Close(ctx))
@@ -122,10 +129,8 @@ func (m *modules) close(ctx context.Context) (err error) {
 	return err
 }
 
-// load reads the code of an installation and compiles it. It goes on when the
-// message that asked first is gone: others wait for it.
+// load reads the code of an installation and compiles it.
 func (p *Plugins) load(ctx context.Context, s gateway.Scope, inst *gateway.Plugin) (*sandbox.Module, error) {
-	ctx = context.WithoutCancel(ctx)
 	r, err := p.cfg.Store.OpenBlob(ctx, s, inst.Code, 0, -1)
 	if err != nil {
 		return nil, err

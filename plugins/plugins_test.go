@@ -145,15 +145,19 @@ func (c *tenant) arrive(subject string, recipients ...string) (int, string) {
 // folder lists "subject [labels]" of a folder, newest first.
 func (c *tenant) folder(email, name string) (out []string) {
 	c.Helper()
-	status, a := c.g.Do("GET", "/emails?folder="+name+"&email="+email, c.g.Keys.Domain, nil)
-	if status == 404 {
-		return nil
+	for page := 1; ; page++ {
+		status, a := c.g.Do("GET", fmt.Sprintf("/emails?folder=%s&email=%s&limit=100&page=%d", name, email, page), c.g.Keys.Domain, nil)
+		if status != 200 {
+			return out
+		}
+		for _, one := range a["data"].([]any) {
+			m := gatewaytest.Answer(one.(map[string]any))
+			out = append(out, fmt.Sprint(m.Str("subject"), " ", m.At("labels")))
+		}
+		if a.At("has_more") != true {
+			return out
+		}
 	}
-	for i := range int(a.At("total").(float64)) {
-		at := fmt.Sprintf("data.%d.", i)
-		out = append(out, fmt.Sprint(a.Str(at+"subject"), " ", a.At(at+"labels")))
-	}
-	return out
 }
 
 func (c *tenant) want(what string, got, want any) {
@@ -342,6 +346,52 @@ func TestWhatAPluginSees(t *testing.T) {
 	c.arrive("look")
 	want[3] = `info: raw false: the plugin was not granted this`
 	gatewaytest.Eventually(t, "without the permission raw", func() bool { return slices.Equal(reason(), want) })
+}
+
+// New code, changes and deletion take effect between messages: none is refused or
+// marked because of them.
+func TestSwap(t *testing.T) {
+	c := start(t)
+	c.install("puppet", "", map[string]any{"config": map[string]string{"label": "asked"}})
+	wasm, err := puppet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	for range 3 {
+		senders.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if code, text := c.arrive("label"); code != 250 {
+					t.Errorf("%d %s", code, text)
+					return
+				}
+			}
+		})
+	}
+	var id string
+	for i := range 6 {
+		manifest := fmt.Sprintf(`{"v":1,"name":"puppet","version":"%d","hooks":["inbound"]}`, i+2)
+		status, a := c.upload("/plugins", map[string]string{"wasm": string(wasm), "manifest": manifest})
+		if status != 200 || a.Str("status") != "enabled" {
+			t.Errorf("version %d: %d %v", i, status, a)
+		}
+		id = a.Str("id")
+		c.g.Do("PATCH", "/plugins/"+id, c.key, map[string]any{"priority": i})
+	}
+	c.g.Do("DELETE", "/plugins/"+id, c.key, nil)
+	close(stop)
+	senders.Wait()
+	for _, mail := range c.folder(gatewaytest.Account, "INBOX") {
+		if mail != "label [asked]" && mail != "label []" {
+			t.Errorf("there is %q", mail)
+		}
+	}
 }
 
 // A thread hook moves a message; what it may not, it may not.

@@ -17,6 +17,7 @@ func (g *guest) judge(doc []byte) (v gateway.Verdict, err error) {
 	if err := json.Unmarshal(doc, &in); err != nil {
 		return v, fmt.Errorf("verdict: %w: %w", abi.BadArgument, err)
 	}
+	g.reason = in.Reason
 	if err := g.act(&v, &in); err != nil {
 		return v, err
 	}

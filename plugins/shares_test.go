@@ -1,0 +1,49 @@
+package plugins
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// One domain gets half of the calls, and none that waits is left in the way.
+func TestShares(t *testing.T) {
+	s := shares{taken: make(map[gateway.DomainID]*share)}
+	var give []func()
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		g, err := s.take(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		give = append(give, g)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.take(gone, 1); err == nil {
+		t.Error("a domain takes more than its share")
+	}
+	other, err := s.take(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other()
+	got := make(chan error, 1)
+	go func() {
+		g, err := s.take(t.Context(), 1)
+		if err == nil {
+			g()
+		}
+		got <- err
+	}()
+	for _, g := range give {
+		g()
+	}
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	if len(s.taken) != 0 {
+		t.Errorf("%d domains are remembered", len(s.taken))
+	}
+}
