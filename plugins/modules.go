@@ -22,7 +22,7 @@ type modules struct {
 
 // keptModules is how many compiled modules stay loaded; ours. One of standard Go
 // takes about 22 MB.
-const keptModules = 16
+const keptModules = 8
 
 // loaded is one module, or the wait for it.
 type loaded struct {

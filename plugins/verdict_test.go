@@ -88,15 +88,16 @@ func TestJudge(t *testing.T) {
 }
 
 func TestReadManifest(t *testing.T) {
-	if m, err := readManifest([]byte(`{"v":1,"name":"a-b.c","version":"1.0+x","hooks":["inbound"],"permissions":["kv"],"priority":-3}`)); err != nil || m.Priority != -3 {
+	if m, err := readManifest([]byte(`{"v":1,"name":"a-b.c","version":"1.0+x","hooks":["inbound"],"permissions":["kv"],"priority":-3,"http_hosts":[],"limits":{}}`)); err != nil || m.Priority != -3 {
 		t.Errorf("%+v %v", m, err)
 	}
 	for doc, want := range map[string]string{
 		``:                                       "EOF",
 		`{}`:                                     "v must be 1",
 		`{"v":2,"name":"a","hooks":["inbound"]}`: "v must be 1",
-		`{"v":1,"name":"a b","hooks":["inbound"]}`:                      "name must be",
-		`{"v":1,"name":"a","version":"x y","hooks":["inbound"]}`:        "version must be",
+		`{"v":1,"name":"a b","hooks":["inbound"]}`:                  "name must be",
+		`{"v":1,"name":"a","version":"x y","hooks":["inbound"]}`:    "version must be",
+		`{"v":1,"name":"a","hooks":["inbound"],"http_hosts":["x"]}`: "not built yet",
 		`{"v":1,"name":"a"}`:                                            "hooks must name",
 		`{"v":1,"name":"a","hooks":["tick"]}`:                           `no hook "tick"`,
 		`{"v":1,"name":"a","hooks":["inbound"],"permissions":["send"]}`: `no permission "send"`,

@@ -56,7 +56,10 @@ func people(b *serve.Banner) string {
 	for _, n := range b.Notes {
 		p("  %s", n)
 	}
-	p("  REST     %s\n  account  %s\n  data     %s\n", b.REST, b.Account, b.Data)
+	p("  REST     %s", b.REST)
+	p("  SMTP     %s (STARTTLS), %s (TLS), as an MX %s", b.Submission, b.Submissions, b.MX)
+	p("  IMAP     %s (STARTTLS), %s (TLS); the CA is %s", b.IMAP, b.IMAPS, b.CA)
+	p("  account  %s\n  data     %s\n", b.Account, b.Data)
 	if b.Keys == nil {
 		p("The keys were shown at the first start. To make another:")
 		p("  postern keys create --domain %s --data %s", b.Domain, quoted(b.Data))

@@ -104,6 +104,10 @@ type Manifest struct {
 	Hooks       []string `json:"hooks"`
 	Priority    int      `json:"priority,omitempty"` // lower is asked first
 	Permissions []string `json:"permissions,omitempty"`
+	// The rest is for hooks and imports to come; until then it is to be empty.
+	HTTPHosts   []string         `json:"http_hosts,omitempty"`
+	TickSeconds int              `json:"tick_seconds,omitempty"`
+	Limits      map[string]int64 `json:"limits,omitempty"`
 }
 
 // Event is what a hook is about.
