@@ -18,7 +18,7 @@ import (
 // request is one Update on its way through the committer.
 type request struct {
 	op      engine.Op
-	started atomic.Bool // taken by the committer, or given up by its caller
+	claimed atomic.Bool // by the committer, to be run; or by its caller, who gave it up
 	tx      *tx
 	err     error
 	done    chan struct{}
@@ -50,7 +50,7 @@ func (s *Store) Update(ctx context.Context, op engine.Op) (engine.Commit, error)
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		if r.started.CompareAndSwap(false, true) {
+		if r.claim() {
 			return engine.Commit{}, ctx.Err() // the committer will pass it over
 		}
 		<-r.done
@@ -61,6 +61,10 @@ func (s *Store) Update(ctx context.Context, op engine.Op) (engine.Commit, error)
 	return engine.Commit{Sequence: r.tx.seq}, nil
 }
 
+// claim decides between the committer and a caller who gives up: one of them gets
+// the request.
+func (r *request) claim() bool { return r.claimed.CompareAndSwap(false, true) }
+
 // run is the committer: the only goroutine that writes.
 func (s *Store) run() {
 	var held *request // did not fit into the last group
@@ -69,6 +73,9 @@ func (s *Store) run() {
 		if first == nil {
 			select {
 			case first = <-s.queue:
+				if !first.claim() {
+					continue
+				}
 			case <-s.closing:
 				s.drain()
 				return
@@ -83,7 +90,7 @@ func (s *Store) drain() {
 	for {
 		select {
 		case r := <-s.queue:
-			if r.started.CompareAndSwap(false, true) {
+			if r.claim() {
 				r.finish(engine.ErrClosed)
 			}
 		default:
@@ -97,17 +104,14 @@ func (r *request) finish(err error) {
 	close(r.done)
 }
 
-// group runs first and whatever waits behind it, makes it durable together, and
-// answers. It returns the request that has to wait for the next group, if any.
+// group runs first, which is claimed, and whatever waits behind it, makes it durable
+// together, and answers. It returns the request that has to wait for the next group, if any.
 func (s *Store) group(first *request) (held *request) {
 	txn := s.db.NewTransaction(false)
 	base := reader{txn: txn, now: s.cfg.Now()}
 	over := newOverlay()
 	var ran []*request
 	for r := first; r != nil; r = s.waiting(len(ran)) {
-		if !r.started.CompareAndSwap(false, true) && r != first {
-			continue
-		}
 		before := over.copy()
 		r.tx = &tx{store: s, base: base, over: over, domain: r.op.Domain}
 		err := r.run()
@@ -130,7 +134,7 @@ func (s *Store) group(first *request) (held *request) {
 	return held
 }
 
-// waiting takes the next request that is here already.
+// waiting claims the next request that is here already.
 func (s *Store) waiting(ran int) *request {
 	if ran >= groupOps {
 		return nil
@@ -138,10 +142,9 @@ func (s *Store) waiting(ran int) *request {
 	for {
 		select {
 		case r := <-s.queue:
-			if r.started.Load() {
-				continue // given up while it waited
+			if r.claim() {
+				return r
 			}
-			return r
 		default:
 			return nil
 		}

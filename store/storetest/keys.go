@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -286,6 +287,60 @@ func testCancel(_ *testing.T, f *fixture) {
 	close(hold)
 	f.want(<-first, nil, "started: waits for the outcome")
 	f.want(f.get("started")+f.get("queued"), "1-", "and tells the truth")
+}
+
+// An Update that was given up has done nothing, whenever that was: while it waited
+// behind a running group, or at the head of the next.
+func testCancelAnyTime(t *testing.T, f *fixture) {
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	for d := range 2 { // so that there is a group under way most of the time
+		busy.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, err := f.e.Update(background, engine.Op{Domain: uint32(2 + d), Fn: func(tx engine.Tx) error {
+					tx.Set(binary.BigEndian.AppendUint32([]byte{0x01, 0, 0, 0, byte(2 + d)}, uint32(i)), []byte("x"))
+					return nil
+				}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	gaveUp := 0
+	for i := range 2000 {
+		ctx, cancel := context.WithTimeout(background, time.Duration(rand.IntN(400))*time.Microsecond)
+		ran := false
+		_, err := f.e.Update(ctx, engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
+			ran = true
+			tx.Set(k(fmt.Sprint("try", i)), []byte("x"))
+			return nil
+		}})
+		cancel()
+		if err == nil {
+			continue
+		}
+		gaveUp++
+		if ran || f.get(fmt.Sprint("try", i)) != "-" {
+			t.Errorf("try %d was given up (%v) and ran: %v", i, err, ran)
+		}
+	}
+	close(stop)
+	busy.Wait()
+	for i := range 2000 { // nor has one run later
+		if v := f.get(fmt.Sprint("try", i)); v == "-" {
+			gaveUp--
+		}
+	}
+	if gaveUp != 0 {
+		t.Errorf("%d that were given up are there", gaveUp)
+	}
 }
 
 func testClose(_ *testing.T, f *fixture) {

@@ -45,6 +45,7 @@ func Run(t *testing.T, open Opener) {
 		{"bodies dropped", testBodiesDropped},
 		{"bodies apart", testBodyDomains},
 		{"cancel", testCancel},
+		{"cancel at any time", testCancelAnyTime},
 		{"close", testClose},
 		{"copy", testSnapshotCopy},
 		{"random operations", testRandom},
