@@ -31,18 +31,6 @@ func peer(p *process) *talk {
 // fourKB is the body of a message of usual size.
 var fourKB = strings.Repeat("These are some words of a mail that people write to each other.\r\n", 64)
 
-// send delivers one message.
-func (t *talk) send(n int64) bool {
-	id := fmt.Sprintf("<%d.%d@peer.example>", n, time.Now().UnixNano())
-	message := "From: peer@peer.example\r\nTo: bot@demo.localhost\r\nSubject: figures\r\nMessage-ID: " + id + "\r\n\r\n" + fourKB + "."
-	for _, step := range [][2]string{{"MAIL FROM:<peer@peer.example>", "250"}, {"RCPT TO:<bot@demo.localhost>", "250"}, {"DATA", "354"}, {message, "250"}} {
-		if _, ok := t.say(step[0], step[1]); !ok {
-			return false
-		}
-	}
-	return true
-}
-
 // fill delivers n messages over some connections at once.
 func fill(p *process, connections int, n int64) {
 	p.Helper()
@@ -53,7 +41,7 @@ func fill(p *process, connections int, n int64) {
 		t := peer(p)
 		all.Go(func() {
 			for i := left.Add(-1); i >= 0; i = left.Add(-1) {
-				if !t.send(i) {
+				if !t.transact(fmt.Sprintf("<%d.%d@peer.example>", i, time.Now().UnixNano()), "figures", fourKB) {
 					p.Error("a message was not taken")
 					return
 				}
