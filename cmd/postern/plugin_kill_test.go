@@ -179,7 +179,8 @@ func (k *killed) check() {
 				k.Errorf("ticket %d: %s is in conversation %s, %s in %s", ticket, ids[0], a[0].Thread, id, inbox[id][0].Thread)
 			}
 		}
-		if first, last := ids[0], ids[len(ids)-1]; first[:strings.Index(first, ".")] != last[:strings.Index(last, ".")] {
+		first, _, _ := strings.Cut(ids[0], ".")
+		if !strings.HasPrefix(ids[len(ids)-1], first+".") { // of another cycle
 			over++
 		}
 	}
