@@ -13,7 +13,7 @@ import (
 )
 
 // The faults of go-imap v2.0.0-beta.8 that our front fences in; the numbers are
-// those of ARCHITECTURE.md, "Fences around the mail libraries".
+// those of cmd/postern/testdata/faults.txt.
 
 // I1: mail that arrives between SELECT and IDLE is announced in IDLE at once, and
 // none is lost between two of them.

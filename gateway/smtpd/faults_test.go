@@ -22,7 +22,7 @@ func readAll(t *testing.T, r io.Reader) string {
 const envelope = "C: MAIL FROM:<a@elsewhere.example>\nS: 250\nC: RCPT TO:<bot@demo.localhost>\nS: 250\n"
 
 // The faults of go-smtp v0.25.1 that our front fences in; the numbers are those
-// of ARCHITECTURE.md, "Fences around the mail libraries".
+// of cmd/postern/testdata/faults.txt.
 
 // S1: a chunk that ends early with a clean close is no message.
 func TestS1TruncatedChunk(t *testing.T) {
