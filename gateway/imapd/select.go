@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"net"
 	"slices"
 	"strings"
 
@@ -135,7 +136,9 @@ func (s *session) tell(allowExpunge bool) error {
 // Idle tells what changes until the client stops it. A wake-up that came before
 // is taken first, so none is lost.
 func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
-	s.idle.Add(1)
+	if !s.startIdle() {
+		return net.ErrClosed
+	}
 	defer s.idle.Done()
 	var wake <-chan struct{}
 	if s.view != nil {
@@ -155,6 +158,17 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 			return s.ctx.Err()
 		}
 	}
+}
+
+// startIdle notes that Idle runs: the library starts it on the side, and a client that
+// leaves at once has the session closed before, or meanwhile. False if it is closed.
+func (s *session) startIdle() bool {
+	s.idling.Lock()
+	defer s.idling.Unlock()
+	if !s.closed {
+		s.idle.Add(1)
+	}
+	return !s.closed
 }
 
 // trim gives back the buffer: an idle session holds little.

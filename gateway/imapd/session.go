@@ -33,7 +33,9 @@ type session struct {
 	saved    []uint32 // UIDs of the last SEARCH that asked to save, RFC 5182
 	buf      []byte
 
-	idle sync.WaitGroup
+	idling sync.Mutex // held while the next two change
+	closed bool
+	idle   sync.WaitGroup
 }
 
 var (
@@ -47,6 +49,9 @@ var (
 // left.
 func (s *session) Close() error {
 	s.cancel()
+	s.idling.Lock()
+	s.closed = true
+	s.idling.Unlock()
 	s.idle.Wait()
 	if s.view != nil {
 		s.view.Close()
