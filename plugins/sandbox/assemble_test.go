@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 )
@@ -8,7 +9,7 @@ import (
 // assembler writes modules by hand, so that tests can say what no compiler would.
 type assembler struct {
 	types, imports, functions, exports, code, globals, data [][]byte
-	memories                                                [][]byte
+	memories, tables                                        [][]byte
 	extra                                                   []byte // sections put in front of the code
 	hideMemory                                              bool
 }
@@ -49,7 +50,13 @@ func (a *assembler) typ(sig string) []byte {
 		}
 		return sized(out)
 	}
-	a.types = append(a.types, append(append([]byte{0x60}, types(params)...), types(results)...))
+	t := append(append([]byte{0x60}, types(params)...), types(results)...)
+	for i, known := range a.types {
+		if bytes.Equal(known, t) {
+			return binary.AppendUvarint(nil, uint64(i))
+		}
+	}
+	a.types = append(a.types, t)
 	return binary.AppendUvarint(nil, uint64(len(a.types)-1))
 }
 
@@ -101,7 +108,7 @@ func (a *assembler) bytes() []byte {
 	for _, s := range []struct {
 		id    byte
 		items [][]byte
-	}{{1, a.types}, {2, a.imports}, {3, a.functions}, {5, a.memories}, {6, a.globals}, {7, a.exports}} {
+	}{{1, a.types}, {2, a.imports}, {3, a.functions}, {4, a.tables}, {5, a.memories}, {6, a.globals}, {7, a.exports}} {
 		if len(s.items) > 0 {
 			out = append(out, sectionOf(s.id, vec(s.items))...)
 		}

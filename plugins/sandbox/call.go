@@ -63,7 +63,7 @@ func (m *Module) Call(ctx context.Context, hook string, h Host) error {
 
 // run makes an instance, readies it and asks it.
 func (m *Module) run(ctx context.Context, c *call, hook string) (status int32, err error) {
-	instance, err := m.runtime.InstantiateModule(ctx, m.code, m.config(c))
+	instance, err := m.runtime.InstantiateModule(ctx, m.code, m.config(ctx, c))
 	if err != nil {
 		return 0, err
 	}
@@ -86,10 +86,11 @@ func (m *Module) run(ctx context.Context, c *call, hook string) (status int32, e
 
 // config is all that an instance has of the world. Files, network, arguments and
 // environment are absent; nothing sleeps.
-func (m *Module) config(c *call) wazero.ModuleConfig {
+func (m *Module) config(ctx context.Context, c *call) wazero.ModuleConfig {
 	now := time.UnixMilli(c.host.Now())
+	print := func(level int) *lineWriter { return &lineWriter{call: c, level: level, over: ctx.Err} }
 	return wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithStdout(&lineWriter{call: c, level: logInfo}).WithStderr(&lineWriter{call: c, level: logWarn}).
+		WithStdout(print(logInfo)).WithStderr(print(logWarn)).
 		WithRandSource(rand.Reader).
 		WithWalltime(func() (int64, int32) { return now.Unix(), int32(now.Nanosecond()) }, sys.ClockResolution(time.Millisecond))
 }
@@ -117,25 +118,39 @@ const (
 	logWarn = 2
 )
 
+// spend counts a question, and ends the call if there were too many.
+func (c *call) spend() {
+	if c.asked++; c.asked > c.limits.HostCalls {
+		c.stop(&CallError{Reason: ReasonHostCalls, Detail: "it used too many imports"})
+	}
+}
+
 // log hands a line to the host, within the call's budget.
-func (c *call) log(level int, text string) {
+func (c *call) log(level int, text []byte) {
 	if c.lines++; c.lines > c.limits.LogLines {
 		return
 	}
-	text = strings.ToValidUTF8(text[:min(int64(len(text)), c.limits.LogBytes)], "\uFFFD")
-	c.host.Log(level, text)
+	text = text[:min(int64(len(text)), c.limits.LogBytes)]
+	c.host.Log(level, strings.ToValidUTF8(string(text), "\uFFFD"))
 }
 
 // lineWriter makes log lines of what a module prints.
 type lineWriter struct {
 	call  *call
 	level int
-	held  []byte // the start of a line
+	held  []byte       // the start of a line
+	over  func() error // whether the call's time is
 }
 
+// Write takes what one buffer holds. A module can name half a million of them at
+// once, each of all its memory, and nothing else stops it meanwhile.
 func (w *lineWriter) Write(p []byte) (int, error) {
+	w.call.spend()
+	if err := w.over(); err != nil {
+		panic(err) // as the end of its time is elsewhere
+	}
 	n := len(p)
-	for {
+	for w.call.lines < w.call.limits.LogLines {
 		line, rest, whole := bytes.Cut(p, []byte("\n"))
 		if room := w.call.limits.LogBytes - int64(len(w.held)); room > 0 {
 			w.held = append(w.held, line[:min(int64(len(line)), room)]...)
@@ -143,7 +158,8 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		if !whole {
 			return n, nil
 		}
-		w.call.log(w.level, string(w.held))
+		w.call.log(w.level, w.held)
 		w.held, p = w.held[:0], rest
 	}
+	return n, nil
 }

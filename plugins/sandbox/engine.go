@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/centerleap/postern/sdk/abi"
@@ -61,6 +64,15 @@ func (e *Engine) Close(ctx context.Context) error {
 // pageBytes is the step in which memory grows.
 const pageBytes = 64 << 10
 
+// compileTime is how long compiling one module may take, in wall time; ours. A
+// module of standard Go takes one second. It is looked at between functions: one
+// function may take seconds more (see maxBody and maxBlocks). Past it: a FaultError.
+const compileTime = 30 * time.Second
+
+// compileWorkers is how many functions of a module are compiled at once. Only with
+// two or more is the time looked at.
+const compileWorkers = 2
+
 // Compile checks a module and makes it ready to run. A *FaultError says what is wrong
 // with it. Modules are compiled one at a time.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
@@ -73,8 +85,8 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	// A runtime of its own: closing it frees the compiled code, which closing the
-	// module alone does not.
+	// A runtime of its own: closing it frees all that the module had. Compiled code
+	// that the cache shares is counted, and freed by Module.Close.
 	cfg := wazero.NewRuntimeConfig().WithCloseOnContextDone(true).WithCoreFeatures(api.CoreFeaturesV2).
 		WithMemoryLimitPages(uint32(min(e.cfg.Limits.MemoryBytes/pageBytes, 65536)))
 	if e.cache != nil {
@@ -82,7 +94,8 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	}
 	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg)}
 	if err := m.compile(ctx, wasm); err != nil {
-		return nil, errors.Join(err, m.runtime.Close(ctx))
+		_ = m.Close(context.WithoutCancel(ctx)) // it never ran
+		return nil, err
 	}
 	return m, nil
 }
@@ -95,12 +108,12 @@ func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
 	if err = instantiateImports(ctx, m.runtime); err != nil {
 		return err
 	}
-	code, err := withoutManifest(wasm) // so that the cache knows it under any manifest
+	code, err := bounded(wasm, &m.engine.cfg.Limits)
 	if err != nil {
 		return err
 	}
-	if m.code, err = m.runtime.CompileModule(ctx, code); err != nil {
-		return &FaultError{What: "the module is not valid: " + firstLine(err.Error()), Offset: -1}
+	if m.code, err = compileBounded(ctx, m.runtime, code); err != nil {
+		return err
 	}
 	for _, f := range m.code.ImportedFunctions() {
 		if err := m.checkImport(f); err != nil {
@@ -108,6 +121,31 @@ func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
 		}
 	}
 	return m.checkExports()
+}
+
+// compileBounded compiles what was inspected. What it can't is the module's fault,
+// but for a cache that can't be written and a caller that waits no longer.
+func compileBounded(ctx context.Context, r wazero.Runtime, code []byte) (_ wazero.CompiledModule, err error) {
+	defer func() {
+		if p := recover(); p != nil { // a compiler meets what it does not know
+			err = &FaultError{What: "the module can't be compiled", Offset: -1}
+		}
+	}()
+	timed, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, compileWorkers), compileTime)
+	defer cancel()
+	compiled, err := r.CompileModule(timed, code)
+	_, disk := errors.AsType[syscall.Errno](err)
+	switch {
+	case err == nil:
+		return compiled, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case disk:
+		return nil, err
+	case timed.Err() != nil:
+		return nil, &FaultError{What: "the module takes too long to compile", Offset: -1}
+	}
+	return nil, &FaultError{What: "the module is not valid: " + firstLine(err.Error()), Offset: -1}
 }
 
 // checkImport refuses a function that the gateway does not offer.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -30,5 +31,9 @@ func (m *Module) Exports(hook string) bool {
 // Close waits for running calls and frees the module. No call may start any more.
 func (m *Module) Close(ctx context.Context) error {
 	m.calls.Wait()
-	return m.runtime.Close(ctx)
+	var err error
+	if m.code != nil { // with a cache, the runtime would leave it in memory
+		err = m.code.Close(ctx)
+	}
+	return errors.Join(err, m.runtime.Close(ctx))
 }

@@ -268,7 +268,7 @@ func TestLog(t *testing.T) {
 // What is printed becomes lines of the log, as long as they may be.
 func TestLineWriter(t *testing.T) {
 	host, lim := &fakeHost{}, testLimits()
-	w := &lineWriter{call: &call{host: host, limits: &lim}, level: 2}
+	w := &lineWriter{call: &call{host: host, limits: &lim}, level: 2, over: t.Context().Err}
 	for _, s := range []string{"one\ntw", "o\n", strings.Repeat("x", 1000), "\nfour\n"} {
 		if n, err := w.Write([]byte(s)); n != len(s) || err != nil {
 			t.Fatal(n, err)
@@ -397,6 +397,23 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// Modules that share compiled code are closed one by one.
+func TestCacheIsShared(t *testing.T) {
+	e := newEngine(t, t.TempDir())
+	wasm := hook(konst(0)).bytes()
+	other, err := e.Compile(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := compile(t, e, wasm)
+	if err := other.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestManifest(t *testing.T) {
 	wasm := hook(konst(0)).bytes()
 	if _, ok, err := Manifest(wasm); ok || err != nil {
@@ -427,6 +444,9 @@ func TestManifest(t *testing.T) {
 func FuzzModule(f *testing.F) {
 	f.Add(hook(konst(0)).bytes(), []byte(`{"v":1}`))
 	f.Add(hook(konst(0)).text(0, "x").bytes(), []byte(nil))
+	table := hook(konst(0))
+	table.tables = [][]byte{{refFunction, 0, 9}, {refExternal, 1, 0, 5}}
+	f.Add(append(table.bytes(), sectionOf(sectionCustom, name("name"))...), []byte("{}"))
 	f.Fuzz(func(t *testing.T, wasm, doc []byte) {
 		lim := testLimits()
 		checked := inspect(wasm, &lim)
@@ -443,6 +463,11 @@ func FuzzModule(f *testing.F) {
 		}
 		if again, err := WithManifest(out, doc); err != nil || !bytes.Equal(again, out) {
 			t.Errorf("a second time: %v", err)
+		}
+		if checked == nil {
+			if _, err := bounded(wasm, &lim); err != nil {
+				t.Errorf("it passes inspection and can't be bounded: %v", err)
+			}
 		}
 		if after := inspect(out, &lim); (after == nil) != (checked == nil) {
 			t.Errorf("inspection says %v, then %v", checked, after)

@@ -9,19 +9,24 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// The walk below looks at a module before anything is compiled: compiling costs
-// time and memory by what is in it. Source: WebAssembly Core Specification 2.0,
-// section 5, "Binary Format".
+// The parts of a module. Source: WebAssembly Core Specification 2.0, section 5,
+// "Binary Format".
 
-// Ids of sections, and the kind of an import that is a function.
+// Ids of sections.
 const (
-	sectionCustom   = 0
-	sectionImport   = 2
-	sectionFunction = 3
-	sectionStart    = 8
-	sectionCode     = 10
-
-	importFunction = 0
+	sectionCustom = iota
+	sectionType
+	sectionImport
+	sectionFunction
+	sectionTable
+	sectionMemory
+	sectionGlobal
+	sectionExport
+	sectionStart
+	sectionElement
+	sectionCode
+	sectionData
+	sectionDataCount
 )
 
 var preamble = []byte{0, 'a', 's', 'm', 1, 0, 0, 0}
@@ -64,6 +69,25 @@ func (r *reader) u32() (uint32, error) {
 	}
 	r.skip(n)
 	return uint32(v), nil
+}
+
+// count reads how many items follow, at most so many of what is named.
+func (r *reader) count(most int64, of string) (uint32, error) {
+	at := r.at
+	n, err := r.u32()
+	if err == nil && int64(n) > most {
+		err = &FaultError{What: "the module has too many " + of, Offset: at}
+	}
+	return n, err
+}
+
+// pass skips bytes that are not looked at.
+func (r *reader) pass(n int) error {
+	if len(r.b) < n {
+		return r.fault("the module ends too early")
+	}
+	r.skip(n)
+	return nil
 }
 
 // take reads bytes behind their length.
@@ -137,8 +161,7 @@ func WithManifest(wasm, doc []byte) ([]byte, error) {
 	return append(out, content...), nil
 }
 
-// withoutManifest returns the module without its manifest: what is left is what
-// runs.
+// withoutManifest returns the module without its manifests.
 func withoutManifest(wasm []byte) ([]byte, error) {
 	all, err := sections(wasm)
 	if err != nil {
@@ -151,96 +174,4 @@ func withoutManifest(wasm []byte) ([]byte, error) {
 		}
 	}
 	return out, nil
-}
-
-// inspect refuses what is too large to compile, and what no plugin needs.
-func inspect(wasm []byte, lim *Limits) error {
-	if int64(len(wasm)) > lim.ModuleBytes {
-		return &FaultError{What: "the module is too large", Offset: -1}
-	}
-	all, err := sections(wasm)
-	if err != nil {
-		return err
-	}
-	for _, s := range all {
-		in := s.contents
-		switch s.id {
-		case sectionStart:
-			return &FaultError{What: "a start function is not run; export _initialize instead", Offset: s.at}
-		case sectionImport:
-			err = inspectImports(&in)
-		case sectionFunction:
-			var n uint32
-			if n, err = in.u32(); err == nil && int64(n) > lim.Functions {
-				err = &FaultError{What: "the module has too many functions", Offset: s.at}
-			}
-		case sectionCode:
-			err = inspectCode(&in, lim)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// inspectImports refuses memories, tables and globals of somebody else. Which
-// functions may be imported is seen when the module is compiled.
-func inspectImports(r *reader) error {
-	n, err := r.u32()
-	if err != nil {
-		return err
-	}
-	for range n {
-		if _, err := r.take(); err != nil {
-			return err
-		}
-		name, err := r.take()
-		if err != nil {
-			return err
-		}
-		kind, err := r.byte()
-		if err != nil {
-			return err
-		}
-		if kind != importFunction {
-			return &FaultError{What: "only functions can be imported, not " + quoted(name.b), Offset: r.at}
-		}
-		if _, err := r.u32(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// inspectCode counts the locals of each function.
-func inspectCode(r *reader, lim *Limits) error {
-	n, err := r.u32()
-	if err != nil {
-		return err
-	}
-	for range n {
-		body, err := r.take()
-		if err != nil {
-			return err
-		}
-		at, locals := body.at, int64(0)
-		groups, err := body.u32()
-		if err != nil {
-			return err
-		}
-		for range groups {
-			count, err := body.u32()
-			if err != nil {
-				return err
-			}
-			if _, err := body.byte(); err != nil {
-				return err
-			}
-			if locals += int64(count); locals > lim.Locals {
-				return &FaultError{What: "a function has too many locals", Offset: at}
-			}
-		}
-	}
-	return nil
 }
