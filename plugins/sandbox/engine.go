@@ -67,7 +67,7 @@ const pageBytes = 64 << 10
 // compileTime is how long compiling one module may take, in wall time; ours. A
 // module of standard Go takes one second. It is looked at between functions: one
 // function may take seconds more (see maxBody and maxBlocks). Past it: a FaultError.
-const compileTime = 30 * time.Second
+const compileTime = 90 * time.Second
 
 // compileWorkers is how many functions of a module are compiled at once. Only with
 // two or more is the time looked at.
