@@ -99,8 +99,8 @@ func (*Message) Text(most int) string {
 	return text[:max(most, 0)]
 }
 
-// ID is the Message-ID, with angle brackets.
-func (*Message) ID() string { return value("rfc_message_id") }
+// MessageID is the Message-ID that its sender gave it, with angle brackets.
+func (*Message) MessageID() string { return value("rfc_message_id") }
 
 // Mailbox is the address whose message it is; empty for a plugin of a domain that is
 // asked about mail that arrives, for all its recipients at once.

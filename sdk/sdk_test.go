@@ -2,9 +2,12 @@ package sdk
 
 import (
 	"encoding/json"
+	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/centerleap/postern/sdk/abi"
 )
@@ -39,18 +42,56 @@ func TestVerdictChain(t *testing.T) {
 	}
 }
 
-func FuzzText(f *testing.F) {
-	f.Add("a\"b\\c\x00\xff\u2028")
-	f.Fuzz(func(t *testing.T, s string) {
-		var got string
-		if err := json.Unmarshal(appendText(nil, s), &got); err != nil {
-			t.Fatalf("%q: %v", s, err)
+// Whatever an author puts into a verdict, the document is valid JSON in UTF-8, and
+// reads as what encoding/json would have written.
+func FuzzVerdict(f *testing.F) {
+	f.Add("a\"b\\c\x00\xff\u2028\x7f", "\xed\xa0\x80\r\n", 554, 1e21)
+	f.Add("", "<&>", -1, math.Inf(1))
+	f.Fuzz(func(t *testing.T, a, b string, code int, score float64) {
+		v := Reject(code, a).Folder(b).Label(a, b).Flag(b).AddHeader(a, b).AddHeader(b, a).Score(score).Reason(b)
+		v.doc.Thread = &abi.ThreadMove{Op: a, ThreadID: b}
+		doc := v.appendJSON(nil)
+		if !utf8.Valid(doc) {
+			t.Errorf("%q is not UTF-8", doc)
 		}
-		if want := strings.Map(func(r rune) rune { return r }, s); got != want {
-			t.Errorf("%q, want %q", got, want)
+		if math.IsNaN(score) || math.IsInf(score, 0) {
+			v.doc.Score = 0
+		}
+		standard, err := json.Marshal(v.doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, want abi.Verdict
+		if err := errors.Join(json.Unmarshal(doc, &got), json.Unmarshal(standard, &want)); err != nil {
+			t.Fatalf("%q: %v", doc, err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s, want %s", doc, standard)
 		}
 	})
 }
+
+// A hook that is not there, or whose verdict is refused, is a failure.
+func TestStatus(t *testing.T) {
+	Outbound(func(*Message) Verdict { return Allow() })
+	defer delete(hooks, abi.HookOutbound)
+	if got := Serve(&refuser{}, abi.HookInbound); got != statusNoHook {
+		t.Errorf("%d, want %d", got, statusNoHook)
+	}
+	h := &refuser{}
+	if got := Serve(h, abi.HookOutbound); got != statusNoVerdict || !strings.Contains(h.said, abi.Denied.Error()) {
+		t.Errorf("%d %q, want %d", got, h.said, statusNoVerdict)
+	}
+}
+
+// refuser is a host that takes no verdict.
+type refuser struct {
+	Host
+	said string
+}
+
+func (r *refuser) Verdict([]byte) error   { return abi.Denied }
+func (r *refuser) Log(_ int, text string) { r.said = text }
 
 func BenchmarkVerdict(b *testing.B) {
 	b.ReportAllocs()

@@ -12,13 +12,13 @@ import (
 type Result struct {
 	Verdict abi.Verdict
 	t       testing.TB
-	status  int32
+	failure string // empty if the hook decided
 }
 
 func (r *Result) want(ok bool, what string, got, want any) *Result {
 	r.t.Helper()
-	if r.status != 0 {
-		r.t.Errorf("the hook failed with %d", r.status)
+	if r.failure != "" {
+		r.t.Errorf("the hook failed: %s", r.failure)
 	} else if !ok {
 		r.t.Errorf("%s %q, want %q", what, got, want)
 	}
@@ -59,10 +59,20 @@ func (r *Result) WantJoin(threadID string) *Result {
 	return r.want(got.ThreadID == threadID && (threadID == "") == (got.Op == ""), "thread", got.Op+" "+got.ThreadID, threadID)
 }
 
+// WantNewThread wants the message to start a conversation.
+func (r *Result) WantNewThread() *Result {
+	r.t.Helper()
+	op := ""
+	if r.Verdict.Thread != nil {
+		op = r.Verdict.Thread.Op
+	}
+	return r.want(op == "new", "thread", op, "new")
+}
+
 // WantFailure wants the hook to fail, so that its failure policy would decide.
 func (r *Result) WantFailure() *Result {
 	r.t.Helper()
-	if r.status == 0 {
+	if r.failure == "" {
 		r.t.Errorf("the hook decided %+v, want a failure", r.Verdict)
 	}
 	return r

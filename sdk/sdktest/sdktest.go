@@ -13,10 +13,9 @@ package sdktest
 
 import (
 	"encoding/json"
-	"io"
+	"fmt"
 	"maps"
-	"net/mail"
-	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -26,47 +25,6 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// Mail is a message for a hook to look at.
-type Mail struct {
-	From, To, Subject string // addresses, with or without a display name
-	Header            [][2]string
-	Text              string
-	Mailbox           string // bot@demo.localhost if empty
-	Auth              sdk.Auth
-	Automated         bool
-	// ThreadID and NewThreadID are what the thread hook is told; if only the second
-	// one is set, the message starts a conversation.
-	ThreadID, NewThreadID string
-}
-
-// Read reads a message from a file: its header fields, and its body as text.
-func Read(t testing.TB, file string) Mail {
-	t.Helper()
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, body, _ := strings.Cut(strings.ReplaceAll(string(raw), "\r\n", "\n"), "\n\n")
-	m := Mail{Text: body}
-	for line := range strings.Lines(strings.ReplaceAll(strings.ReplaceAll(head, "\n ", " "), "\n\t", " ")) {
-		name, v, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if !ok {
-			t.Fatalf("%s: %q is no header field", file, line)
-		}
-		switch v = strings.TrimSpace(v); strings.ToLower(name) {
-		case "from":
-			m.From = v
-		case "to":
-			m.To = v
-		case "subject":
-			m.Subject = v
-		default:
-			m.Header = append(m.Header, [2]string{name, v})
-		}
-	}
-	return m
-}
-
 // Host is a gateway for tests. Make it with NewHost.
 type Host struct {
 	Config map[string]string
@@ -74,6 +32,7 @@ type Host struct {
 	Lines  []string // of the log, each with its level in front
 
 	values map[string]value
+	mail   Mail
 	event  abi.Event
 	writes map[string]value // of the running call
 	doc    []byte           // the verdict
@@ -106,9 +65,9 @@ func (h *Host) Thread(t testing.TB, m Mail) *Result { return h.run(t, abi.HookTh
 
 func (h *Host) run(t testing.TB, hook string, m Mail) *Result {
 	t.Helper()
-	h.event, h.writes, h.doc = describe(t, hook, m, h.Clock), map[string]value{}, nil
-	r := &Result{t: t, status: sdk.Serve(guest{h}, hook)}
-	if r.status != 0 {
+	h.mail, h.event, h.writes, h.doc = m, describe(t, hook, m, h.Clock), map[string]value{}, nil
+	r := &Result{t: t}
+	if r.failure = h.serve(hook); r.failure != "" {
 		return r // and what it wrote is forgotten, as in a gateway
 	}
 	maps.Copy(h.values, h.writes)
@@ -118,54 +77,22 @@ func (h *Host) run(t testing.TB, hook string, m Mail) *Result {
 	return r
 }
 
-// describe makes the event document of a message.
-func describe(t testing.TB, hook string, m Mail, at time.Time) abi.Event {
-	t.Helper()
-	e := abi.Event{
-		V: 1, Hook: hook, Time: at.Format(time.RFC3339), Mailbox: m.Mailbox, Subject: m.Subject, Text: m.Text, Size: int64(len(m.Text)),
-		Auth: m.Auth, ThreadID: m.ThreadID, NewThreadID: m.NewThreadID, Headers: slices.Clone(m.Header),
-		Automated: abi.Automated{Auto: m.Automated, ReplyOK: !m.Automated}, Parts: []abi.Part{{Type: "text/plain", Size: int64(len(m.Text))}},
-	}
-	if e.Mailbox == "" {
-		e.Mailbox = "bot@demo.localhost"
-	}
-	if e.ThreadID == "" {
-		e.ThreadID = e.NewThreadID
-	}
-	_, e.Domain, _ = strings.Cut(e.Mailbox, "@")
-	for _, f := range []struct{ name, value string }{{"From", m.From}, {"To", m.To}, {"Subject", m.Subject}} {
-		if f.value != "" {
-			e.Headers = append(e.Headers, [2]string{f.name, f.value})
+// serve runs a hook and says how it failed; empty if it did not. A panic is a
+// failure of the plugin, not of its test.
+func (h *Host) serve(hook string) (failure string) {
+	defer func() {
+		if p := recover(); p != nil {
+			failure = fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
 		}
+	}()
+	switch status := sdk.Serve(guest{h}, hook); status {
+	case 0:
+		return ""
+	case 1:
+		return "no function is registered for " + hook
+	default:
+		return fmt.Sprintf("the hook returned %d", status)
 	}
-	if list := parse(t, m.From); len(list) > 0 {
-		e.From = list[0]
-	}
-	e.To = parse(t, m.To)
-	for _, f := range m.Header {
-		if strings.HasPrefix(strings.ToLower(f[0]), "list-") {
-			e.Automated.List, e.Automated.ReplyOK = true, false
-		}
-		if strings.EqualFold(f[0], "Message-ID") {
-			e.RFCMessageID = f[1]
-		}
-	}
-	return e
-}
-
-func parse(t testing.TB, list string) (out []abi.Address) {
-	t.Helper()
-	if list == "" {
-		return nil
-	}
-	all, err := mail.ParseAddressList(list)
-	if err != nil {
-		t.Fatalf("%q: %v", list, err)
-	}
-	for _, a := range all {
-		out = append(out, abi.Address{Name: a.Name, Addr: a.Address})
-	}
-	return out
 }
 
 // guest is a Host as the SDK sees it.
@@ -202,14 +129,17 @@ func (g guest) Header(name string, index int) (string, bool) {
 }
 
 func (g guest) Part(part int, off int64, p []byte) (int, error) {
-	if part != 0 {
+	if off < 0 {
+		return 0, abi.BadArgument
+	}
+	parts := g.mail.entities()
+	body := g.mail.raw
+	if part >= 0 && part < len(parts) {
+		body = parts[part].body
+	} else if part != -1 || body == nil {
 		return 0, abi.Absent
 	}
-	n, err := strings.NewReader(g.event.Text).ReadAt(p, off)
-	if err == io.EOF {
-		err = nil
-	}
-	return n, err
+	return copy(p, body[min(off, int64(len(body))):]), nil
 }
 
 func (g guest) KVGet(key string) ([]byte, bool) {

@@ -25,7 +25,7 @@ func init() {
 // addresses, with commas between them.
 func kept(sender string) bool {
 	for addr := range strings.SplitSeq(sdk.Config("keep"), ",") {
-		if strings.EqualFold(strings.TrimSpace(addr), sender) {
+		if addr = strings.TrimSpace(addr); addr != "" && strings.EqualFold(addr, sender) {
 			return true
 		}
 	}

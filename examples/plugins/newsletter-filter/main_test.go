@@ -15,6 +15,11 @@ func TestPersonalMail(t *testing.T) {
 	sdktest.Inbound(t, sdktest.Mail{From: "ann@x.example", Subject: "Lunch?"}).WantAction("accept").WantFolder("")
 }
 
+// A sender that is not there is nobody's to keep.
+func TestNoSender(t *testing.T) {
+	sdktest.Inbound(t, sdktest.Mail{Header: [][2]string{{"List-Id", "<l.x.example>"}}}).WantFolder("Newsletters")
+}
+
 func TestSettings(t *testing.T) {
 	h := sdktest.NewHost()
 	h.Config["folder"], h.Config["keep"] = "Later", "boss@x.example, NEWS@shop.example"

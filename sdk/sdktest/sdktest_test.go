@@ -1,0 +1,167 @@
+package sdktest_test
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/sdk"
+	"github.com/centerleap/postern/sdk/abi"
+	"github.com/centerleap/postern/sdk/sdktest"
+)
+
+const invoice = `From: =?utf-8?q?Doe=2C_J=C3=B6rg?= <j@x.example>
+To: bot@demo.localhost
+Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=
+Auto-Submitted: auto-generated
+References: <1@x.example>
+	<2@x.example>
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain; charset=iso-8859-1
+Content-Transfer-Encoding: quoted-printable
+
+sch=F6n
+--b
+Content-Type: application/pdf
+Content-Disposition: attachment; filename="a b.pdf"
+Content-Transfer-Encoding: base64
+
+JVBE
+Rg==
+--b--
+`
+
+func TestParse(t *testing.T) {
+	m := sdktest.Parse(t, strings.ReplaceAll(invoice, "\n", "\r\n"))
+	sdk.Inbound(func(m *sdk.Message) sdk.Verdict {
+		e, err := m.Event()
+		if err != nil {
+			t.Error(err)
+		}
+		pdf, err := io.ReadAll(m.Part(2))
+		got := fmt.Sprint(m.From(), m.Subject(), m.Text(100), e.References, e.Automated.Auto, m.ReplyOK(), e.Parts, string(pdf), err)
+		want := "{Doe, Jörg j@x.example}Grüßeschön[<1@x.example> <2@x.example>] true false" +
+			" [{0 multipart/mixed  0} {1 text/plain  6} {2 application/pdf a b.pdf 4}]%PDF<nil>"
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		raw, err := io.ReadAll(m.Part(-1))
+		if string(raw) != strings.ReplaceAll(invoice, "\n", "\r\n") {
+			t.Errorf("%q %v", raw, err)
+		}
+		return sdk.Accept()
+	})
+	sdktest.Inbound(t, m).WantAction(abi.Accept)
+}
+
+// A host remembers values until they expire, and nothing of a hook that failed.
+func TestKV(t *testing.T) {
+	sdk.Outbound(func(m *sdk.Message) sdk.Verdict {
+		v, _ := sdk.KV.Get("n")
+		v = append(v, '+')
+		if err := sdk.KV.Put("n", v, 60); err != nil {
+			t.Error(err)
+		}
+		if again, _ := sdk.KV.Get("n"); string(again) != string(v) {
+			t.Errorf("%q is written, %q is read", v, again)
+		}
+		if m.SubjectContains("panic") {
+			panic("as asked")
+		}
+		return sdk.Hold(string(v))
+	})
+	h := sdktest.NewHost()
+	for _, tt := range []struct {
+		subject string
+		later   time.Duration
+		want    string
+	}{
+		{"one", 0, "+"},
+		{"two", 59 * time.Second, "++"},
+		{"panic", 0, ""},
+		{"three", 0, "+++"},
+		{"expired", time.Minute, "+"},
+	} {
+		h.Clock = h.Clock.Add(tt.later)
+		r := h.Outbound(t, sdktest.Mail{Subject: tt.subject})
+		if tt.want == "" {
+			r.WantFailure()
+		} else if r.WantAction(abi.Hold); r.Verdict.Reason != tt.want {
+			t.Errorf("%s: %q, want %q", tt.subject, r.Verdict.Reason, tt.want)
+		}
+	}
+}
+
+func TestKVBounds(t *testing.T) {
+	var got []error
+	sdk.Outbound(func(*sdk.Message) sdk.Verdict {
+		got = []error{
+			sdk.KV.Put("", nil, 0), sdk.KV.Put(strings.Repeat("k", 513), nil, 0), sdk.KV.Put("k", nil, -1),
+			sdk.KV.Put("k", make([]byte, 64<<10+1), 0), sdk.KV.Put("k", nil, 0),
+		}
+		return sdk.Allow()
+	})
+	sdktest.Outbound(t, sdktest.Mail{}).WantAction(abi.Allow)
+	if want := []error{abi.BadArgument, abi.BadArgument, abi.BadArgument, abi.TooLarge, nil}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestHost(t *testing.T) {
+	sdk.Thread(func(*sdk.Message) sdk.Verdict {
+		sdk.Log.Warn(sdk.Config("word") + sdk.Config("none") + sdk.Now().UTC().Format(" 15:04"))
+		return sdk.NewThread()
+	})
+	h := sdktest.NewHost()
+	h.Config["word"] = "hello"
+	h.Thread(t, sdktest.Mail{}).WantNewThread()
+	if want := []string{"warning: hello 12:00"}; !slices.Equal(h.Lines, want) {
+		t.Errorf("%q, want %q", h.Lines, want)
+	}
+}
+
+// note is a test that only notes whether it failed.
+type note struct {
+	testing.TB
+	failed bool
+}
+
+func (n *note) Helper()               {}
+func (n *note) Errorf(string, ...any) { n.failed = true }
+
+// What a test wants and does not get fails it.
+func TestWants(t *testing.T) {
+	verdict := sdk.Accept()
+	sdk.Inbound(func(*sdk.Message) sdk.Verdict { return verdict })
+	for _, tt := range []struct {
+		name    string
+		verdict sdk.Verdict
+		want    func(*sdktest.Result) *sdktest.Result
+		fails   bool
+	}{
+		{"action", sdk.Reject(0, "no"), func(r *sdktest.Result) *sdktest.Result { return r.WantAction(abi.Reject) }, false},
+		{"other action", sdk.Accept(), func(r *sdktest.Result) *sdktest.Result { return r.WantAction(abi.Reject) }, true},
+		{"folder", sdk.Accept().Folder("A"), func(r *sdktest.Result) *sdktest.Result { return r.WantFolder("A") }, false},
+		{"other folder", sdk.Accept().Folder("A"), func(r *sdktest.Result) *sdktest.Result { return r.WantFolder("") }, true},
+		{"label", sdk.Accept().Label("a", "b"), func(r *sdktest.Result) *sdktest.Result { return r.WantLabel("b") }, false},
+		{"no label", sdk.Accept(), func(r *sdktest.Result) *sdktest.Result { return r.WantLabel("b") }, true},
+		{"join", sdk.Join("t"), func(r *sdktest.Result) *sdktest.Result { return r.WantJoin("t") }, false},
+		{"other join", sdk.Join("t"), func(r *sdktest.Result) *sdktest.Result { return r.WantJoin("") }, true},
+		{"new is no join", sdk.NewThread(), func(r *sdktest.Result) *sdktest.Result { return r.WantJoin("") }, true},
+		{"no new thread", sdk.Accept(), (*sdktest.Result).WantNewThread, true},
+		{"no failure", sdk.Accept(), (*sdktest.Result).WantFailure, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			verdict = tt.verdict
+			n := &note{TB: t}
+			if tt.want(sdktest.Inbound(n, sdktest.Mail{})); n.failed != tt.fails {
+				t.Errorf("failed: %t, want %t", n.failed, tt.fails)
+			}
+		})
+	}
+}
