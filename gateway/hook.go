@@ -68,7 +68,9 @@ type Verdict struct {
 // And is what two hooks say that are asked one after the other: the later one
 // decides where it has an opinion, and what they add adds up.
 func (v Verdict) And(later Verdict) Verdict {
-	v.Action, v.Code, v.Text = cmp.Or(later.Action, v.Action), cmp.Or(later.Code, v.Code), cmp.Or(later.Text, v.Text)
+	if later.Action != ActionAccept { // with its own words, or none
+		v.Action, v.Code, v.Text = later.Action, later.Code, later.Text
+	}
 	v.Folder = cmp.Or(later.Folder, v.Folder)
 	v.Flags |= later.Flags
 	v.Labels = append(slices.Clone(v.Labels), later.Labels...)

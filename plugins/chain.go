@@ -76,11 +76,14 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	defer g.close()
 	started := time.Now()
 	err := p.run(ctx, s, inst, hook, look, g)
+	if gateway.KindOf(err) == gateway.NotFound && err != nil { // its code, perhaps with it
+		return p.askAgain(ctx, s, inst, hook, look, err)
+	}
 	if err == nil {
 		err = g.refused
 	}
 	if host, ours := errors.AsType[*sandbox.HostError](err); ours {
-		return gateway.Verdict{}, host
+		return gateway.Verdict{}, temporary(host)
 	}
 	if err != nil && ctx.Err() != nil {
 		return gateway.Verdict{}, ctx.Err()
@@ -98,6 +101,29 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	return g.verdict, nil
 }
 
+// askAgain asks what became of a plugin whose code was not there any more: nobody if
+// it was deleted or switched off meanwhile, or its new code.
+func (p *Plugins) askAgain(ctx context.Context, s gateway.Scope, old *gateway.Plugin, hook gateway.Hook, look *gateway.Look, cause error) (gateway.Verdict, error) {
+	inst, err := p.cfg.Store.Plugin(ctx, s, old.ID)
+	switch {
+	case err != nil && gateway.KindOf(err) == gateway.NotFound:
+		return gateway.Verdict{}, nil
+	case err != nil:
+		return gateway.Verdict{}, temporary(err)
+	case !inst.Enabled || !slices.Contains(inst.Hooks, hook):
+		return gateway.Verdict{}, nil
+	case inst.SHA256 == old.SHA256:
+		return gateway.Verdict{}, temporary(cause)
+	}
+	return p.ask(ctx, s, inst, hook, look)
+}
+
+// temporary makes of a fault of ours an error that asks the sender to come again,
+// whatever Kind is inside: what a store did not find is not the sender's mistake.
+func temporary(err error) error {
+	return &gateway.Error{Kind: gateway.Unavailable, Code: 451, Message: "a plugin could not be asked; try again", Retry: time.Second, Err: err}
+}
+
 // run is one call, within what is left of the message's time.
 func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, g *guest) error {
 	ctx, cancel := context.WithDeadline(ctx, look.Until)
@@ -105,10 +131,7 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	module, done, err := p.modules.get(ctx, s, inst)
 	if fault, ok := errors.AsType[*sandbox.FaultError](err); ok {
 		return fault // stored by a version that took it
-	} else if errors.Is(err, context.DeadlineExceeded) {
-		err = &gateway.Error{Kind: gateway.Unavailable, Code: 451, Message: "a plugin is being made ready; try again", Retry: time.Second, Err: err}
-	}
-	if err != nil {
+	} else if err != nil {
 		return &sandbox.HostError{Err: err}
 	}
 	defer done()

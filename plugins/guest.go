@@ -121,7 +121,11 @@ func (g *guest) Part(part int, off int64, p []byte) (int, error) {
 
 // Verdict takes the plugin's decision; the last one counts.
 func (g *guest) Verdict(doc []byte) error {
-	v, err := g.judge(doc)
+	var v gateway.Verdict
+	err := error(abi.TooLarge)
+	if int64(len(doc)) <= g.plugins.cfg.Limits.PluginVerdict {
+		v, err = g.judge(doc)
+	}
 	g.verdict, g.refused = v, err
 	if err != nil {
 		g.reason = ""
@@ -135,8 +139,17 @@ func (g *guest) Verdict(doc []byte) error {
 // levels are what lines of a plugin's log start with.
 var levels = [...]string{"debug", "info", "warning", "error"}
 
-// Log keeps a line for the tenant.
+// hostLines is how many lines the gateway may add to those of a plugin; ours.
+const hostLines = 8
+
+// Log keeps a line for the tenant. What the plugin says is bounded before it comes
+// here; this bounds what we say about it.
 func (g *guest) Log(level int, text string) {
+	lim := &g.plugins.cfg.Limits
+	if int64(len(g.lines)) >= lim.PluginLogLines+hostLines {
+		return
+	}
+	text = text[:min(int64(len(text)), lim.PluginLogLine)]
 	g.lines = append(g.lines, levels[min(max(level, 0), len(levels)-1)]+": "+text)
 }
 

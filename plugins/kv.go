@@ -67,7 +67,10 @@ func (g *guest) KVPut(key string, value []byte, ttl int64) error {
 		count, bytes, mine = count+1, bytes+int64(len(o.Key)+len(o.Value)), mine+int64(len(o.Key)+len(o.Value))
 	}
 	for _, o := range g.look.Effects.KV {
-		count, bytes = count+1, bytes+int64(len(o.Key)+len(o.Value))
+		size := int64(len(o.Key) + len(o.Value))
+		if count, bytes = count+1, bytes+size; o.Plugin == g.inst.ID {
+			mine += size
+		}
 	}
 	if count > lim.PluginWrites || bytes > lim.PluginWriteBytes {
 		return abi.OverQuota

@@ -140,5 +140,5 @@ func (p *Plugins) load(ctx context.Context, s gateway.Scope, inst *gateway.Plugi
 	if err != nil {
 		return nil, err
 	}
-	return p.engine.Compile(ctx, code)
+	return p.engine.Load(ctx, code)
 }

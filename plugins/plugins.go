@@ -87,7 +87,7 @@ func (p *Plugins) Close() error {
 func sandboxLimits(l *gateway.Limits) sandbox.Limits {
 	return sandbox.Limits{
 		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, MemoryBytes: l.PluginMemory,
-		HostCalls: l.PluginHostCalls, VerdictBytes: l.PluginVerdict, LogLines: l.PluginLogLines, LogBytes: l.PluginLogLine,
+		HostCalls: l.PluginHostCalls, LogLines: l.PluginLogLines, LogBytes: l.PluginLogLine,
 		CallTime: time.Duration(l.PluginMillis) * time.Millisecond,
 	}
 }

@@ -294,6 +294,32 @@ func TestRecipients(t *testing.T) {
 	c.want("the other one", c.folder(other, "INBOX"), []string{"to both []"})
 }
 
+// A temporary failure stays one, whatever a plugin before it said; and what an
+// account's plugin sees of the envelope is its own.
+func TestRefusalsAreTheirOwn(t *testing.T) {
+	c := start(t)
+	c.install("a", "", map[string]any{"config": map[string]string{"only": "quarantine"}})
+	c.install("b", "", map[string]any{"config": map[string]string{"only": "tempfail"}})
+	if code, text := c.arrive("x later"); code != 451 || text != "later" {
+		t.Errorf("%d %s", code, text)
+	}
+}
+
+// The envelope that the plugin of one recipient sees names nobody else.
+func TestOtherRecipients(t *testing.T) {
+	c := start(t)
+	const other = "eve@demo.localhost"
+	if status, a := c.g.Do("POST", "/accounts", c.key, map[string]any{"email": other}); status != 201 {
+		t.Fatal(status, a)
+	}
+	c.install("bot", "?email="+gatewaytest.Account, map[string]any{"config": map[string]string{"only": "envelope"}})
+	c.arrive("x", other, gatewaytest.Account)
+	gatewaytest.Eventually(t, "the log", func() bool {
+		_, a := c.g.Do("GET", "/logs?protocol=plugin", c.key, nil)
+		return strings.Contains(fmt.Sprint(a), "to bot@demo.localhost .")
+	})
+}
+
 // The KV lasts: over messages, refusals and restarts; not over a failure; within its
 // quotas; and each installation has its own.
 func TestKV(t *testing.T) {

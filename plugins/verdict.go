@@ -61,6 +61,11 @@ func (g *guest) act(v *gateway.Verdict, in *abi.Verdict) error {
 		return fmt.Errorf("verdict: %w: discard", abi.Denied)
 	}
 	v.Action, v.Final = action, in.Final
+	switch action {
+	case gateway.ActionReject, gateway.ActionTempfail, gateway.ActionDeny:
+	default: // nobody is refused, so there is nobody to tell
+		return nil
+	}
 	if in.SMTP == nil {
 		return nil
 	}
@@ -99,15 +104,20 @@ func (g *guest) file(v *gateway.Verdict, in *abi.Verdict) error {
 		}
 		v.Flags |= flag
 	}
+	dropped := 0
 	for _, l := range in.Labels {
-		if !gateway.ValidLabel(l) {
+		switch most := g.plugins.cfg.Limits.Labels; {
+		case !gateway.ValidLabel(l):
 			return fmt.Errorf("verdict: %w: label %.80q", abi.BadArgument, l)
-		}
-		if most := g.plugins.cfg.Limits.Labels; !slices.Contains(v.Labels, l) && int64(len(v.Labels)) >= most {
-			g.Log(2, fmt.Sprintf("more than %d labels: %q is dropped", most, l))
-		} else {
+		case slices.Contains(v.Labels, l):
+		case int64(len(v.Labels)) >= most:
+			dropped++
+		default:
 			v.Labels = append(v.Labels, l)
 		}
+	}
+	if dropped > 0 {
+		g.Log(2, fmt.Sprintf("%d labels are over the limit of %d and are dropped", dropped, g.plugins.cfg.Limits.Labels))
 	}
 	return g.addHeaders(v, in)
 }

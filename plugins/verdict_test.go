@@ -29,6 +29,8 @@ func TestJudge(t *testing.T) {
 		{in, "", `{"action":"reject","smtp":{"code":554,"text":"no"},"final":true}`, `{"reject" 554 "no" "" 0 []}`},
 		{in, "", `{"action":"tempfail","smtp":{"code":451}}`, `{"tempfail" 451 "" "" 0 []}`},
 		{in, "", `{"folder":"inbox","labels":["a"],"flags":["\\seen","\\Flagged"]}`, `{"" 0 "" "INBOX" 5 ["a"]}`},
+		{in, "", `{"action":"accept","smtp":{"code":550,"text":"x"}}`, `{"" 0 "" "" 0 []}`},
+		{in, "", `{"action":"quarantine","smtp":{"code":550}}`, `{"quarantine" 0 "" "" 0 []}`},
 		{in, "discard", `{"action":"discard"}`, `{"discard" 0 "" "" 0 []}`},
 		{out, "", `{"action":"deny","smtp":{"text":"no"}}`, `{"deny" 0 "no" "" 0 []}`},
 		{out, "", `{"action":"hold"}`, `{"hold" 0 "" "" 0 []}`},
@@ -84,6 +86,33 @@ func TestJudge(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s %s (%s): %s (%v), want %s", tt.hook, tt.doc, tt.grants, got, err, tt.want)
 		}
+	}
+}
+
+// A verdict that is too large is refused, whatever was decided before, and labels over
+// the limit cost one line of the log.
+func TestVerdictBounds(t *testing.T) {
+	lim := gateway.DefaultLimits()
+	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func([]gateway.HeaderField) error { return nil }}}
+	g := &guest{plugins: p, hook: gateway.HookInbound, inst: &gateway.Plugin{}}
+	if err := g.Verdict([]byte(`{"action":"reject"}`)); err != nil || g.refused != nil {
+		t.Fatal(err, g.refused)
+	}
+	if err := g.Verdict(make([]byte, lim.PluginVerdict+1)); !errors.Is(err, abi.TooLarge) || g.refused == nil {
+		t.Errorf("a large verdict: %v, %v", err, g.refused)
+	}
+	labels := `{"labels":["l0"`
+	for i := range 5000 {
+		labels += fmt.Sprintf(`,"l%d"`, i)
+	}
+	if err := g.Verdict([]byte(labels + `]}`)); err != nil || g.refused != nil || int64(len(g.verdict.Labels)) != lim.Labels || len(g.lines) != 1 {
+		t.Errorf("%v %v, %d labels, lines %q", err, g.refused, len(g.verdict.Labels), g.lines)
+	}
+	for range 5000 {
+		g.Log(1, strings.Repeat("x", 5000))
+	}
+	if int64(len(g.lines)) > lim.PluginLogLines+hostLines || len(g.lines[1]) > 2000 {
+		t.Errorf("%d lines, one of %d bytes", len(g.lines), len(g.lines[1]))
 	}
 }
 

@@ -78,6 +78,18 @@ func (*Message) To() []Address { return addresses("to") }
 // Cc lists those who get a copy.
 func (*Message) Cc() []Address { return addresses("cc") }
 
+// Recipients are the addresses that the envelope names: for a plugin of an account its
+// own, for one of a domain all that are in the domain.
+func (*Message) Recipients() (list []string) {
+	for i := 0; ; i++ {
+		addr, ok := host.Get("envelope.rcpt_to." + strconv.Itoa(i))
+		if !ok {
+			return list
+		}
+		list = append(list, addr)
+	}
+}
+
 // Auth is what was found out about the sender.
 func (*Message) Auth() Auth {
 	return Auth{SPF: value("auth.spf"), DKIM: value("auth.dkim"), DMARC: value("auth.dmarc")}

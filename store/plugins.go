@@ -232,27 +232,42 @@ func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID
 	if !sc.CoversDomain(d) || d == 0 {
 		return 0, denied("plugin")
 	}
-	if !recount {
-		err = s.view(ctx, func(r engine.Reader) error {
-			n, err := loadOr(r, pluginUseKey(d, id), decodeNumbers)
-			bytes = int64(n[0])
+	var noted numbers
+	err = s.view(ctx, func(r engine.Reader) error {
+		if noted, err = loadOr(r, pluginUseKey(d, id), decodeNumbers); err != nil || !recount {
+			bytes = int64(noted[0])
 			return err
-		})
-		return bytes, err
-	}
-	err = s.update(ctx, d, func(t *tx) error {
+		}
 		prefix := key(subPluginKV, d).id(id)
-		bytes = 0
-		err := t.Scan(engine.Prefix(prefix), func(k, v []byte) error {
+		return r.Scan(engine.Prefix(prefix), func(k, v []byte) error {
 			bytes += int64(len(k) - len(prefix) + len(v))
 			return nil
 		})
-		if _, gone := readPlugin(t, d, id); err == nil && gone == nil {
-			t.Set(pluginUseKey(d, id), (&numbers{uint64(bytes)}).encode())
-		}
-		return err
 	})
-	return bytes, err
+	if err != nil || bytes == int64(noted[0]) {
+		return bytes, err
+	}
+	// Counted outside of the commit, which others would wait for; so it holds only if
+	// nothing was written meanwhile.
+	return bytes, s.update(ctx, d, func(t *tx) error {
+		now, err := loadOr(t, pluginUseKey(d, id), decodeNumbers)
+		if err != nil || now != noted {
+			return err
+		}
+		if _, err := readPlugin(t, d, id); err != nil {
+			return ignoreMissing(err)
+		}
+		t.Set(pluginUseKey(d, id), (&numbers{uint64(bytes)}).encode())
+		return nil
+	})
+}
+
+// ignoreMissing is for what may be gone.
+func ignoreMissing(err error) error {
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // RemindPlugins makes durable what plugins remember because of a message that is

@@ -74,7 +74,7 @@ func (r *Receiver) ask(ctx context.Context, t *tray) ([]gateway.Verdict, error) 
 	for i := range t.copies {
 		verdicts[i] = all
 		if c := &t.copies[i]; all.Action == gateway.ActionAccept && !all.Final && c.Account != 0 {
-			look.Account, look.Mailbox = c.Account, c.Address
+			about(&look, c)
 			v, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
 			if err != nil {
 				return nil, err
@@ -83,6 +83,12 @@ func (r *Receiver) ask(ctx context.Context, t *tray) ([]gateway.Verdict, error) 
 		}
 	}
 	return verdicts, nil
+}
+
+// about makes a look that of one copy. Who else got the message is not for its owner
+// to know: it may be a blind copy.
+func about(look *gateway.Look, c *gateway.Copy) {
+	look.Account, look.Mailbox, look.Envelope.Recipients = c.Account, c.Address, c.Recipients
 }
 
 // refusal is what the sender hears when nobody takes the message.
@@ -151,7 +157,8 @@ func (r *Receiver) choose(ctx context.Context, t *tray) error {
 	for i := range t.copies {
 		c, found := &t.copies[i], []gateway.Thread(nil)
 		look := r.look(ctx, t)
-		look.Account, look.Mailbox, look.NewThread = c.Account, c.Address, newID()
+		about(&look, c)
+		look.NewThread = newID()
 		asked := false
 		look.Candidates = func() (_ []gateway.Thread, err error) {
 			if asked = true; c.Account != 0 {

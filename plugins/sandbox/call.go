@@ -29,14 +29,14 @@ type call struct {
 type callKey struct{}
 
 // Call asks one hook, on a fresh instance. It returns nil if the module returned 0,
-// a *CallError if it failed, a *HostError if h did, and ctx's error if ctx ended
-// before the module's time did.
+// a *CallError if it failed, a *HostError if h did or no slot was free until ctx
+// ended, and ctx's error if ctx ended while the module ran.
 func (m *Module) Call(ctx context.Context, hook string, h Host) error {
 	select {
 	case m.engine.slots <- struct{}{}:
 		defer func() { <-m.engine.slots }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return &HostError{Err: ctx.Err()} // others had the slots all along
 	}
 	m.calls.Add(1)
 	defer m.calls.Done()

@@ -31,6 +31,7 @@ type Engine struct {
 	cfg     Config
 	cache   wazero.CompilationCache // nil without a CacheDir
 	compile chan struct{}           // one slot: compiling takes time and memory
+	load    chan struct{}           // one slot, for what was compiled before
 	slots   chan struct{}           // one for each running call
 }
 
@@ -42,7 +43,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Slots <= 0 {
 		cfg.Slots = runtime.GOMAXPROCS(0)
 	}
-	e := &Engine{cfg: cfg, compile: make(chan struct{}, 1), slots: make(chan struct{}, cfg.Slots)}
+	e := &Engine{cfg: cfg, compile: make(chan struct{}, 1), load: make(chan struct{}, 1), slots: make(chan struct{}, cfg.Slots)}
 	if cfg.CacheDir == "" {
 		return e, nil
 	}
@@ -73,24 +74,46 @@ const compileTime = 90 * time.Second
 // two or more is the time looked at.
 const compileWorkers = 2
 
-// Compile checks a module and makes it ready to run. A *FaultError says what is wrong
-// with it. Modules are compiled one at a time.
+// Compile checks a new module and makes it ready to run. A *FaultError says what is
+// wrong with it. New modules are compiled one at a time.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
+	return e.ready(ctx, wasm, e.compile)
+}
+
+// Load is Compile for a module that was compiled before: calls wait for it, so it does
+// not wait behind new ones.
+func (e *Engine) Load(ctx context.Context, wasm []byte) (*Module, error) {
+	return e.ready(ctx, wasm, e.load)
+}
+
+func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*Module, error) {
 	if err := inspect(wasm, &e.cfg.Limits); err != nil {
 		return nil, err
 	}
 	select {
-	case e.compile <- struct{}{}:
-		defer func() { <-e.compile }()
+	case slot <- struct{}{}:
+		defer func() { <-slot }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	m, err := e.module(ctx, wasm, e.cache)
+	if err != nil && strings.HasPrefix(err.Error(), cacheFault) { // what it kept can't be used: do without
+		m, err = e.module(ctx, wasm, nil)
+	}
+	return m, err
+}
+
+// cacheFault starts wazero's errors about the files of its cache, which are no
+// module's fault.
+const cacheFault = "compilationcache: "
+
+func (e *Engine) module(ctx context.Context, wasm []byte, cache wazero.CompilationCache) (*Module, error) {
 	// A runtime of its own: closing it frees all that the module had. Compiled code
 	// that the cache shares is counted, and freed by Module.Close.
 	cfg := wazero.NewRuntimeConfig().WithCloseOnContextDone(true).WithCoreFeatures(api.CoreFeaturesV2).
 		WithMemoryLimitPages(uint32(min(e.cfg.Limits.MemoryBytes/pageBytes, 65536)))
-	if e.cache != nil {
-		cfg = cfg.WithCompilationCache(e.cache)
+	if cache != nil {
+		cfg = cfg.WithCompilationCache(cache)
 	}
 	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg)}
 	if err := m.compile(ctx, wasm); err != nil {
@@ -140,7 +163,7 @@ func compileBounded(ctx context.Context, r wazero.Runtime, code []byte) (_ wazer
 		return compiled, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case disk:
+	case disk, strings.HasPrefix(err.Error(), cacheFault):
 		return nil, err
 	case timed.Err() != nil:
 		return nil, &FaultError{What: "the module takes too long to compile", Offset: -1}

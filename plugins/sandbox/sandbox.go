@@ -18,15 +18,14 @@ import (
 
 // Limits of modules and calls; all are required.
 type Limits struct {
-	ModuleBytes  int64
-	Functions    int64 // of a module
-	Locals       int64 // of one function
-	MemoryBytes  int64 // of an instance, in steps of 64 KiB
-	HostCalls    int64 // imports used in one call
-	VerdictBytes int64
-	LogLines     int64 // of one call; more are dropped
-	LogBytes     int64 // of one line; more is cut
-	CallTime     time.Duration
+	ModuleBytes int64
+	Functions   int64 // of a module
+	Locals      int64 // of one function
+	MemoryBytes int64 // of an instance, in steps of 64 KiB
+	HostCalls   int64 // imports used in one call
+	LogLines    int64 // of one call; more are dropped
+	LogBytes    int64 // of one line; more is cut
+	CallTime    time.Duration
 }
 
 // Host answers a module during one call, one question at a time. An error that is an
@@ -38,6 +37,7 @@ type Host interface {
 	HeaderCount(name string) (int, error)
 	// Part fills p with decoded bytes of a part from an offset on; 0 is its end.
 	Part(part int, off int64, p []byte) (int, error)
+	// Verdict may not keep doc, which is the module's own memory.
 	Verdict(doc []byte) error
 	Log(level int, text string)
 	Config(key string) (string, error)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func testLimits() Limits {
 	return Limits{
-		ModuleBytes: 16 << 20, Functions: 100, Locals: 50, MemoryBytes: 4 << 20, HostCalls: 100, VerdictBytes: 64, LogLines: 3, LogBytes: 8,
+		ModuleBytes: 16 << 20, Functions: 100, Locals: 50, MemoryBytes: 4 << 20, HostCalls: 100, LogLines: 3, LogBytes: 8,
 		CallTime: 300 * time.Millisecond,
 	}
 }
@@ -241,10 +243,6 @@ func TestImportAnswers(t *testing.T) {
 	if host.verdict != "got su\x00\x00" || string(host.put) != "got su" {
 		t.Errorf("verdict %q, value %q", host.verdict, host.put)
 	}
-	large := (&assembler{}).imp(abi.Module, "verdict", "ii:i").fn("postern_inbound", ":i", konst(0), konst(65), invoke(0)).bytes()
-	if err := compile(t, e, large).Call(t.Context(), "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -6") {
-		t.Errorf("a large verdict: %v", err)
-	}
 	bad := (&assembler{}).text(0, "\xff\xfe").imp(abi.Module, "get", "iiii:i").fn("postern_inbound", ":i", konst(0), konst(2), konst(9), konst(9), invoke(0)).bytes()
 	if err := compile(t, e, bad).Call(t.Context(), "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -3") {
 		t.Errorf("a path that is not UTF-8: %v", err)
@@ -410,6 +408,60 @@ func TestCacheIsShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := m.Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A cache that is damaged costs time, and is nobody's fault.
+func TestDamagedCache(t *testing.T) {
+	dir := t.TempDir() + "/cache"
+	e := newEngine(t, dir)
+	compile(t, e, hook(konst(0)).bytes())
+	damaged := 0
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		damaged++
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		raw[len(raw)/2] ^= 0xff
+		return os.WriteFile(path, raw[:len(raw)-3], 0o600)
+	})
+	if err != nil || damaged == 0 {
+		t.Fatal(err, damaged)
+	}
+	if err := compile(t, newEngine(t, dir), hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who gets no slot in time is not to blame.
+func TestNoSlot(t *testing.T) {
+	e := newEngine(t, "")
+	m := compile(t, e, hook(konst(0)).bytes())
+	for range cap(e.slots) {
+		e.slots <- struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	err := m.Call(ctx, "inbound", &fakeHost{})
+	if _, ours := errors.AsType[*HostError](err); !ours {
+		t.Errorf("%T %v", err, err)
+	}
+}
+
+// A module that was compiled before does not wait behind a new one.
+func TestLoad(t *testing.T) {
+	e := newEngine(t, "")
+	e.compile <- struct{}{}
+	m, err := e.Load(t.Context(), hook(konst(0)).bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

@@ -54,6 +54,11 @@ func (s *Store) Update(ctx context.Context, op engine.Op) (engine.Commit, error)
 			return engine.Commit{}, ctx.Err() // the committer will pass it over
 		}
 		<-r.done
+	case <-s.stopped: // it was queued behind the committer's last look
+		if r.claim() {
+			return engine.Commit{}, engine.ErrClosed
+		}
+		<-r.done
 	}
 	if r.err != nil {
 		return engine.Commit{}, r.err
@@ -67,6 +72,7 @@ func (r *request) claim() bool { return r.claimed.CompareAndSwap(false, true) }
 
 // run is the committer: the only goroutine that writes.
 func (s *Store) run() {
+	defer close(s.stopped)
 	var held *request // did not fit into the last group
 	for {
 		first := held

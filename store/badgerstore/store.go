@@ -49,6 +49,7 @@ type Store struct {
 	queue     chan *request
 	closing   chan struct{}
 	closeOnce sync.Once
+	stopped   chan struct{} // closed when the committer has ended
 	committer sync.WaitGroup
 	life      sync.RWMutex // held for reading by every View; Close takes it
 	closed    bool         // guarded by life
@@ -85,7 +86,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, lock: lock, queue: make(chan *request, queueLength), closing: make(chan struct{})}
+	s := &Store{cfg: cfg, lock: lock, queue: make(chan *request, queueLength), closing: make(chan struct{}), stopped: make(chan struct{})}
 	if err := s.open(); err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())

@@ -60,6 +60,12 @@ func do(m *sdk.Message) sdk.Verdict {
 		return sdk.Reject(0, "number "+strconv.Itoa(count()))
 	case "fill":
 		return fill()
+	case "envelope":
+		to := ""
+		for _, rcpt := range m.Recipients() {
+			to += rcpt + " "
+		}
+		sdk.Log.Info("to " + to + ".")
 	case "look":
 		return look(m)
 	}

@@ -1,0 +1,22 @@
+package gateway
+
+import (
+	"reflect"
+	"testing"
+)
+
+// A refusal speaks with its own words: what an earlier hook said to nobody does not
+// become its code.
+func TestVerdictAnd(t *testing.T) {
+	for _, tt := range []struct{ first, later, want Verdict }{
+		{Verdict{Folder: "a", Flags: Seen}, Verdict{Flags: Flagged}, Verdict{Folder: "a", Flags: Seen | Flagged}},
+		{Verdict{Action: ActionQuarantine}, Verdict{}, Verdict{Action: ActionQuarantine}},
+		{Verdict{Action: ActionQuarantine, Code: 550, Text: "x"}, Verdict{Action: ActionTempfail}, Verdict{Action: ActionTempfail}},
+		{Verdict{Code: 550, Text: "x"}, Verdict{Action: ActionTempfail, Code: 451}, Verdict{Action: ActionTempfail, Code: 451}},
+		{Verdict{Labels: []string{"a"}}, Verdict{Labels: []string{"b"}, Final: true}, Verdict{Labels: []string{"a", "b"}, Final: true}},
+	} {
+		if got := tt.first.And(tt.later); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%+v, then %+v: %+v, want %+v", tt.first, tt.later, got, tt.want)
+		}
+	}
+}
