@@ -136,8 +136,9 @@ func keyID(c *client, token string) string {
 func TestF8SlowReader(t *testing.T) {
 	c := newClient(t)
 	const size = 16 << 20
+	get := download(c, size) // before the connection: one that says nothing is closed after some seconds
 	conn := dial(t, c.g)
-	fmt.Fprint(conn, download(c, size))
+	fmt.Fprint(conn, get)
 	start := time.Now()
 	in := bufio.NewReaderSize(conn, 4<<10)
 	resp, err := http.ReadResponse(in, nil)
