@@ -34,6 +34,8 @@ type Limits struct {
 	MailboxesPerAccount, MailboxName       int64
 	Plugins, PluginModule                  int64
 	PluginFunctions, PluginLocals          int64
+	PluginFunctionBytes, PluginBlocks      int64
+	PluginCompileSeconds, PluginKey        int64
 	PluginMemory, PluginMillis             int64
 	PluginMessageMillis, PluginHostCalls   int64
 	PluginVerdict, PluginConfig            int64
@@ -105,6 +107,9 @@ var LimitTable = []Limit{
 	{"plugin_module", 16 * miB, "bytes of a module", TooLarge, "ours; standard Go with JSON is 3.3 MiB", func(l *Limits) *int64 { return &l.PluginModule }},
 	{"plugin_functions", 50000, "functions of a module", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginFunctions }},
 	{"plugin_locals", 10000, "locals of one function", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginLocals }},
+	{"plugin_function_bytes", 128 * kiB, "bytes of one function", InvalidParameter, "ours; the largest of the go command compiled for WASI has 61 KiB", func(l *Limits) *int64 { return &l.PluginFunctionBytes }},
+	{"plugin_blocks", 20000, "bytes of one function that may begin a block", InvalidParameter, "ours; the time to compile grows with their square; the go command has 10,631", func(l *Limits) *int64 { return &l.PluginBlocks }},
+	{"plugin_compile_seconds", 90, "seconds that compiling a module may take", InvalidParameter, "ours; standard Go takes one", func(l *Limits) *int64 { return &l.PluginCompileSeconds }},
 	{"plugin_memory", 32 * miB, "bytes of memory of one call", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginMemory }},
 	{"plugin_millis", 250, "milliseconds of one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginMillis }},
 	{"plugin_message_millis", 2000, "milliseconds of all calls for one message", Unavailable, "ours; failure policies decide", func(l *Limits) *int64 { return &l.PluginMessageMillis }},
@@ -113,6 +118,7 @@ var LimitTable = []Limit{
 	{"plugin_config", 64 * kiB, "bytes of a plugin's configuration", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginConfig }},
 	{"plugin_log_lines", 64, "log lines of one call; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginLogLines }},
 	{"plugin_log_line", 1 * kiB, "bytes of a log line; more are cut", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginLogLine }},
+	{"plugin_key", 512, "bytes of the name of a value in the KV", InvalidParameter, "ours; it stands in the store's keys", func(l *Limits) *int64 { return &l.PluginKey }},
 	{"plugin_value", 64 * kiB, "bytes of one value in the KV", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginValue }},
 	{"plugin_store", 10 * miB, "bytes of a plugin's KV", InvalidState, "ours; keys count too", func(l *Limits) *int64 { return &l.PluginStore }},
 	{"plugin_writes", 100, "values that plugins remember because of one message", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWrites }},

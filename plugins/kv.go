@@ -8,9 +8,6 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// maxKey bounds the name of a value, in bytes; ours. It stands in the store's keys.
-const maxKey = 512
-
 // maxTTL bounds how long a value with a time to live lives, in seconds: ten years.
 const maxTTL = 10 * 365 * 24 * 3600
 
@@ -38,7 +35,7 @@ func (g *guest) checkKey(key string) error {
 	if !g.may(abi.PermitKV) {
 		return abi.Denied
 	}
-	if key == "" || len(key) > maxKey {
+	if key == "" || int64(len(key)) > g.plugins.cfg.Limits.PluginKey {
 		return abi.BadArgument
 	}
 	return nil

@@ -86,8 +86,8 @@ func (p *Plugins) Close() error {
 
 func sandboxLimits(l *gateway.Limits) sandbox.Limits {
 	return sandbox.Limits{
-		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, MemoryBytes: l.PluginMemory,
+		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, FunctionBytes: l.PluginFunctionBytes, Blocks: l.PluginBlocks, MemoryBytes: l.PluginMemory,
 		HostCalls: l.PluginHostCalls, LogLines: l.PluginLogLines, LogBytes: l.PluginLogLine,
-		CallTime: time.Duration(l.PluginMillis) * time.Millisecond,
+		CallTime: time.Duration(l.PluginMillis) * time.Millisecond, CompileTime: time.Duration(l.PluginCompileSeconds) * time.Second,
 	}
 }

@@ -122,6 +122,14 @@ func (c *tenant) install(name, query string, change map[string]any) string {
 	return id
 }
 
+// account makes an account of the tenant's domain.
+func (c *tenant) account(email string) {
+	c.Helper()
+	if status, a := c.g.Do("POST", "/accounts", c.key, map[string]any{"email": email}); status != 201 {
+		c.Fatal(status, a)
+	}
+}
+
 // arrive delivers mail with a subject; it returns the reply's code and text.
 func (c *tenant) arrive(subject string, recipients ...string) (int, string) {
 	c.Helper()
@@ -278,9 +286,7 @@ func TestChain(t *testing.T) {
 func TestRecipients(t *testing.T) {
 	c := start(t)
 	const other = "eve@demo.localhost"
-	if status, a := c.g.Do("POST", "/accounts", c.key, map[string]any{"email": other}); status != 201 {
-		t.Fatal(status, a)
-	}
+	c.account(other)
 	c.install("bot", "?email="+gatewaytest.Account, map[string]any{"config": map[string]string{"only": "reject"}})
 	if code, _ := c.arrive("to both", gatewaytest.Account, other); code != 250 {
 		t.Errorf("one takes it: %d", code)
@@ -309,9 +315,7 @@ func TestRefusalsAreTheirOwn(t *testing.T) {
 func TestOtherRecipients(t *testing.T) {
 	c := start(t)
 	const other = "eve@demo.localhost"
-	if status, a := c.g.Do("POST", "/accounts", c.key, map[string]any{"email": other}); status != 201 {
-		t.Fatal(status, a)
-	}
+	c.account(other)
 	c.install("bot", "?email="+gatewaytest.Account, map[string]any{"config": map[string]string{"only": "envelope"}})
 	c.arrive("x", other, gatewaytest.Account)
 	gatewaytest.Eventually(t, "the log", func() bool {
@@ -489,7 +493,7 @@ func TestWalls(t *testing.T) {
 		t.Fatal(status, a)
 	}
 	c.g.Do("POST", "/accounts", c.g.Keys.Admin, map[string]any{"email": "spy@rival.example"})
-	c.g.Do("POST", "/accounts", c.key, map[string]any{"email": "eve@demo.localhost"})
+	c.account("eve@demo.localhost")
 	keyFor := func(body map[string]any) string {
 		_, a := c.g.Do("POST", "/api-keys", c.g.Keys.Admin, body)
 		return a.Str("token")

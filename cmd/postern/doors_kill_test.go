@@ -100,11 +100,8 @@ func newPromises(t *testing.T) *promises {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	p := &promises{
-		T: t, bin: filepath.Join(dir, "bin"), data: filepath.Join(dir, "d"),
+		T: t, bin: binary(t), data: filepath.Join(dir, "d"),
 		copies: make(map[string]*promise), boxes: make(map[string]*box), told: make(map[string]int),
-	}
-	if out, err := exec.Command("go", "build", "-o", p.bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	for _, folder := range kept {
 		p.boxes[folder] = &box{next: 1, owner: make(map[int]string)}

@@ -42,7 +42,7 @@ func fill(p *process, connections int, n int64) {
 		all.Go(func() {
 			for i := left.Add(-1); i >= 0; i = left.Add(-1) {
 				if !t.transact(fmt.Sprintf("<%d.%d@peer.example>", i, time.Now().UnixNano()), "figures", fourKB) {
-					p.Error("a message was not taken")
+					p.Errorf("a message was not taken: %s", t.no)
 					return
 				}
 			}

@@ -18,8 +18,7 @@ import (
 	"github.com/centerleap/postern/gateway/serve"
 )
 
-// process is the real binary, built as a user builds it, without the race
-// detector's memory.
+// process is the real binary.
 type process struct {
 	testing.TB
 	cmd    *exec.Cmd
@@ -33,11 +32,7 @@ func startBinary(t testing.TB) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	bin := filepath.Join(dir, "bin")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	p := &process{TB: t, cmd: exec.Command(bin, "quickstart", "--data", filepath.Join(dir, "d"), "--json")}
+	p := &process{TB: t, cmd: exec.Command(binary(t), "quickstart", "--data", filepath.Join(dir, "d"), "--json")}
 	p.cmd.Env = os.Environ()
 	for _, door := range serve.Doors {
 		p.cmd.Env = append(p.cmd.Env, "POSTERN_"+strings.ToUpper(door)+"_LISTEN=127.0.0.1:0")

@@ -26,11 +26,7 @@ func TestKilledPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	bin := filepath.Join(dir, "bin")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	k := &killed{T: t, bin: bin, data: filepath.Join(dir, "d"), tickets: make(map[int][]string)}
+	k := &killed{T: t, bin: binary(t), data: filepath.Join(dir, "d"), tickets: make(map[int][]string)}
 	for cycle := range kills {
 		k.start()
 		if cycle == 0 {
@@ -116,6 +112,9 @@ func (k *killed) deliver(cycle, client int) {
 	for i := 0; ; i++ {
 		id, ticket := fmt.Sprintf("<%d.%d.%d@peer.example>", cycle, client, i), (cycle/2*10+client)*100000+i/3
 		if !t.transact(id, fmt.Sprintf("[#%d] mail %d", ticket, i), "body\r\n") {
+			if t.no != "" {
+				k.Errorf("%s was refused: %s", id, t.no)
+			}
 			return
 		}
 		k.mu.Lock()

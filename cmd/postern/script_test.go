@@ -22,7 +22,7 @@ import (
 // The scripts of testdata/script drive the real binary: this test binary is run
 // again as postern.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"postern": main})
+	testscript.Main(cleaned{m}, map[string]func(){"postern": main})
 }
 
 func TestScripts(t *testing.T) {

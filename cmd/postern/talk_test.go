@@ -16,6 +16,7 @@ type talk struct {
 	conn net.Conn
 	in   *bufio.Reader
 	dead bool
+	no   string // an SMTP refusal of transact
 }
 
 // dial connects for as long as a test of that kind may take.
@@ -69,13 +70,18 @@ func (t *talk) say(lines, pattern string) ([]string, bool) {
 }
 
 // transact delivers one message to the account in an SMTP session; true once it got
-// its 250.
+// its 250. If it was refused, no says how.
 func (t *talk) transact(id, subject, body string) bool {
 	message := "From: peer@peer.example\r\nTo: " + gatewaytest.Account + "\r\nSubject: " + subject + "\r\nMessage-ID: " + id + "\r\n\r\n" + body + "."
 	for _, step := range [][2]string{
 		{"MAIL FROM:<peer@peer.example>", "250"}, {"RCPT TO:<" + gatewaytest.Account + ">", "250"}, {"DATA", "354"}, {message, "250"},
 	} {
-		if _, ok := t.say(step[0], step[1]); !ok {
+		got, ok := t.say(step[0], "("+step[1]+`|[45]\d\d ).*`)
+		if !ok {
+			return false
+		}
+		if got[1] != step[1] {
+			t.no = got[0]
 			return false
 		}
 	}

@@ -130,8 +130,8 @@ func TestBombs(t *testing.T) {
 		{"locals in all", locals.bytes(), "too many locals"},
 		{"data segments", behind(sectionData), "too many data segments"},
 		{"data", behind(sectionData, 1, 1), "longer than what contains it"},
-		{"a large function", hook(bytes.Repeat([]byte{0x01}, maxBody), konst(0)).bytes(), "function is too large"},
-		{"blocks", hook(bytes.Repeat([]byte{0x03, 0x40, 0x0b}, maxBlocks+1), konst(0)).bytes(), "too many blocks"},
+		{"a large function", hook(bytes.Repeat([]byte{0x01}, 128<<10), konst(0)).bytes(), "function is too large"},
+		{"blocks", hook(bytes.Repeat([]byte{0x03, 0x40, 0x0b}, 20_001), konst(0)).bytes(), "too many blocks"},
 		{"a tag section", alone(13), "later version"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -37,7 +37,7 @@ type Engine struct {
 
 // New makes an Engine. Close it when its modules are closed.
 func New(cfg Config) (*Engine, error) {
-	if cfg.Limits.ModuleBytes <= 0 || cfg.Limits.MemoryBytes < pageBytes || cfg.Limits.CallTime <= 0 {
+	if cfg.Limits.ModuleBytes <= 0 || cfg.Limits.MemoryBytes < pageBytes || cfg.Limits.CallTime <= 0 || cfg.Limits.CompileTime <= 0 {
 		return nil, errors.New("sandbox: Limits are required")
 	}
 	if cfg.Slots <= 0 {
@@ -64,11 +64,6 @@ func (e *Engine) Close(ctx context.Context) error {
 
 // pageBytes is the step in which memory grows.
 const pageBytes = 64 << 10
-
-// compileTime is how long compiling one module may take, in wall time; ours. A
-// module of standard Go takes one second. It is looked at between functions: one
-// function may take seconds more (see maxBody and maxBlocks). Past it: a FaultError.
-const compileTime = 90 * time.Second
 
 // compileWorkers is how many functions of a module are compiled at once. Only with
 // two or more is the time looked at.
@@ -135,7 +130,7 @@ func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if m.code, err = compileBounded(ctx, m.runtime, code); err != nil {
+	if m.code, err = compileBounded(ctx, m.runtime, code, m.engine.cfg.Limits.CompileTime); err != nil {
 		return err
 	}
 	for _, f := range m.code.ImportedFunctions() {
@@ -148,13 +143,13 @@ func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
 
 // compileBounded compiles what was inspected. What it can't is the module's fault,
 // but for a cache that can't be written and a caller that waits no longer.
-func compileBounded(ctx context.Context, r wazero.Runtime, code []byte) (_ wazero.CompiledModule, err error) {
+func compileBounded(ctx context.Context, r wazero.Runtime, code []byte, most time.Duration) (_ wazero.CompiledModule, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a compiler meets what it does not know
 			err = &FaultError{What: "the module can't be compiled", Offset: -1}
 		}
 	}()
-	timed, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, compileWorkers), compileTime)
+	timed, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, compileWorkers), most)
 	defer cancel()
 	compiled, err := r.CompileModule(timed, code)
 	_, disk := errors.AsType[syscall.Errno](err)

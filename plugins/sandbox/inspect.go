@@ -8,11 +8,9 @@ import "bytes"
 
 // Bounds of a module that no plugin comes near; ours, where no source is named.
 const (
-	maxTypes    = 1000      // parameters, or results, of a function; as browsers have it (WebAssembly JavaScript Interface 2.0, section 7.1)
-	maxTables   = 16        // compilers write one
-	maxSegments = 100_000   // of data; what Go's linker writes at most (cmd/link/internal/wasm, maxNumSegments)
-	maxBody     = 128 << 10 // bytes of a function; the largest of the go command compiled for WASI has 61 KiB
-	maxBlocks   = 20_000    // bytes in a function that may begin a block; there, 10,631
+	maxTypes    = 1000    // parameters, or results, of a function; as browsers have it (WebAssembly JavaScript Interface 2.0, section 7.1)
+	maxTables   = 16      // compilers write one
+	maxSegments = 100_000 // of data; what Go's linker writes at most (cmd/link/internal/wasm, maxNumSegments)
 )
 
 // maxEntries is how many functions all tables of a module hold. A table of every
@@ -293,7 +291,7 @@ func (r *reader) function(lim *Limits, locals *int64) (declared []byte, code rea
 	if err != nil {
 		return nil, code, err
 	}
-	if len(code.b) > maxBody {
+	if int64(len(code.b)) > lim.FunctionBytes {
 		return nil, code, &FaultError{What: "a function is too large", Offset: at}
 	}
 	whole, mine := code.b, int64(0)
@@ -310,16 +308,15 @@ func (r *reader) function(lim *Limits, locals *int64) (declared []byte, code rea
 	if *locals -= mine; err == nil && *locals < 0 {
 		err = &FaultError{What: "the functions have too many locals", Offset: at}
 	}
-	if err == nil && mayBeBlocks(code.b) > maxBlocks {
+	if err == nil && mayBeBlocks(code.b) > lim.Blocks {
 		err = &FaultError{What: "a function has too many blocks", Offset: at}
 	}
 	return whole[:len(whole)-len(code.b)], code, err
 }
 
 // mayBeBlocks counts the bytes that begin a block, a loop or an if, or are part of
-// something else and look like it. The time to compile a function grows with the
-// square of its blocks, and what compiles it can't be stopped within one.
-func mayBeBlocks(code []byte) (n int) {
+// something else and look like it.
+func mayBeBlocks(code []byte) (n int64) {
 	for _, b := range code {
 		if b >= 0x02 && b <= 0x04 {
 			n++

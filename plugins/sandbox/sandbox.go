@@ -21,11 +21,16 @@ type Limits struct {
 	ModuleBytes int64
 	Functions   int64 // of a module
 	Locals      int64 // of one function
-	MemoryBytes int64 // of an instance, in steps of 64 KiB
-	HostCalls   int64 // imports used in one call
-	LogLines    int64 // of one call; more are dropped
-	LogBytes    int64 // of one line; more is cut
-	CallTime    time.Duration
+	// FunctionBytes and Blocks bound one function: its bytes, and those of them that may
+	// begin a block. The time to compile it grows with the square of its blocks, and
+	// can't be cut short within it.
+	FunctionBytes, Blocks int64
+	CompileTime           time.Duration // of a module; looked at between functions
+	MemoryBytes           int64         // of an instance, in steps of 64 KiB
+	HostCalls             int64         // imports used in one call
+	LogLines              int64         // of one call; more are dropped
+	LogBytes              int64         // of one line; more is cut
+	CallTime              time.Duration
 }
 
 // Host answers a module during one call, one question at a time. An error that is an

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func testLimits() Limits {
 	return Limits{
 		ModuleBytes: 16 << 20, Functions: 100, Locals: 50, MemoryBytes: 4 << 20, HostCalls: 100, LogLines: 3, LogBytes: 8,
-		CallTime: 300 * time.Millisecond,
+		FunctionBytes: 128 << 10, Blocks: 20_000,
+		CallTime: 300 * time.Millisecond, CompileTime: time.Minute,
 	}
 }
 
