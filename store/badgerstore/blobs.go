@@ -10,10 +10,11 @@ import (
 	"sync/atomic"
 
 	"github.com/centerleap/postern/store/engine"
+	"github.com/centerleap/postern/store/seglog"
 )
 
 const (
-	// inlineMax is the largest body that travels with the commit that links it.
+	// inlineMax is the largest body that goes into the log with the commit that links it.
 	// A larger one is synced in a file of its own first.
 	inlineMax = 256 << 10
 	// stagedMax is how many bytes of small bodies may wait in memory for their
@@ -21,7 +22,7 @@ const (
 	stagedMax = 64 << 20
 )
 
-// blobs keeps bodies: small ones in records, large ones in files.
+// blobs keeps bodies: small ones in the log, large ones in files.
 //
 //	bodies/tmp/<id>             being written
 //	bodies/<domain>/<id>        sealed; without a record it is swept at the next start
@@ -50,26 +51,33 @@ func openBlobs(s *Store) (*blobs, error) {
 
 // sweep removes files that no record names: their commit never came.
 func (b *blobs) sweep() error {
-	txn := b.store.db.NewTransaction(false)
-	defer txn.Discard()
-	r := &reader{txn: txn, now: b.store.cfg.Now()}
+	r, end := b.store.index.begin()
+	defer end()
+	return b.files(func(path string, domain uint32, id uint64) error {
+		rec, err := readBlob(r, domain, id)
+		if err == nil && rec.inFile || err != nil && !isMissing(err) {
+			return err
+		}
+		return os.Remove(path)
+	})
+}
+
+// files calls fn for every file of a body.
+func (b *blobs) files(fn func(path string, domain uint32, id uint64) error) error {
 	return filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		var domain uint32
-		var id uint64
 		rel, err := filepath.Rel(b.dir, path)
 		if err != nil {
 			return err
 		}
-		if n, _ := fmt.Sscanf(filepath.ToSlash(rel), "%d/%x", &domain, &id); n != 2 {
+		var domain uint32
+		var id uint64
+		if n, _ := fmt.Sscanf(filepath.ToSlash(rel), "%d/%x", &domain, &id); n != 2 || b.file(domain, id) != path {
 			return nil // not ours; leave it
 		}
-		if _, err = r.Get(blobKey(domain, id)); isMissing(err) {
-			return os.Remove(path)
-		}
-		return err
+		return fn(path, domain, id)
 	})
 }
 
@@ -78,26 +86,31 @@ func (b *blobs) file(domain uint32, id uint64) string {
 }
 
 // blobRecord is what the store knows of a body: references u32, in a file u8,
-// size u64, crc u32, sha-256.
+// size u64, crc u32, sha-256, place in the log segment u32 and offset u32.
 type blobRecord struct {
 	refs   uint32
 	inFile bool
+	place  seglog.Pos // of a small one; segment 0 until its group is written
 	ref    engine.BlobRef
 }
 
+const blobSize = 57
+
 func (r *blobRecord) encode() []byte {
-	b := binary.BigEndian.AppendUint32(make([]byte, 0, 49), r.refs)
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, blobSize), r.refs)
 	b = append(b, 0)
 	if r.inFile {
 		b[4] = 1
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(r.ref.Size))
 	b = binary.BigEndian.AppendUint32(b, r.ref.CRC32C)
-	return append(b, r.ref.SHA256[:]...)
+	b = append(b, r.ref.SHA256[:]...)
+	b = binary.BigEndian.AppendUint32(b, r.place.Segment)
+	return binary.BigEndian.AppendUint32(b, r.place.Offset)
 }
 
 func decodeBlob(domain uint32, id uint64, b []byte) (*blobRecord, error) {
-	if len(b) != 49 {
+	if len(b) != blobSize {
 		return nil, fmt.Errorf("the record of body %d is damaged", id)
 	}
 	r := &blobRecord{refs: binary.BigEndian.Uint32(b), inFile: b[4] == 1}
@@ -105,7 +118,16 @@ func decodeBlob(domain uint32, id uint64, b []byte) (*blobRecord, error) {
 		Domain: domain, ID: id, Size: int64(binary.BigEndian.Uint64(b[5:])),
 		CRC32C: binary.BigEndian.Uint32(b[13:]), SHA256: [32]byte(b[17:]),
 	}
+	r.place = seglog.Pos{Segment: binary.BigEndian.Uint32(b[49:]), Offset: binary.BigEndian.Uint32(b[53:])}
 	return r, nil
+}
+
+// blobKeyID is the domain and number in the key of a body's record.
+func blobKeyID(key []byte) (domain uint32, id uint64, ok bool) {
+	if len(key) != 13 || key[0] != engine.SubBlob {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint32(key[1:]), binary.BigEndian.Uint64(key[5:]), true
 }
 
 func readBlob(r engine.Reader, domain uint32, id uint64) (*blobRecord, error) {
@@ -128,8 +150,12 @@ func (t *tx) Link(ref engine.BlobRef) error {
 		return err
 	}
 	rec.refs++
-	t.over.put(blobKey(ref.Domain, ref.ID), cell{value: rec.encode()})
+	t.putBlob(rec)
 	return nil
+}
+
+func (t *tx) putBlob(r *blobRecord) {
+	t.over.put(blobKey(r.ref.Domain, r.ref.ID), cell{value: r.encode()})
 }
 
 // linkFirst takes a sealed body into the store.
@@ -138,11 +164,7 @@ func (t *tx) linkFirst(ref engine.BlobRef) error {
 	if w == nil || w.linked.Load() {
 		return fmt.Errorf("body %d: %w", ref.ID, engine.ErrNotFound)
 	}
-	rec := blobRecord{refs: 1, inFile: w.path != "", ref: ref}
-	t.over.put(blobKey(ref.Domain, ref.ID), cell{value: rec.encode()})
-	if !rec.inFile {
-		t.over.put(bodyKey(ref.Domain, ref.ID), cell{value: w.small.Bytes()})
-	}
+	t.putBlob(&blobRecord{refs: 1, inFile: w.path != "", ref: ref})
 	t.staged = append(t.staged, w)
 	return nil
 }
@@ -154,27 +176,89 @@ func (t *tx) Unlink(ref engine.BlobRef) error {
 		return fmt.Errorf("body %d: %w", ref.ID, err)
 	}
 	if rec.refs--; rec.refs > 0 {
-		t.over.put(blobKey(t.domain, ref.ID), cell{value: rec.encode()})
+		t.putBlob(rec)
 		return nil
 	}
 	t.over.put(blobKey(t.domain, ref.ID), cell{deleted: true})
-	if rec.inFile {
-		t.orphan = append(t.orphan, t.store.blobs.file(t.domain, ref.ID))
-	} else {
-		t.over.put(bodyKey(t.domain, ref.ID), cell{deleted: true})
+	t.freed = append(t.freed, rec)
+	return nil
+}
+
+// place puts the small bodies of a group into the log, writes down where they
+// are, and keeps count of what lives in each segment.
+func (s *Store) place(g *group, out *seglog.Group) error {
+	lives := make(map[uint32]int64)
+	for _, r := range g.ran {
+		for _, w := range r.tx.staged {
+			if w.path != "" {
+				continue
+			}
+			if err := r.tx.place(out, lives, w.ref, w.small.Bytes()); err != nil {
+				return err
+			}
+		}
+		for _, m := range r.tx.moved {
+			if err := r.tx.place(out, lives, m.ref, m.bytes); err != nil {
+				return err
+			}
+		}
+		for _, rec := range r.tx.freed {
+			if !rec.inFile && rec.place.Segment != 0 {
+				lives[rec.place.Segment] -= rec.ref.Size
+			}
+		}
+	}
+	return g.ran[0].tx.countLives(lives)
+}
+
+// place puts one body into the log, unless a later closure of its group has
+// unlinked it.
+func (t *tx) place(out *seglog.Group, lives map[uint32]int64, ref engine.BlobRef, body []byte) error {
+	key := blobKey(ref.Domain, ref.ID)
+	c, _ := t.over.cells.Get(string(key))
+	if c.deleted {
+		return nil
+	}
+	rec, err := decodeBlob(ref.Domain, ref.ID, c.value)
+	if err != nil {
+		return err
+	}
+	if rec.place.Segment != 0 {
+		lives[rec.place.Segment] -= ref.Size
+	}
+	rec.place = out.Add(recordBody, key[1:], body)
+	rec.place.Offset += bodyHead
+	lives[rec.place.Segment] += ref.Size
+	t.putBlob(rec)
+	return nil
+}
+
+// countLives changes the counters of live bytes. They only say where collecting
+// is worth it, so one that is wrong does no harm.
+func (t *tx) countLives(lives map[uint32]int64) error {
+	for segment, delta := range lives {
+		n, err := readU64(t, liveKey(segment))
+		if err != nil {
+			return err
+		}
+		t.over.put(liveKey(segment), cell{value: u64(uint64(max(0, int64(n)+delta)))})
 	}
 	return nil
 }
 
 // removeFiles deletes the files of bodies that are gone. What can't be deleted
 // now is swept at the next start.
-func (b *blobs) removeFiles(paths []string) {
-	if len(paths) == 0 {
+func (b *blobs) removeFiles(gone []*blobRecord) {
+	if len(gone) == 0 {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.doomed = append(b.doomed, paths...)
+	for _, r := range gone {
+		if r.inFile {
+			b.doomed = append(b.doomed, b.file(r.ref.Domain, r.ref.ID))
+		}
+	}
 	b.removeDoomed()
 }
 

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/centerleap/postern/store/engine"
+	"github.com/centerleap/postern/store/seglog"
 )
 
 // Create starts a body.
@@ -21,20 +22,24 @@ func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engi
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if h := b.store.failed.Load(); h != nil {
-		return nil, fmt.Errorf("%w: %s", engine.ErrReadOnly, h.Reason)
+	if err := b.store.refused(false); err != nil {
+		return nil, err
 	}
-	w := &blobWriter{blobs: b, sum: sha256.New(), crc: crc32.New(castagnoli)}
-	w.ref = engine.BlobRef{Domain: domain, ID: b.store.boot<<32 | uint64(b.last.Add(1))}
-	b.mu.Lock()
-	b.staged[w.ref.ID] = w
-	b.mu.Unlock()
+	w := b.writer(domain, b.store.boot<<32|uint64(b.last.Add(1)))
 	if sizeHint > inlineMax || b.held.Load() > stagedMax {
 		if err := w.spill(); err != nil {
 			return nil, errors.Join(err, w.Close())
 		}
 	}
 	return w, nil
+}
+
+func (b *blobs) writer(domain uint32, id uint64) *blobWriter {
+	w := &blobWriter{blobs: b, sum: sha256.New(), crc: crc32.New(castagnoli), ref: engine.BlobRef{Domain: domain, ID: id}}
+	b.mu.Lock()
+	b.staged[id] = w
+	b.mu.Unlock()
+	return w
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -177,20 +182,7 @@ func (b *blobs) Open(ctx context.Context, ref engine.BlobRef, off, n int64) (io.
 	} else if w != nil {
 		return openFile(w.path, off, n)
 	}
-	var rec *blobRecord
-	var body []byte
-	err := b.store.View(ctx, func(r engine.Reader) (err error) {
-		if rec, err = readBlob(r, ref.Domain, ref.ID); err != nil {
-			return err
-		}
-		if rec.ref != ref {
-			return engine.ErrNotFound
-		}
-		if !rec.inFile {
-			body, err = r.Get(bodyKey(ref.Domain, ref.ID))
-		}
-		return err
-	})
+	rec, body, err := b.read(ctx, ref)
 	if err != nil {
 		return nil, fmt.Errorf("body %d: %w", ref.ID, err)
 	}
@@ -199,6 +191,36 @@ func (b *blobs) Open(ctx context.Context, ref engine.BlobRef, off, n int64) (io.
 	}
 	return io.NopCloser(io.NewSectionReader(bytes.NewReader(body), off, n)), nil
 }
+
+// read finds a body's record and, if the body is small, reads it whole: so what is
+// damaged is an error, never other bytes.
+func (b *blobs) read(ctx context.Context, ref engine.BlobRef) (*blobRecord, []byte, error) {
+	var tried seglog.Pos
+	for {
+		var rec *blobRecord
+		err := b.store.View(ctx, func(r engine.Reader) (err error) {
+			rec, err = readBlob(r, ref.Domain, ref.ID)
+			return err
+		})
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case rec.ref != ref:
+			return nil, nil, engine.ErrNotFound
+		case rec.inFile:
+			return rec, nil, nil
+		}
+		body, err := b.readPlace(rec)
+		if errors.Is(err, seglog.ErrCollected) && rec.place != tried {
+			tried = rec.place
+			continue // it was moved since; its record says where to
+		}
+		return rec, body, err
+	}
+}
+
+// errDamaged: the bytes are not those that were stored.
+var errDamaged = errors.New("it is damaged")
 
 func openFile(path string, off, n int64) (io.ReadCloser, error) {
 	f, err := os.Open(path)
@@ -226,7 +248,7 @@ func (b *blobs) Check(ctx context.Context, ref engine.BlobRef) error {
 		return err
 	}
 	if n != ref.Size || [32]byte(sum.Sum(nil)) != ref.SHA256 {
-		return fmt.Errorf("body %d of domain %d is damaged", ref.ID, ref.Domain)
+		return fmt.Errorf("body %d: %w", ref.ID, errDamaged)
 	}
 	return nil
 }

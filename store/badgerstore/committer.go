@@ -8,11 +8,9 @@ import (
 	"os"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
-
-	badger "github.com/dgraph-io/badger/v4"
 
 	"github.com/centerleap/postern/store/engine"
+	"github.com/centerleap/postern/store/seglog"
 )
 
 // request is one Update on its way through the committer.
@@ -24,15 +22,20 @@ type request struct {
 	done    chan struct{}
 }
 
-// groupOps bounds a group; Badger's own limit on a transaction's size, which
-// depends on the memtable, bounds it too. There is no timer: what gathers while
-// the last group syncs is the next group.
-const groupOps = 512
+const (
+	// groupOps and groupBodies bound a group, and so how long one waits for its
+	// sync; Badger's limit on a transaction bounds it too. There is no timer: what
+	// gathers while the last group syncs is the next group.
+	groupOps    = 512
+	groupBodies = 4 << 20
+	// opBodies bounds the small bodies of one closure, in bytes.
+	opBodies = 16 << 20
+)
 
-// Update runs op and returns when its effects are durable.
+// Update runs op and returns when its effects are durable and visible.
 func (s *Store) Update(ctx context.Context, op engine.Op) (engine.Commit, error) {
-	if h := s.failed.Load(); h != nil {
-		return engine.Commit{}, fmt.Errorf("%w: %s", engine.ErrReadOnly, h.Reason)
+	if err := s.refused(op.Frees); err != nil {
+		return engine.Commit{}, err
 	}
 	r := &request{op: op, done: make(chan struct{})}
 	select {
@@ -70,26 +73,73 @@ func (s *Store) Update(ctx context.Context, op engine.Op) (engine.Commit, error)
 // the request.
 func (r *request) claim() bool { return r.claimed.CompareAndSwap(false, true) }
 
-// run is the committer: the only goroutine that writes.
+func (r *request) finish(err error) {
+	r.err = err
+	close(r.done)
+}
+
+// group is what becomes durable together.
+type group struct {
+	ran      []*request
+	over     *overlay
+	end      func()        // releases the snapshot that its closures read
+	sequence uint64        // in the log; 0 if nothing was written
+	applied  chan struct{} // closed once it is in the index and answered
+}
+
+// run is the committer: the only goroutine that writes to the log. While it
+// gathers and syncs one group, the applier puts the one before it into the index.
 func (s *Store) run() {
 	defer close(s.stopped)
+	coming := make(chan *group)
+	applier := make(chan struct{})
+	go func() {
+		defer close(applier)
+		for g := range coming {
+			s.apply(g)
+		}
+	}()
+	defer func() {
+		close(coming)
+		<-applier
+		s.drain()
+	}()
+	last := &group{applied: closedChan}
 	var held *request // did not fit into the last group
 	for {
 		first := held
-		if first == nil {
+		for first == nil {
 			select {
-			case first = <-s.queue:
-				if !first.claim() {
-					continue
+			case r := <-s.queue:
+				if r.claim() {
+					first = r
 				}
+			case <-s.checkpoints.due:
+				<-last.applied
+				s.checkpoint()
 			case <-s.closing:
-				s.drain()
 				return
 			}
 		}
-		held = s.group(first)
+		var g *group
+		if g, held = s.gather(first, last); !s.durable(g) {
+			continue
+		}
+		select {
+		case <-last.applied:
+			if held == nil && len(s.queue) == 0 { // nobody waits: spare the hand-over
+				s.apply(g)
+				last = g
+				continue
+			}
+		default:
+		}
+		coming <- g
+		last = g
 	}
 }
+
+var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // drain answers whoever queued while Close began.
 func (s *Store) drain() {
@@ -105,44 +155,45 @@ func (s *Store) drain() {
 	}
 }
 
-func (r *request) finish(err error) {
-	r.err = err
-	close(r.done)
-}
-
-// group runs first, which is claimed, and whatever waits behind it, makes it durable
-// together, and answers. It returns the request that has to wait for the next group, if any.
-func (s *Store) group(first *request) (held *request) {
-	txn := s.db.NewTransaction(false)
-	base := reader{txn: txn, now: s.cfg.Now()}
-	over := newOverlay()
-	var ran []*request
-	for r := first; r != nil; r = s.waiting(len(ran)) {
-		before := over.copy()
-		r.tx = &tx{store: s, base: base, over: over, domain: r.op.Domain}
+// gather runs first, which is claimed, and whatever waits behind it. It returns
+// the request that has to wait for the next group, if any.
+func (s *Store) gather(first *request, last *group) (g *group, held *request) {
+	g = &group{over: new(overlay), applied: make(chan struct{})}
+	var before *overlay
+	select {
+	case <-last.applied:
+	default:
+		before = last.over
+	}
+	var base *reader
+	base, g.end = s.index.begin()
+	bodies := int64(0)
+	for r := first; r != nil; r = s.waiting(g, bodies) {
+		r.tx = &tx{store: s, base: base, over: g.over, coming: before, domain: r.op.Domain}
+		g.over.mark()
 		err := r.run()
-		if err == nil && !s.fits(over) {
-			if len(ran) > 0 {
-				over, held = before, r
-				break
+		size := r.tx.bodies()
+		if err == nil && (!s.fits(g.over) || size > opBodies) || size > 0 && bodies > 0 && bodies+size > opBodies {
+			if len(g.ran) > 0 {
+				g.over.rollback()
+				return g, r
 			}
-			err = fmt.Errorf("%w: %d bytes in %d keys", engine.ErrTooLarge, over.bytes, over.cells.Len())
+			err = fmt.Errorf("%w: %d bytes in %d keys, and %d of bodies", engine.ErrTooLarge, g.over.bytes, g.over.cells.Len(), size)
 		}
 		if err != nil {
-			over = before
+			g.over.rollback()
 			r.finish(err)
 			continue
 		}
-		ran = append(ran, r)
+		bodies += size
+		g.ran = append(g.ran, r)
 	}
-	txn.Discard()
-	s.settle(ran, s.commit(over))
-	return held
+	return g, nil
 }
 
-// waiting claims the next request that is here already.
-func (s *Store) waiting(ran int) *request {
-	if ran >= groupOps {
+// waiting claims the next request that is here already, if the group has room.
+func (s *Store) waiting(g *group, bodies int64) *request {
+	if len(g.ran) >= groupOps || bodies >= groupBodies {
 		return nil
 	}
 	for {
@@ -172,71 +223,124 @@ func (r *request) run() (err error) {
 	return r.tx.err
 }
 
-func (s *Store) fits(o *overlay) bool {
-	return o.bytes < s.db.MaxBatchSize()*9/10 && int64(o.cells.Len()) < s.db.MaxBatchCount()*9/10
+// bodies is how many bytes of small bodies the closure takes into the log.
+func (t *tx) bodies() (n int64) {
+	for _, w := range t.staged {
+		if w.path == "" {
+			n += w.ref.Size
+		}
+	}
+	for _, m := range t.moved {
+		n += m.ref.Size
+	}
+	return n
 }
 
-// commit writes a group as one synced transaction.
-func (s *Store) commit(o *overlay) error {
-	if h := s.failed.Load(); h != nil {
-		return fmt.Errorf("%w: %s", engine.ErrReadOnly, h.Reason)
+// slack is kept of a group's room for the cells that the committer adds.
+const slack = 4096
+
+func (s *Store) fits(o *overlay) bool {
+	return o.bytes+slack < s.index.db.MaxBatchSize()*9/10 && int64(o.cells.Len())+64 < s.index.db.MaxBatchCount()*9/10
+}
+
+// durable puts a group into the log. If it can't, or nobody is left in the group,
+// it answers it and returns false.
+func (s *Store) durable(g *group) bool {
+	defer g.end()
+	if len(g.ran) == 0 {
+		return false
 	}
-	if o.cells.Len() == 0 {
-		return nil
-	}
-	txn := s.db.NewTransaction(true)
-	defer txn.Discard()
-	var err error
-	o.cells.Scan(func(k string, c cell) bool {
-		if c.deleted {
-			err = txn.Delete([]byte(k))
-		} else {
-			err = txn.SetEntry(s.entry([]byte(k), c))
-		}
-		return err == nil
-	})
+	err := s.refused(true)
 	if err == nil {
-		err = s.cfg.commit(txn)
+		err = s.space.check()
+	}
+	if err == nil && g.over.cells.Len() > 0 {
+		err = s.write(g)
 	}
 	if err != nil {
-		s.fail("a commit failed", err)
+		s.answer(g, err)
+		return false
 	}
-	// Badger may only have logged that a sync failed: then this group is not
-	// acknowledged either.
-	if h := s.failed.Load(); h != nil {
-		return fmt.Errorf("%w: %s: %w", engine.ErrReadOnly, h.Reason, errors.Join(err, h.Err))
-	}
-	return nil
+	return true
 }
 
-// entry makes a Badger entry. Badger's own expiry only reclaims the space, an
-// hour after ours, by the machine's clock.
-func (s *Store) entry(k []byte, c cell) *badger.Entry {
-	e := badger.NewEntry(k, wrap(c.value, c.exp))
-	if c.exp != 0 {
-		left := time.Duration(c.exp-s.cfg.Now().UnixMilli()) * time.Millisecond
-		e.ExpiresAt = uint64(time.Now().Add(left + time.Hour).Unix())
+// write puts a group into the log: its bodies, then what its closures wrote, with
+// the bodies' places filled in.
+func (s *Store) write(g *group) error {
+	room := seglog.RecordSize(int(g.over.bytes) + slack)
+	for _, r := range g.ran {
+		room += r.tx.bodies() + int64(len(r.tx.staged)+len(r.tx.moved))*seglog.RecordSize(bodyHead)
 	}
-	return e
+	out, err := s.log.Begin(room)
+	if err == nil {
+		err = s.place(g, out)
+	}
+	if err == nil {
+		s.commit = s.commit[:0]
+		g.over.cells.Scan(func(key string, c cell) bool {
+			s.commit = appendCell(s.commit, key, c)
+			return true
+		})
+		out.Add(recordCommit, s.commit)
+		err = s.log.Append(out)
+	}
+	if cap(s.commit) > 1<<20 {
+		s.commit = nil
+	}
+	switch {
+	case err == nil:
+		g.sequence = out.Sequence()
+		s.checkpoints.wrote(room)
+		return nil
+	case errors.Is(err, seglog.ErrFull):
+		s.space.spent()
+		return fmt.Errorf("%w: %w", engine.ErrFull, err)
+	}
+	s.fail("the log can't be written", err)
+	return fmt.Errorf("%w: %w", engine.ErrReadOnly, err)
 }
 
-// settle answers a group and does what had to wait for the sync.
-func (s *Store) settle(ran []*request, err error) {
-	for _, r := range ran {
+// apply puts a durable group into the index and answers it.
+func (s *Store) apply(g *group) {
+	var err error
+	if g.sequence > 0 {
+		err = s.index.apply(g.sequence, func(yield func([]byte, cell) error) error {
+			g.over.cells.Scan(func(key string, c cell) bool {
+				err = yield([]byte(key), c)
+				return err == nil
+			})
+			return err
+		})
+	}
+	if err != nil {
+		// It is durable, and the next start will show it. Nothing can be built on
+		// top of it now.
+		s.fail("the index can't be written", err)
+		err = fmt.Errorf("%w: %w", engine.ErrReadOnly, err)
+	}
+	s.answer(g, err)
+}
+
+// answer ends the requests of a group.
+func (s *Store) answer(g *group, err error) {
+	for _, r := range g.ran {
 		for _, w := range r.tx.staged {
-			w.linked.Store(true) // also after a failure: nobody knows if the commit reached the disk
+			if err == nil || !errors.Is(err, engine.ErrFull) {
+				w.linked.Store(true) // also after a failure: nobody knows what reached the disk
+			}
 		}
 		if err != nil {
 			continue
 		}
-		s.blobs.removeFiles(r.tx.orphan)
+		s.blobs.removeFiles(r.tx.freed)
 		if r.tx.seq > 0 {
 			s.feeds.wake(r.op.Domain)
 		}
 	}
-	for _, r := range ran {
+	for _, r := range g.ran {
 		r.finish(err)
 	}
+	close(g.applied)
 }
 
 func isMissing(err error) bool {

@@ -93,15 +93,7 @@ func (f *feed) Next(ctx context.Context, most int) (out []engine.Change, err err
 	return out, nil
 }
 
-func (f *feed) head(r engine.Reader) (uint64, error) {
-	b, err := r.Get(sequenceKey(f.domain))
-	if isMissing(err) {
-		return 0, nil
-	} else if err != nil {
-		return 0, err
-	}
-	return binary.BigEndian.Uint64(b), nil
-}
+func (f *feed) head(r engine.Reader) (uint64, error) { return readU64(r, sequenceKey(f.domain)) }
 
 func (f *feed) Head(ctx context.Context) (head uint64, err error) {
 	err = f.store.View(ctx, func(r engine.Reader) error {

@@ -8,16 +8,29 @@ import (
 
 // The engine's own keys, in the layout of all others: sub(1) | domain u32 | …
 //
-//	00 | 0 | boot                    openings u64, version u32
+//	00 | 0 | applied                 newest group in the index u64; part of every group
+//	00 | 0 | boot                    openings u64
+//	00 | 0 | checkpoint              group u64 of the newest checkpoint
+//	00 | 0 | filler                  see index.flush; never in the log
+//	00 | 0 | live | segment u32      bytes of live bodies in a segment of the log u64
 //	00 | domain | seq                newest sequence u64
-//	15 | domain | sequence u64       change; expires after engine.FeedRetention
+//	15 | domain | sequence u64       change; expires
 //	20 | domain | blob u64           body record
-//	21 | domain | blob u64           body, if it is small
 //	90 | 0 | name                    lease
-var bootKey = []byte{engine.SubMeta, 0, 0, 0, 0, 'b', 'o', 'o', 't'}
+var (
+	appliedKey    = append(ownKey(engine.SubMeta, 0), "applied"...)
+	bootKey       = append(ownKey(engine.SubMeta, 0), "boot"...)
+	fillerKey     = append(ownKey(engine.SubMeta, 0), "filler"...)
+	checkpointKey = append(ownKey(engine.SubMeta, 0), "checkpoint"...)
+	livePrefix    = append(ownKey(engine.SubMeta, 0), "live"...)
+)
 
 func ownKey(sub byte, domain uint32) []byte {
-	return binary.BigEndian.AppendUint32([]byte{sub}, domain)
+	return binary.BigEndian.AppendUint32(append(make([]byte, 0, 24), sub), domain)
+}
+
+func liveKey(segment uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(make([]byte, 0, len(livePrefix)+4), livePrefix...), segment)
 }
 
 func sequenceKey(domain uint32) []byte { return append(ownKey(engine.SubMeta, domain), "seq"...) }
@@ -30,8 +43,13 @@ func blobKey(domain uint32, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(ownKey(engine.SubBlob, domain), id)
 }
 
-func bodyKey(domain uint32, id uint64) []byte {
-	return binary.BigEndian.AppendUint64(ownKey(engine.SubBody, domain), id)
-}
-
 func leaseKey(name string) []byte { return append(ownKey(engine.SubLease, 0), name...) }
+
+func u64(v uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), v) }
+
+// local reports whether a key speaks of this very log or index, so that a copy of
+// the store must not carry it.
+func local(key []byte) bool {
+	k := string(key)
+	return k == string(appliedKey) || k == string(checkpointKey) || k == string(fillerKey) || len(k) == len(livePrefix)+4 && k[:len(livePrefix)] == string(livePrefix)
+}

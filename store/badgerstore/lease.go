@@ -40,8 +40,8 @@ func readLease(r engine.Reader, name string) (l leaseRecord, err error) {
 
 // held reports whether somebody has the lease: one of an earlier opening of the
 // store is void, since its holder died with it.
-func (l leaseRecord) held(s *Store, now time.Time) bool {
-	return l.boot == s.boot && uint64(now.UnixMilli()) < l.expires
+func (l leaseRecord) held(s *Store, nowMilli int64) bool {
+	return l.boot == s.boot && uint64(nowMilli) < l.expires
 }
 
 // Lease takes a named lease.
@@ -56,7 +56,7 @@ func (s *Store) Lease(ctx context.Context, name string, ttl time.Duration) (engi
 			return fmt.Errorf("%w: %s", engine.ErrHeld, name)
 		}
 		l.epoch = rec.epoch + 1
-		l.write(t, t.base.now.Add(ttl))
+		l.write(t, t.base.now+ttl.Milliseconds())
 		return nil
 	})
 	if err != nil {
@@ -67,12 +67,12 @@ func (s *Store) Lease(ctx context.Context, name string, ttl time.Duration) (engi
 
 // own runs a transaction on the engine's own keys.
 func (s *Store) own(ctx context.Context, fn func(*tx) error) error {
-	_, err := s.Update(ctx, engine.Op{Fn: func(t engine.Tx) error { return fn(t.(*tx)) }})
+	_, err := s.Update(ctx, engine.Op{Frees: true, Fn: func(t engine.Tx) error { return fn(t.(*tx)) }})
 	return err
 }
 
-func (l *lease) write(t *tx, expires time.Time) {
-	rec := leaseRecord{l.epoch, l.store.boot, uint64(expires.UnixMilli())}
+func (l *lease) write(t *tx, expires int64) {
+	rec := leaseRecord{l.epoch, l.store.boot, uint64(expires)}
 	t.over.put(leaseKey(l.name), cell{value: rec.encode()})
 }
 
@@ -94,7 +94,7 @@ func (l *lease) Renew(ctx context.Context, ttl time.Duration) error {
 		if err := l.Check(t); err != nil {
 			return err
 		}
-		l.write(t, t.base.now.Add(ttl))
+		l.write(t, t.base.now+ttl.Milliseconds())
 		return nil
 	})
 }
@@ -102,7 +102,7 @@ func (l *lease) Renew(ctx context.Context, ttl time.Duration) error {
 func (l *lease) Release(ctx context.Context) error {
 	return l.store.own(ctx, func(t *tx) error {
 		if l.Check(t) == nil { // else it is somebody else's by now
-			l.write(t, time.UnixMilli(0))
+			l.write(t, 0)
 		}
 		return nil
 	})

@@ -1,12 +1,9 @@
 package badgerstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,31 +40,3 @@ func lockDir(dir string, now time.Time) (*dirLock, error) {
 }
 
 func (l *dirLock) release() error { return l.f.Close() }
-
-// removeEmptyLogs deletes log files of Badger's without a byte in them: a kill
-// between their making and their first write leaves one behind, and Badger then
-// refuses to open for good. They hold nothing, so nothing is lost.
-func removeEmptyLogs(index string, log *slog.Logger) error {
-	entries, err := os.ReadDir(index)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if ext := filepath.Ext(e.Name()); ext != ".mem" && ext != ".vlog" {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		if info.Size() == 0 {
-			log.LogAttrs(context.Background(), slog.LevelInfo, "removing an empty log file left by a crash", slog.String("file", e.Name()))
-			if err := os.Remove(filepath.Join(index, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}

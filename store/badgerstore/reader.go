@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"time"
 
 	badger "github.com/dgraph-io/badger/v4"
 
 	"github.com/centerleap/postern/store/engine"
 )
 
-// A stored value is wrapped: 0, then the value; or 1, the expiry in
+// A value in the index is wrapped: 0, then the value; or 1, the expiry in
 // milliseconds, then the value. The expiry is ours, because Badger's has whole
 // seconds and the machine's clock.
 const (
@@ -21,73 +20,56 @@ const (
 
 var errWrap = errors.New("a stored value is damaged")
 
-// wrap envelops a value; exp 0 means it stays.
-func wrap(v []byte, exp int64) []byte {
-	if exp == 0 {
-		return append(append(make([]byte, 0, len(v)+1), plain), v...)
+// wrap envelops a value.
+func wrap(c cell) []byte {
+	if c.exp == 0 {
+		return append(append(make([]byte, 0, len(c.value)+1), plain), c.value...)
 	}
-	b := append(make([]byte, 0, len(v)+9), expiring)
-	return append(binary.BigEndian.AppendUint64(b, uint64(exp)), v...)
+	b := append(make([]byte, 0, len(c.value)+9), expiring)
+	return append(binary.BigEndian.AppendUint64(b, uint64(c.exp)), c.value...)
 }
 
-// unwrap returns the value inside b; live is false once it has expired.
-func unwrap(b []byte, now time.Time) (v []byte, live bool, err error) {
+// unwrap returns the cell inside b.
+func unwrap(b []byte) (cell, error) {
 	switch {
 	case len(b) >= 1 && b[0] == plain:
-		return b[1:], true, nil
+		return cell{value: b[1:]}, nil
 	case len(b) >= 9 && b[0] == expiring:
-		return b[9:], now.UnixMilli() < int64(binary.BigEndian.Uint64(b[1:])), nil
+		return cell{exp: int64(binary.BigEndian.Uint64(b[1:])), value: b[9:]}, nil
 	}
-	return nil, false, errWrap
+	return cell{}, errWrap
 }
 
-// reader reads one Badger snapshot.
+// reader reads the index as it was after one group.
 type reader struct {
 	txn *badger.Txn
-	now time.Time
+	at  uint64 // the group
+	now int64  // unix ms: decides what has expired
 }
 
 func (r *reader) Get(key []byte) (v []byte, err error) {
 	item, err := r.txn.Get(key)
-	if errors.Is(err, badger.ErrKeyNotFound) {
+	if errors.Is(err, badger.ErrKeyNotFound) || errors.Is(err, badger.ErrEmptyKey) {
 		return nil, engine.ErrNotFound
 	} else if err != nil {
 		return nil, err
 	}
 	err = item.Value(func(b []byte) error {
-		inner, live, err := unwrap(b, r.now)
+		c, err := unwrap(b)
 		if err != nil {
 			return err
 		}
-		if !live {
+		if !c.live(r.now) {
 			return engine.ErrNotFound
 		}
-		v = append(make([]byte, 0, len(inner)), inner...)
+		v = append(make([]byte, 0, len(c.value)), c.value...)
 		return nil
 	})
 	return v, err
 }
 
 func (r *reader) Scan(rng engine.Range, fn func(k, v []byte) error) error {
-	n := 0
-	c := newCursor(r, rng)
-	defer c.close()
-	for ; c.valid(); c.next() {
-		v, live, err := c.value()
-		if err != nil {
-			return err
-		}
-		if !live {
-			continue
-		}
-		if err := fn(c.key(), v); err != nil {
-			return stopped(err)
-		}
-		if n++; n == rng.Limit {
-			break
-		}
-	}
-	return nil
+	return scan(rng, fn, newCursor(r, rng))
 }
 
 func stopped(err error) error {
@@ -97,11 +79,12 @@ func stopped(err error) error {
 	return err
 }
 
-// cursor walks a range of a snapshot, expired keys included.
+// cursor walks a range of the index, expired keys included.
 type cursor struct {
 	it  *badger.Iterator
 	rng engine.Range
-	now time.Time
+	now int64
+	buf []byte // of the value last read
 }
 
 func newCursor(r *reader, rng engine.Range) *cursor {
@@ -150,9 +133,9 @@ func (c *cursor) close()      { c.it.Close() }
 
 // value reads the value even when only keys are wanted: it holds the expiry.
 func (c *cursor) value() (v []byte, live bool, err error) {
-	err = c.it.Item().Value(func(b []byte) error {
-		v, live, err = unwrap(b, c.now)
-		return err
-	})
-	return v, live, err
+	if c.buf, err = c.it.Item().ValueCopy(c.buf); err != nil {
+		return nil, false, err
+	}
+	inner, err := unwrap(c.buf)
+	return inner.value, inner.live(c.now), err
 }

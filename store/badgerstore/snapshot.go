@@ -9,88 +9,115 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"io"
-	"log/slog"
 	"os"
-	"path/filepath"
-
-	badger "github.com/dgraph-io/badger/v4"
 
 	"github.com/centerleap/postern/store/engine"
 )
 
-// A snapshot is a magic line, then items, then an end item with the SHA-256 of
-// all before it. An item is a type byte and its fields, each behind its length:
+// A snapshot is a magic line and the sequence of the group it shows, then items,
+// then an end item with the SHA-256 of all before it. An item is a type byte and
+// its fields:
 //
-//	'r' key, stored value        'b' file name, size u64, bytes        'e' digest
-const snapshotMagic = "postern badgerstore snapshot 1\n"
+//	'c' length u32, cell as in a commit
+//	'b' domain u32, blob u64, size u64, bytes      behind the cell of its record
+//	'e' digest
+//
+// With the bodies it is a backup. Without them it is what the index is rebuilt
+// from where the log was collected.
+const snapshotMagic = "postern badgerstore snapshot 2\n"
 
-// snapshotField bounds what Restore allocates for one key or value: more than
-// one commit can hold.
-const snapshotField = 16 << 20
+const (
+	itemCell = 'c'
+	itemBody = 'b'
+	itemEnd  = 'e'
+)
 
 // Snapshot writes all records and bodies as one moment saw them.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {
 	s.blobs.pin()
 	defer s.blobs.unpin()
-	sum := sha256.New()
-	out := &snapshotWriter{w: bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<16)}
-	out.raw([]byte(snapshotMagic))
-	err := s.View(ctx, func(r engine.Reader) error {
-		txn := r.(*reader).txn
-		opt := badger.DefaultIteratorOptions
-		it := txn.NewIterator(opt)
-		defer it.Close()
-		for it.Rewind(); it.Valid() && out.err == nil && ctx.Err() == nil; it.Next() {
-			k := it.Item().Key()
-			if err := it.Item().Value(func(v []byte) error {
-				out.raw([]byte{'r'})
-				out.field(k)
-				out.field(v)
-				return s.snapshotBody(out, k, v)
-			}); err != nil {
-				return err
+	return s.View(ctx, func(r engine.Reader) error {
+		out := newSnapshotWriter(w, r.(*reader).at)
+		err := eachStored(ctx, r.(*reader), func(key []byte, c cell) error {
+			if local(key) {
+				return nil
 			}
-		}
-		return errors.Join(out.err, ctx.Err())
+			out.cell(key, c)
+			return s.snapshotBody(out, key, c)
+		})
+		return errors.Join(err, out.end())
 	})
+}
+
+// eachStored calls fn for every cell of a snapshot that has not expired.
+func eachStored(ctx context.Context, r *reader, fn func(key []byte, c cell) error) error {
+	at := newCursor(r, engine.Range{})
+	defer at.close()
+	for ; at.valid(); at.next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, live, err := at.value()
+		if err != nil {
+			return err
+		}
+		if !live {
+			continue
+		}
+		c, err := unwrap(at.buf)
+		if err == nil {
+			err = fn(at.key(), c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// snapshotBody adds the body whose record was just written.
+func (s *Store) snapshotBody(out *snapshotWriter, key []byte, c cell) error {
+	domain, id, ok := blobKeyID(key)
+	if !ok {
+		return nil
+	}
+	rec, err := decodeBlob(domain, id, c.value)
 	if err != nil {
 		return err
 	}
-	if err := out.w.Flush(); err != nil {
-		return err
-	}
-	_, err = w.Write(append([]byte{'e'}, sum.Sum(nil)...))
-	return err
-}
-
-// snapshotBody adds the file of a body whose record was just written.
-func (s *Store) snapshotBody(out *snapshotWriter, k, v []byte) error {
-	if k[0] != engine.SubBlob || len(k) != 13 {
-		return nil
-	}
-	domain, id := binary.BigEndian.Uint32(k[1:]), binary.BigEndian.Uint64(k[5:])
-	rec, err := decodeBlob(domain, id, v[1:])
-	if err != nil || !rec.inFile {
-		return err
+	if !rec.inFile {
+		body, err := s.blobs.readPlace(rec)
+		if err != nil {
+			return fmt.Errorf("body %d of domain %d: %w", id, domain, err)
+		}
+		out.body(rec, bytes.NewReader(body))
+		return out.err
 	}
 	f, err := os.Open(s.blobs.file(domain, id))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	out.raw([]byte{'b'})
-	out.field(k[1:])
-	out.raw(binary.BigEndian.AppendUint64(nil, uint64(rec.ref.Size)))
-	if out.err == nil {
-		_, out.err = io.CopyN(out.w, f, rec.ref.Size)
-	}
+	out.body(rec, f)
 	return out.err
 }
 
 type snapshotWriter struct {
 	w   *bufio.Writer
+	to  io.Writer
+	sum hash.Hash
+	buf []byte
 	err error
+}
+
+func newSnapshotWriter(w io.Writer, sequence uint64) *snapshotWriter {
+	o := &snapshotWriter{to: w, sum: sha256.New()}
+	o.w = bufio.NewWriterSize(io.MultiWriter(w, o.sum), 1<<16)
+	o.raw([]byte(snapshotMagic))
+	o.raw(u64(sequence))
+	return o
 }
 
 func (o *snapshotWriter) raw(b []byte) {
@@ -99,107 +126,131 @@ func (o *snapshotWriter) raw(b []byte) {
 	}
 }
 
-func (o *snapshotWriter) field(b []byte) {
-	o.raw(binary.BigEndian.AppendUint32(nil, uint32(len(b))))
-	o.raw(b)
+func (o *snapshotWriter) cell(key []byte, c cell) {
+	o.buf = appendCell(append(o.buf[:0], itemCell, 0, 0, 0, 0), string(key), c)
+	binary.BigEndian.PutUint32(o.buf[1:], uint32(len(o.buf)-5))
+	o.raw(o.buf)
 }
 
-// Restore makes a store in dir, which must be empty or missing, from a
-// snapshot. One that is cut short or damaged is an error, and dir then holds
-// what was read before it: remove the folder.
-func Restore(r io.Reader, dir string, log *slog.Logger) (err error) {
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s is not empty", dir)
+func (o *snapshotWriter) body(r *blobRecord, from io.Reader) {
+	head := binary.BigEndian.AppendUint32([]byte{itemBody}, r.ref.Domain)
+	head = binary.BigEndian.AppendUint64(head, r.ref.ID)
+	o.raw(binary.BigEndian.AppendUint64(head, uint64(r.ref.Size)))
+	if o.err == nil {
+		_, o.err = io.CopyN(o.w, from, r.ref.Size)
 	}
-	s, err := Open(Config{Dir: dir, Log: log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	in := &snapshotReader{r: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
-	if magic := in.bytes(len(snapshotMagic)); in.err != nil || string(magic) != snapshotMagic {
-		return errors.New("this is no snapshot of a badgerstore")
-	}
-	batch := s.db.NewWriteBatch()
-	defer batch.Cancel()
-	for {
-		ended, err := in.item(s, batch)
-		if err != nil {
-			return fmt.Errorf("the snapshot is damaged or cut short: %w", err)
-		}
-		if ended {
-			break
-		}
-	}
-	if err := batch.Flush(); err != nil {
-		return err
-	}
-	return s.db.Sync()
 }
 
+func (o *snapshotWriter) end() error {
+	if o.err == nil {
+		o.err = o.w.Flush()
+	}
+	if o.err == nil {
+		_, o.err = o.to.Write(append([]byte{itemEnd}, o.sum.Sum(nil)...))
+	}
+	return o.err
+}
+
+// snapshotReader hands out what is in a snapshot. What it hands out before the
+// digest was compared may be damaged.
 type snapshotReader struct {
-	r   *bufio.Reader
-	sum hash.Hash
-	err error
+	r        *bufio.Reader
+	sum      hash.Hash
+	sequence uint64
 }
 
-func (in *snapshotReader) bytes(n int) []byte {
+func newSnapshotReader(r io.Reader) (*snapshotReader, error) {
+	in := &snapshotReader{r: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
+	head, err := in.bytes(len(snapshotMagic) + 8)
+	if err != nil || string(head[:len(snapshotMagic)]) != snapshotMagic {
+		return nil, errors.New("this is no snapshot of a badgerstore, or of another version")
+	}
+	in.sequence = binary.BigEndian.Uint64(head[len(snapshotMagic):])
+	return in, nil
+}
+
+func (in *snapshotReader) bytes(n int) ([]byte, error) {
 	b := make([]byte, n)
-	if in.err == nil {
-		_, in.err = io.ReadFull(in.r, b)
-	}
+	_, err := io.ReadFull(in.r, b)
 	in.sum.Write(b)
-	return b
+	return b, err
 }
 
-func (in *snapshotReader) field() []byte {
-	n := binary.BigEndian.Uint32(in.bytes(4))
-	if in.err == nil && n > snapshotField {
-		in.err = fmt.Errorf("a field of %d bytes", n)
-	}
-	if in.err != nil {
-		return nil
-	}
-	return in.bytes(int(n))
+// snapshotSink takes what is in a snapshot.
+type snapshotSink interface {
+	cell(key []byte, c cell) error
+	// body gets the body of the record that the last cell was; it reads it whole.
+	body(domain uint32, id uint64, size int64, r io.Reader) error
 }
 
-// item reads one item and puts it where it belongs.
-func (in *snapshotReader) item(s *Store, batch *badger.WriteBatch) (ended bool, err error) {
-	want := in.sum.Sum(nil)
-	switch typ := in.bytes(1); {
-	case in.err != nil:
-		return false, in.err
-	case typ[0] == 'r':
-		k, v := in.field(), in.field()
-		if in.err != nil {
-			return false, in.err
+// each reads to the end and compares the digest.
+func (in *snapshotReader) each(sink snapshotSink) error {
+	for {
+		want := in.sum.Sum(nil)
+		typ, err := in.bytes(1)
+		if err == nil {
+			switch typ[0] {
+			case itemCell:
+				err = in.cell(sink)
+			case itemBody:
+				err = in.body(sink)
+			case itemEnd:
+				got, err := in.bytes(sha256.Size)
+				if err == nil && !bytes.Equal(got, want) {
+					err = errors.New("its digest differs")
+				}
+				return damagedSnapshot(err)
+			default:
+				err = errors.New("an item of unknown type")
+			}
 		}
-		return false, batch.Set(k, v)
-	case typ[0] == 'b':
-		return false, in.body(s)
-	case typ[0] == 'e':
-		if got := in.bytes(sha256.Size); in.err != nil || !bytes.Equal(got, want) {
-			return false, errors.Join(in.err, errors.New("the digest differs"))
+		if err != nil {
+			return damagedSnapshot(err)
 		}
-		return true, nil
 	}
-	return false, errors.New("an item of unknown type")
 }
 
-func (in *snapshotReader) body(s *Store) error {
-	name := in.field()
-	size := int64(binary.BigEndian.Uint64(in.bytes(8)))
-	if in.err != nil || len(name) != 12 || size < 0 {
-		return errors.Join(in.err, errors.New("a body without a name"))
+func damagedSnapshot(err error) error {
+	if err != nil {
+		return fmt.Errorf("the snapshot is damaged or cut short: %w", err)
 	}
-	path := s.blobs.file(binary.BigEndian.Uint32(name), binary.BigEndian.Uint64(name[4:]))
-	if err := makeSynced(filepath.Dir(path)); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return nil
+}
+
+func (in *snapshotReader) cell(sink snapshotSink) error {
+	b, err := in.bytes(4)
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyN(io.MultiWriter(f, in.sum), in.r, size)
-	return errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
+	n := binary.BigEndian.Uint32(b)
+	if n > maxKey+maxValue+entryCost {
+		return fmt.Errorf("a record of %d bytes", n)
+	}
+	if b, err = in.bytes(int(n)); err != nil {
+		return err
+	}
+	return eachCell(b, sink.cell)
+}
+
+func (in *snapshotReader) body(sink snapshotSink) error {
+	b, err := in.bytes(20)
+	if err != nil {
+		return err
+	}
+	size := int64(binary.BigEndian.Uint64(b[12:]))
+	if size < 0 {
+		return errors.New("a body of a negative size")
+	}
+	r := io.TeeReader(io.LimitReader(in.r, size), in.sum)
+	return sink.body(binary.BigEndian.Uint32(b), binary.BigEndian.Uint64(b[4:]), size, r)
+}
+
+// readPlace reads a small body where its record says it is.
+func (b *blobs) readPlace(rec *blobRecord) ([]byte, error) {
+	body := make([]byte, rec.ref.Size)
+	err := b.store.log.ReadAt(body, rec.place)
+	if err == nil && crc32.Checksum(body, castagnoli) != rec.ref.CRC32C {
+		err = errDamaged
+	}
+	return body, err
 }

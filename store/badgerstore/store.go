@@ -1,19 +1,24 @@
-// Package badgerstore is the embedded engine: Badger behind one group
-// committer, with large bodies in files of their own.
+// Package badgerstore is the embedded engine: a segment log that is the truth,
+// and Badger as an index over it that can be rebuilt at any time.
 //
-// No request calls Badger to write. Closures queue up; the committer runs what
-// has gathered while the last sync ran, one after the other on an overlay above
-// a snapshot, commits the lot as one synced Badger transaction, and only then
-// answers. So one sync serves many callers, there are no conflicts, and nothing
-// is retried. Read committer.go first.
+// No request writes by itself. Closures queue up; the committer runs what has
+// gathered while the last sync ran, one after the other on an overlay above a
+// snapshot, puts the lot into the log as one group with one sync, and then into
+// Badger while the next group syncs already; only then it answers. So one sync
+// serves many callers, there are no conflicts, and nothing is retried.
 //
-// What makes a group durable stands alone in durable.go: it is where another
-// log may take Badger's place as the truth.
+// Read committer.go first, then recover.go for what a start believes. What is
+// where in the folder:
+//
+//	LOCK             who has the store open
+//	VERSION          of all that follows
+//	log/             segments (package seglog) and snapshots of the index
+//	index/           Badger
+//	bodies/          bodies over 256 KiB, a file each
 package badgerstore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,10 +28,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	badger "github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
-
 	"github.com/centerleap/postern/store/engine"
+	"github.com/centerleap/postern/store/seglog"
 )
 
 // Config of a Store.
@@ -35,37 +38,46 @@ type Config struct {
 	Log *slog.Logger     // default: slog.Default()
 	Now func() time.Time // default: time.Now; decides what has expired
 
-	// commit replaces what makes a group durable, for tests of its failure.
-	commit func(*badger.Txn) error
+	// Reserve is kept free on the disk, in bytes; default: a tenth of the file
+	// system, at least 64 MiB and at most 1 GiB. Below it changes fail with
+	// engine.ErrFull.
+	Reserve int64
+	// FeedRetention is how long a change stays in the feed; default
+	// engine.FeedRetention.
+	FeedRetention time.Duration
+
+	fs      seglog.FS                             // tests
+	space   func() (free, total int64, err error) // tests
+	segment int64                                 // tests: size of a segment
 }
 
 // Store is an open engine.
 type Store struct {
-	cfg  Config
-	db   *badger.DB
-	lock *dirLock
-	boot uint64
+	cfg   Config
+	lock  *dirLock
+	log   *seglog.Log
+	index *index
+	boot  uint64
 
-	queue     chan *request
-	closing   chan struct{}
-	closeOnce sync.Once
-	stopped   chan struct{} // closed when the committer has ended
-	committer sync.WaitGroup
-	life      sync.RWMutex // held for reading by every View; Close takes it
-	closed    bool         // guarded by life
-	failed    atomic.Pointer[engine.Health]
+	queue       chan *request
+	closing     chan struct{}
+	closeOnce   sync.Once
+	stopped     chan struct{} // closed when the committer has ended
+	work        sync.WaitGroup
+	commit      []byte // the committer's, reused
+	checkpoints checkpoints
 
+	life   sync.RWMutex // held for reading by every View; Close takes it
+	closed bool         // guarded by life
+	failed atomic.Pointer[engine.Health]
+
+	space *space
 	blobs *blobs
 	feeds feeds
 }
 
-const (
-	memTable   = 16 << 20 // bytes; also bounds a commit to 15 % of it
-	blockCache = 16 << 20
-	indexCache = 16 << 20
-	// queueLength is how many closures may wait; more block in Update.
-	queueLength = 1024
-)
+// queueLength is how many closures may wait; more block in Update.
+const queueLength = 1024
 
 // Open opens the store in cfg.Dir, or makes an empty one. One process at a time
 // has it.
@@ -79,6 +91,9 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.FeedRetention == 0 {
+		cfg.FeedRetention = engine.FeedRetention
+	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -87,73 +102,86 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, lock: lock, queue: make(chan *request, queueLength), closing: make(chan struct{}), stopped: make(chan struct{})}
+	s.checkpoints.due = make(chan struct{}, 1)
 	if err := s.open(); err != nil {
-		if s.db != nil {
-			err = errors.Join(err, s.db.Close())
-		}
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), lock.release())
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.release())
 	}
-	s.committer.Go(s.run)
 	return s, nil
 }
 
 func (s *Store) open() (err error) {
-	index := filepath.Join(s.cfg.Dir, "index")
-	if err := removeEmptyLogs(index, s.cfg.Log); err != nil {
+	if err := upgrade(s.cfg); err != nil {
 		return err
 	}
-	opt := badger.DefaultOptions(index).
-		WithSyncWrites(true).
-		WithDetectConflicts(false).
-		WithNumVersionsToKeep(1).
-		WithMemTableSize(memTable).
-		WithNumMemtables(3).
-		WithBaseTableSize(2 << 20).
-		WithNumCompactors(2).
-		WithBlockCacheSize(blockCache).
-		WithIndexCacheSize(indexCache).
-		WithValueThreshold(1 << 20). // nothing of ours is larger: the value log stays empty
-		WithValueLogFileSize(16 << 20).
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
-		WithMetricsEnabled(false).
-		WithLogger(&badgerLog{store: s})
-	if s.db, err = badger.Open(opt); err != nil {
+	if s.space, err = newSpace(s); err != nil {
 		return err
 	}
-	if s.cfg.commit == nil {
-		s.cfg.commit = durable
+	if s.log, err = openLog(s.cfg, s.space); err != nil {
+		return explain(err)
 	}
+	if err := s.recover(); err != nil {
+		return err
+	}
+	if s.blobs, err = openBlobs(s); err != nil {
+		return err
+	}
+	s.work.Go(s.run)
+	s.work.Go(s.tend)
 	if err := s.startBoot(); err != nil {
+		s.halt()
 		return err
 	}
-	s.blobs, err = openBlobs(s)
-	return err
+	return nil
 }
 
-// schema is the version of what the engine itself writes.
-const schema = 1
-
-// startBoot counts this opening and refuses a store of a newer version.
-func (s *Store) startBoot() error {
-	return s.db.Update(func(txn *badger.Txn) error {
-		r := reader{txn: txn, now: s.cfg.Now()}
-		b, err := r.Get(bootKey)
-		switch {
-		case errors.Is(err, engine.ErrNotFound):
-			s.boot = 1
-		case err != nil:
-			return err
-		case len(b) != 12:
-			return fmt.Errorf("the boot record has %d bytes", len(b))
-		default:
-			if v := binary.BigEndian.Uint32(b[8:]); v > schema {
-				return fmt.Errorf("the store has version %d, this build knows %d: use a newer one", v, schema)
-			}
-			s.boot = binary.BigEndian.Uint64(b) + 1
+// openLog opens the segments. On a small disk they are smaller.
+func openLog(cfg Config, p *space) (*seglog.Log, error) {
+	dir := filepath.Join(cfg.Dir, logFolder)
+	if err := makeSynced(dir); err != nil {
+		return nil, err
+	}
+	c := seglog.Config{FS: cfg.fs, Log: cfg.Log, SegmentSize: cfg.segment}
+	if c.FS == nil {
+		c.FS = seglog.Dir(dir)
+	}
+	if c.SegmentSize == 0 {
+		if _, total, err := p.free(); err == nil {
+			c.SegmentSize = min(max(total/8>>20<<20, 32<<20), 256<<20)
 		}
-		v := binary.BigEndian.AppendUint64(nil, s.boot)
-		return txn.Set(bootKey, wrap(binary.BigEndian.AppendUint32(v, schema), 0))
+	}
+	c.MayFill = func() bool { return p.level.Load() == roomy }
+	return seglog.Open(c)
+}
+
+// startBoot counts this opening.
+func (s *Store) startBoot() error {
+	return s.own(context.Background(), func(t *tx) (err error) {
+		if s.boot, err = readU64(t, bootKey); err == nil {
+			s.boot++
+			t.over.put(bootKey, cell{value: u64(s.boot)})
+		}
+		return err
 	})
+}
+
+// tend looks after the store while it is open.
+func (s *Store) tend() {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-s.closing:
+			return
+		case <-second.C:
+		}
+		s.space.look()
+		if n%10 == 0 {
+			s.space.measure()
+		}
+		if n%int(checkpointPause/time.Second) == 0 {
+			s.checkpoints.remind()
+		}
+	}
 }
 
 // Boot counts the openings of this store.
@@ -169,9 +197,9 @@ func (s *Store) View(ctx context.Context, fn func(engine.Reader) error) error {
 	if s.closed {
 		return engine.ErrClosed
 	}
-	txn := s.db.NewTransaction(false)
-	defer txn.Discard()
-	return fn(&reader{txn: txn, now: s.cfg.Now()})
+	r, end := s.index.begin()
+	defer end()
+	return fn(r)
 }
 
 // Health says whether writes are accepted.
@@ -179,7 +207,18 @@ func (s *Store) Health() engine.Health {
 	if h := s.failed.Load(); h != nil {
 		return *h
 	}
+	if err := s.space.allows(false); err != nil {
+		return engine.Health{Reason: "the disk is nearly full", Err: err}
+	}
 	return engine.Health{Writable: true}
+}
+
+// refused says why a change is not accepted.
+func (s *Store) refused(frees bool) error {
+	if h := s.failed.Load(); h != nil {
+		return fmt.Errorf("%w: %s", engine.ErrReadOnly, h.Reason)
+	}
+	return s.space.allows(frees)
 }
 
 // fail stops all writing for good: after a failed sync nobody knows what the
@@ -192,19 +231,41 @@ func (s *Store) fail(reason string, err error) {
 	}
 }
 
+func (s *Store) tellSpace(level int32, free int64) {
+	msg := map[int32]string{roomy: "there is room on the disk again", low: "the disk is nearly full: only what frees space is accepted", full: "the disk is full: nothing is accepted"}[level]
+	s.cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, msg, slog.Int64("free", free), slog.Int64("reserve", s.space.reserve))
+}
+
 // Close waits for running commits and views, then closes everything.
 func (s *Store) Close() error {
-	err := engine.ErrClosed
+	var err error
 	s.closeOnce.Do(func() {
-		close(s.closing)
-		s.committer.Wait()
+		s.halt()
 		s.life.Lock()
 		s.closed = true
 		s.life.Unlock()
-		err = errors.Join(s.blobs.close(), s.db.Close(), s.lock.release())
+		s.checkpoint()
+		err = s.release()
 	})
-	if errors.Is(err, engine.ErrClosed) {
-		return nil
-	}
 	return err
+}
+
+// halt ends the goroutines.
+func (s *Store) halt() {
+	close(s.closing)
+	s.work.Wait()
+}
+
+// release closes what is open.
+func (s *Store) release() (err error) {
+	if s.blobs != nil {
+		err = errors.Join(err, s.blobs.close())
+	}
+	if s.index != nil {
+		err = errors.Join(err, s.index.close())
+	}
+	if s.log != nil {
+		err = errors.Join(err, s.log.Close())
+	}
+	return errors.Join(err, s.lock.release())
 }

@@ -4,18 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
-	badger "github.com/dgraph-io/badger/v4"
 	"go.uber.org/goleak"
 
 	"github.com/centerleap/postern/store/engine"
+	"github.com/centerleap/postern/store/seglog"
 	"github.com/centerleap/postern/store/storetest"
 )
 
@@ -66,29 +67,6 @@ func has(t *testing.T, s *Store, key string) bool {
 	return err == nil
 }
 
-// Badger refuses for good to open beside a log file of zero bytes, which a kill
-// at the wrong moment leaves behind.
-func TestEmptyLogFiles(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, time.Now).(*Store)
-	if err := set(t, s, "a"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"00077.mem", "000088.vlog"} {
-		if err := os.WriteFile(filepath.Join(dir, "index", name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s = open(t, dir, time.Now).(*Store)
-	defer s.Close()
-	if !has(t, s, "a") {
-		t.Error("the key is gone")
-	}
-}
-
 func TestSecondProcess(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, time.Now).(*Store)
@@ -102,30 +80,70 @@ func TestSecondProcess(t *testing.T) {
 	}
 }
 
+// faultFS is a folder whose disk can be told to fail.
+type faultFS struct {
+	seglog.FS
+	write, sync atomic.Pointer[error]
+}
+
+func newFaultFS(t *testing.T, dir string) *faultFS {
+	t.Helper()
+	dir = filepath.Join(dir, logFolder)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return &faultFS{FS: seglog.Dir(dir)}
+}
+
+func (f *faultFS) Create(name string) (seglog.File, error) { return f.file(f.FS.Create(name)) }
+func (f *faultFS) Open(name string) (seglog.File, error)   { return f.file(f.FS.Open(name)) }
+
+func (f *faultFS) file(inner seglog.File, err error) (seglog.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return faultFile{inner, f}, nil
+}
+
+type faultFile struct {
+	seglog.File
+	fs *faultFS
+}
+
+func (f faultFile) WriteAt(b []byte, off int64) (int, error) {
+	if err := f.fs.write.Load(); err != nil {
+		return 0, *err
+	}
+	return f.File.WriteAt(b, off)
+}
+
+func (f faultFile) Sync() error {
+	if err := f.fs.sync.Load(); err != nil {
+		return *err
+	}
+	return f.File.Sync()
+}
+
 // After a failed sync nothing is acknowledged, reads go on, and the next start
 // is clean.
 func TestSyncFails(t *testing.T) {
 	dir := t.TempDir()
-	broken := false
-	boom := errors.New("input/output error")
-	s, err := Open(Config{Dir: dir, Log: quiet, commit: func(txn *badger.Txn) error {
-		if broken {
-			return boom
-		}
-		return durable(txn)
-	}})
+	disk := newFaultFS(t, dir)
+	boom := syscall.EIO
+	s, err := Open(Config{Dir: dir, Log: quiet, fs: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := set(t, s, "before"); err != nil {
 		t.Fatal(err)
 	}
-	broken = true
+	var eio error = boom
+	disk.sync.Store(&eio)
 	for _, key := range []string{"during", "after"} {
 		if err := set(t, s, key); !errors.Is(err, engine.ErrReadOnly) {
 			t.Errorf("%s: %v, want ErrReadOnly", key, err)
 		}
-		broken = false // the disk is well again, but nobody knows what it holds
+		disk.sync.Store(nil) // the disk is well again, but nobody knows what it holds
 	}
 	if !has(t, s, "before") || has(t, s, "during") || has(t, s, "after") {
 		t.Error("reads are wrong")
@@ -146,26 +164,43 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
-// A sync error that Badger only logs stops the store as well.
-func TestLoggedSyncError(t *testing.T) {
-	s := open(t, t.TempDir(), time.Now).(*Store)
-	defer s.Close()
-	s.db.Opts().Logger.Errorf("while syncing value log: %v", io.ErrShortWrite)
-	if err := set(t, s, "a"); !errors.Is(err, engine.ErrReadOnly) {
-		t.Errorf("Update after a logged sync error: %v", err)
-	}
-}
-
-func TestNewerSchema(t *testing.T) {
+// A disk that is full for the log is no failure: it ends when there is room.
+func TestLogFull(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, time.Now).(*Store)
-	err := s.db.Update(func(txn *badger.Txn) error {
-		return txn.Set(bootKey, wrap([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, schema + 1}, 0))
-	})
+	disk := newFaultFS(t, dir)
+	s, err := Open(Config{Dir: dir, Log: quiet, fs: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer s.Close()
+	var enospc error = syscall.ENOSPC
+	disk.write.Store(&enospc)
+	if err := set(t, s, "during"); !errors.Is(err, engine.ErrFull) {
+		t.Errorf("on a full disk: %v, want ErrFull", err)
+	}
+	if s.Health().Writable || has(t, s, "during") {
+		t.Error("the store says that all is well")
+	}
+	disk.write.Store(nil)
+	deadline := time.Now().Add(10 * time.Second)
+	for set(t, s, "after") != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("it doesn't recover")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if !has(t, s, "after") || has(t, s, "during") {
+		t.Error("reads are wrong")
+	}
+}
+
+func TestNewerVersion(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, time.Now).(*Store)
 	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, versionFile), []byte("3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(Config{Dir: dir, Log: quiet}); err == nil || !strings.Contains(err.Error(), "newer") {

@@ -59,8 +59,12 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStop, returned by a Scan callback, ends the scan without an error.
 	ErrStop = errors.New("stop")
-	// ErrReadOnly: a sync failed, or the disk is full; nothing is accepted.
+	// ErrReadOnly: a sync failed; nothing is accepted until the engine is opened
+	// again.
 	ErrReadOnly = errors.New("store is read-only")
+	// ErrFull: the disk is nearly full. Only what Frees is accepted, or nothing;
+	// it ends by itself when there is room again.
+	ErrFull = errors.New("the disk is full")
 	// ErrClosed: the engine was closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrTooLarge: one closure wrote more than fits into one commit.
@@ -175,6 +179,9 @@ type Op struct {
 	// Reads are keys that Fn will get: a hint that lets an engine across a
 	// network fetch them for a whole group at once.
 	Reads [][]byte
+	// Frees says that the Op gives space back, or is needed for that: it is
+	// accepted when the disk is nearly full.
+	Frees bool
 	// Fn may be run again after a lost commit; it must have no effect besides
 	// tx. It must not keep tx.
 	Fn func(tx Tx) error

@@ -1,0 +1,222 @@
+package badgerstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	badger "github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// index is Badger, which can be rebuilt from the log at any time.
+//
+// Every group is one Badger transaction whose version is the group's sequence.
+// Badger flushes memtables in order, so the tables on disk hold all groups up to
+// some sequence and none after it, and the applied key, which each group writes,
+// says which. What was in memtables is replayed from our log, whose checksums
+// and syncs are our own: Badger's write-ahead log is never read, because it ends
+// in silence at the first bad byte, and the value log stays empty.
+type index struct {
+	db    *badger.DB
+	now   func() time.Time // decides what has expired
+	views views
+}
+
+const (
+	memTable   = 16 << 20 // bytes; also bounds a group to 15 % of it
+	blockCache = 16 << 20
+	indexCache = 16 << 20
+	maxKey     = 4096
+	maxValue   = 1<<20 - 64 // anything larger would go to Badger's value log
+)
+
+// openIndex opens the tables in dir, or makes an empty index.
+func openIndex(dir string, log *slog.Logger, now func() time.Time) (*index, error) {
+	if err := removeLogs(dir); err != nil {
+		return nil, err
+	}
+	opt := badger.DefaultOptions(dir).
+		WithSyncWrites(false).
+		WithDetectConflicts(false).
+		WithNumVersionsToKeep(1).
+		WithMemTableSize(memTable).
+		WithNumMemtables(3).
+		WithBaseTableSize(2 << 20).
+		WithNumCompactors(2).
+		WithBlockCacheSize(blockCache).
+		WithIndexCacheSize(indexCache).
+		WithValueThreshold(1 << 20).
+		WithValueLogFileSize(1 << 20).
+		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithMetricsEnabled(false).
+		WithLogger(badgerLog{log})
+	db, err := badger.OpenManaged(opt)
+	if err != nil {
+		return nil, err
+	}
+	x := &index{db: db, now: now}
+	x.views.open = make(map[uint64]int)
+	applied, err := x.readApplied()
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	x.views.applied.Store(applied)
+	return x, nil
+}
+
+// removeLogs deletes Badger's write-ahead and value logs: see index. Besides, it
+// refuses for good to open beside one that a kill left empty.
+func removeLogs(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext != ".mem" && ext != ".vlog" && e.Name() != "DISCARD" {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readApplied finds the newest group that the tables hold.
+func (x *index) readApplied() (uint64, error) {
+	txn := x.db.NewTransactionAt(^uint64(0), false)
+	defer txn.Discard()
+	item, err := txn.Get(appliedKey)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	n, err := readU64(&reader{txn: txn}, appliedKey)
+	if err == nil && n != item.Version() {
+		err = fmt.Errorf("the applied group %d has version %d", n, item.Version())
+	}
+	return n, err
+}
+
+// apply puts the cells of a group, or of several in a row that end with it, into
+// the index and shows them to views that begin from now on. Two calls don't
+// overlap.
+func (x *index) apply(sequence uint64, cells func(yield func(key []byte, c cell) error) error) error {
+	txn := x.db.NewTransactionAt(sequence, true)
+	defer txn.Discard()
+	err := cells(func(key []byte, c cell) error {
+		if c.deleted {
+			return txn.Delete(key)
+		}
+		return txn.SetEntry(x.entry(key, c))
+	})
+	if err == nil {
+		err = txn.SetEntry(x.entry(appliedKey, cell{value: u64(sequence)}))
+	}
+	if err == nil {
+		err = txn.CommitAt(sequence, nil)
+	}
+	if err != nil {
+		return err
+	}
+	x.views.show(sequence, x.db)
+	return nil
+}
+
+// entry makes a Badger entry. Badger's own expiry only reclaims the space, an
+// hour after ours, by the machine's clock.
+func (x *index) entry(key []byte, c cell) *badger.Entry {
+	e := badger.NewEntry(key, wrap(c))
+	if c.exp != 0 {
+		left := time.Duration(c.exp-x.now().UnixMilli()) * time.Millisecond
+		e.ExpiresAt = uint64(max(1, time.Now().Add(left+time.Hour).Unix()))
+	}
+	return e
+}
+
+// flushed is the newest group that is in the tables on disk, which Badger syncs
+// before it forgets a memtable.
+func (x *index) flushed() (sequence uint64) {
+	for _, t := range x.db.Tables() {
+		sequence = max(sequence, t.MaxVersion)
+	}
+	return sequence
+}
+
+// begin opens a snapshot of the newest state; end must be called.
+func (x *index) begin() (r *reader, end func()) {
+	at := x.views.begin()
+	txn := x.db.NewTransactionAt(at, false)
+	return &reader{txn: txn, at: at, now: x.now().UnixMilli()}, func() {
+		txn.Discard()
+		x.views.end(at)
+	}
+}
+
+func (x *index) applied() uint64 { return x.views.applied.Load() }
+
+func (x *index) close() error { return x.db.Close() }
+
+// views counts the open snapshots, so that compaction keeps what they see.
+type views struct {
+	applied atomic.Uint64
+	mu      sync.Mutex
+	open    map[uint64]int // how many, by the group they see
+	shown   int
+}
+
+func (v *views) begin() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	at := v.applied.Load()
+	v.open[at]++
+	return at
+}
+
+func (v *views) end(at uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.open[at]--; v.open[at] == 0 {
+		delete(v.open, at)
+	}
+}
+
+// show makes a group visible; now and then it lets compaction forget what no
+// view can see any more.
+func (v *views) show(sequence uint64, db *badger.DB) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.applied.Store(sequence)
+	if v.shown++; v.shown%64 != 0 {
+		return
+	}
+	oldest := sequence
+	for at := range v.open {
+		oldest = min(oldest, at)
+	}
+	db.SetDiscardTs(oldest)
+}
+
+// badgerLog passes Badger's words on.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) say(level slog.Level, format string, args ...any) {
+	l.log.LogAttrs(context.Background(), level, "badger", slog.String("text", strings.TrimSpace(fmt.Sprintf(format, args...))))
+}
+
+func (l badgerLog) Errorf(format string, args ...any)   { l.say(slog.LevelError, format, args...) }
+func (l badgerLog) Warningf(format string, args ...any) { l.say(slog.LevelWarn, format, args...) }
+func (l badgerLog) Infof(format string, args ...any)    { l.say(slog.LevelDebug, format, args...) }
+func (l badgerLog) Debugf(string, ...any)               {}

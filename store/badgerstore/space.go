@@ -1,0 +1,136 @@
+package badgerstore
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/centerleap/postern/store/engine"
+)
+
+// space watches the room on the disk. Badger writes through maps of sparse files
+// and dies when the disk is full, so it must never come to that: below the
+// reserve, only what gives space back is accepted; below a floor that leaves
+// Badger room for flushing and compacting what it has, nothing is.
+type space struct {
+	store   *Store
+	reserve int64
+	free    func() (free, total int64, err error)
+	level   atomic.Int32
+	next    atomic.Int64 // when to look again, unix ms by the machine's clock
+	index   atomic.Int64 // bytes of the index
+}
+
+const (
+	roomy int32 = iota
+	low         // below the reserve
+	full        // below the floor
+)
+
+const (
+	reserveMin = 64 << 20
+	reserveMax = 1 << 30
+	// spaceLook is the least time between two looks while writing.
+	spaceLook = 10 * time.Millisecond
+)
+
+// statfs asks the file system of a folder.
+func statfs(dir string) (free, total int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	size := int64(st.Bsize) //nolint:unconvert // its type differs between systems
+	return int64(st.Bavail) * size, int64(st.Blocks) * size, nil
+}
+
+func newSpace(s *Store) (*space, error) {
+	p := &space{store: s, free: s.cfg.space}
+	if p.free == nil {
+		p.free = func() (int64, int64, error) { return statfs(s.cfg.Dir) }
+	}
+	_, total, err := p.free()
+	if err != nil {
+		return nil, err
+	}
+	p.reserve = min(max(total/10, reserveMin), reserveMax)
+	if s.cfg.Reserve > 0 {
+		p.reserve = s.cfg.Reserve
+	}
+	p.measure()
+	p.look()
+	return p, nil
+}
+
+// measure counts the index's bytes: compaction may need as much again for a while.
+func (p *space) measure() {
+	var n int64
+	_ = filepath.WalkDir(filepath.Join(p.store.cfg.Dir, indexFolder), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(d.Name()) == ".sst" {
+			if info, err := d.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	p.index.Store(n)
+}
+
+// floor is what Badger may need to flush three memtables and compact.
+func (p *space) floor() int64 {
+	return min(max(p.reserve/2, 3*memTable/2+min(p.index.Load(), 128<<20)), p.reserve*3/4)
+}
+
+// look sets the level. To leave one, a little more than the limit must be free.
+func (p *space) look() {
+	free, _, err := p.free()
+	if err != nil {
+		return // an error of the disk shows itself where it is written
+	}
+	was, now := p.level.Load(), roomy
+	margin := p.reserve / 20
+	switch {
+	case free < p.floor() || was == full && free < p.floor()+margin:
+		now = full
+	case free < p.reserve || was >= low && free < p.reserve+margin:
+		now = low
+	}
+	if p.level.Swap(now) != now {
+		p.store.tellSpace(now, free)
+	}
+}
+
+// check looks again if the last look is old, and says whether anything may be
+// written at all.
+func (p *space) check() error {
+	now := time.Now().UnixMilli()
+	if next := p.next.Load(); now >= next && p.next.CompareAndSwap(next, now+spaceLook.Milliseconds()) {
+		p.look()
+	}
+	if p.level.Load() == full {
+		return p.err()
+	}
+	return nil
+}
+
+// spent notes that the disk refused a write.
+func (p *space) spent() {
+	p.level.Store(full)
+	p.next.Store(time.Now().Add(time.Second).UnixMilli())
+}
+
+// allows says whether a change may be queued.
+func (p *space) allows(frees bool) error {
+	if l := p.level.Load(); l == full || l == low && !frees {
+		return p.err()
+	}
+	return nil
+}
+
+func (p *space) err() error {
+	return fmt.Errorf("%w: less than %d MiB are free", engine.ErrFull, p.reserve>>20)
+}

@@ -1,0 +1,106 @@
+package badgerstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/centerleap/postern/store/engine"
+)
+
+// tx is what one closure sees: what its group has written, above the group that
+// is on its way into the index, above a snapshot of the index.
+type tx struct {
+	store  *Store
+	base   *reader
+	over   *overlay
+	coming *overlay // of the group before, while it is being applied; nil if there is none
+	domain uint32
+
+	staged []*blobWriter // bodies that this closure linked first
+	freed  []*blobRecord // bodies that it unlinked last
+	moved  []movedBody   // bodies that it copies to the end of the log
+	seq    uint64        // newest sequence emitted; 0 if none
+	err    error         // what a method without an error result met
+}
+
+func (t *tx) Get(key []byte) ([]byte, error) {
+	c, ok := t.over.cells.Get(string(key))
+	if !ok && t.coming != nil {
+		c, ok = t.coming.cells.Get(string(key))
+	}
+	if !ok {
+		return t.base.Get(key)
+	}
+	if !c.live(t.base.now) {
+		return nil, engine.ErrNotFound
+	}
+	return append(make([]byte, 0, len(c.value)), c.value...), nil
+}
+
+// Scan sees what was written before it began.
+func (t *tx) Scan(rng engine.Range, fn func(k, v []byte) error) error {
+	sources := append(make([]source, 0, 3), newWritten(t.over, rng, t.base.now))
+	if t.coming != nil {
+		sources = append(sources, newWritten(t.coming, rng, t.base.now))
+	}
+	return scan(rng, fn, append(sources, newCursor(t.base, rng))...)
+}
+
+func (t *tx) Set(key, value []byte) { t.write(key, cell{value: value}) }
+
+func (t *tx) SetUntil(key, value []byte, exp time.Time) {
+	t.write(key, cell{value: value, exp: max(exp.UnixMilli(), 1)})
+}
+
+func (t *tx) Delete(key []byte) { t.write(key, cell{deleted: true}) }
+
+func (t *tx) write(key []byte, c cell) {
+	switch {
+	case engine.Reserved(key):
+		t.err = fmt.Errorf("%w: %x", engine.ErrReserved, key)
+	case len(key) > maxKey || len(c.value) > maxValue:
+		t.err = fmt.Errorf("%w: a key of %d bytes with %d", engine.ErrTooLarge, len(key), len(c.value))
+	default:
+		t.over.put(key, c)
+	}
+}
+
+func (t *tx) DeleteRange(from, to []byte, most int) (int, error) {
+	var keys [][]byte
+	err := t.Scan(engine.Range{From: from, To: to, KeysOnly: true, Limit: most}, func(k, _ []byte) error {
+		keys = append(keys, bytes.Clone(k))
+		return nil
+	})
+	for _, k := range keys {
+		t.Delete(k)
+	}
+	return len(keys), err
+}
+
+func (t *tx) Emit(change []byte) uint64 {
+	k := sequenceKey(t.domain)
+	last, err := readU64(t, k)
+	if err != nil {
+		t.err = err
+	}
+	t.seq = last + 1
+	t.over.put(k, cell{value: u64(t.seq)})
+	t.over.put(feedKey(t.domain, t.seq), cell{value: change, exp: t.base.now + t.store.cfg.FeedRetention.Milliseconds()})
+	return t.seq
+}
+
+// readU64 reads a number; what is not there is 0.
+func readU64(r engine.Reader, key []byte) (uint64, error) {
+	b, err := r.Get(key)
+	switch {
+	case isMissing(err):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case len(b) != 8:
+		return 0, fmt.Errorf("the number under %x is damaged", key)
+	}
+	return binary.BigEndian.Uint64(b), nil
+}

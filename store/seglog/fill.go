@@ -1,0 +1,160 @@
+package seglog
+
+import (
+	"sync"
+	"time"
+)
+
+// filler writes zeros where groups will come: into the current segment a little
+// ahead of the writer, and into the next one at the writer's pace, so that it is
+// filled when its turn comes. It never holds the writer up for more than one
+// piece, and the log works without it.
+type filler struct {
+	log     *Log
+	woken   chan struct{}
+	stopped chan struct{}
+	done    sync.WaitGroup
+	once    sync.Once
+
+	mu    sync.Mutex // held while a piece is written; guards ahead
+	ahead *segment   // the next segment, once it is made
+}
+
+const (
+	fillPiece = 1 << 20
+	// fillAhead is how far a segment that is not filled yet is kept ahead of the
+	// writer: enough that it rarely waits, little enough for a new store's disk.
+	fillAhead = 1 << 20
+	// fillPause follows each piece, so that filling takes at most about 64 MiB
+	// a second of the disk.
+	fillPause = 15 * time.Millisecond
+)
+
+func (f *filler) start(l *Log) {
+	f.log, f.woken, f.stopped = l, make(chan struct{}, 1), make(chan struct{})
+	f.done.Go(f.run)
+}
+
+func (f *filler) stop() {
+	f.once.Do(func() { close(f.stopped) })
+	f.done.Wait()
+}
+
+func (f *filler) wake() {
+	select {
+	case f.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (f *filler) run() {
+	for {
+		select {
+		case <-f.woken:
+		case <-f.stopped:
+			return
+		}
+		for f.log.cfg.MayFill() && f.step() {
+			select {
+			case <-time.After(fillPause):
+			case <-f.stopped:
+				return
+			}
+		}
+	}
+}
+
+// step fills one piece, if one is due.
+func (f *filler) step() bool {
+	l := f.log
+	l.mu.RLock()
+	cur := l.current()
+	end := cur.end
+	var next *segment
+	if last := l.segments[len(l.segments)-1]; last != cur {
+		next = last
+	}
+	l.mu.RUnlock()
+	limit := l.cfg.SegmentSize
+	if have := cur.size.Load(); have < min(end+fillAhead, limit) {
+		return f.piece(cur, limit)
+	}
+	if end < limit/2 {
+		return false
+	}
+	if next == nil {
+		_, err := f.next(cur.number + 1)
+		return err == nil
+	}
+	if want := min(2*(end-limit/2), limit); next.size.Load() < want {
+		return f.piece(next, limit)
+	}
+	return false
+}
+
+// piece extends a segment by zeros. It opens the file anew: the error of a sync
+// is told once to each open file, and the writer must not miss one.
+func (f *filler) piece(s *segment, limit int64) bool {
+	file, err := f.log.cfg.FS.Open(s.name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	f.mu.Lock()
+	from := s.size.Load()
+	// A file that is shorter is a stub that took the segment's place.
+	size, err := file.Size()
+	ok := err == nil && size >= from && from < limit
+	if ok {
+		n := min(fillPiece, limit-from)
+		_, err = file.WriteAt(make([]byte, n), from)
+		if ok = err == nil; ok {
+			s.size.Store(from + n)
+		}
+	}
+	f.mu.Unlock()
+	return ok && file.Sync() == nil // a failing disk shows itself to the writer
+}
+
+// reach tells that the writer is about to write up to end: from then on the
+// filler leaves that alone.
+func (f *filler) reach(s *segment, end int64) {
+	if s.size.Load() >= end {
+		return
+	}
+	f.mu.Lock()
+	s.size.Store(max(s.size.Load(), end))
+	f.mu.Unlock()
+}
+
+// truncate cuts a segment at the writer's place.
+func (f *filler) truncate(s *segment, at int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := s.file.Truncate(at); err != nil {
+		return err
+	}
+	s.size.Store(at)
+	return s.file.Sync()
+}
+
+// next returns the segment after the current one, and makes it if need be.
+func (f *filler) next(number uint32) (*segment, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.log
+	l.mu.RLock()
+	s := l.find(number)
+	l.mu.RUnlock()
+	if s != nil {
+		return s, nil
+	}
+	s, err := l.create(number)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.segments = append(l.segments, s)
+	l.mu.Unlock()
+	return s, nil
+}
