@@ -39,7 +39,7 @@ type blobs struct {
 }
 
 func openBlobs(s *Store) (*blobs, error) {
-	b := &blobs{store: s, dir: filepath.Join(s.cfg.Dir, "bodies"), staged: make(map[uint64]*blobWriter)}
+	b := &blobs{store: s, dir: filepath.Join(s.cfg.Dir, bodyFolder), staged: make(map[uint64]*blobWriter)}
 	if err := os.RemoveAll(filepath.Join(b.dir, "tmp")); err != nil {
 		return nil, err
 	}

@@ -186,6 +186,13 @@ func (b *blobs) Open(ctx context.Context, ref engine.BlobRef, off, n int64) (io.
 	if err != nil {
 		return nil, fmt.Errorf("body %d: %w", ref.ID, err)
 	}
+	if rec.inFile && n == ref.Size {
+		f, err := openFile(b.file(ref.Domain, ref.ID), 0, n)
+		if err != nil {
+			return nil, err
+		}
+		return verified(f, ref), nil
+	}
 	if rec.inFile {
 		return openFile(b.file(ref.Domain, ref.ID), off, n)
 	}
@@ -241,14 +248,33 @@ func (b *blobs) Check(ctx context.Context, ref engine.BlobRef) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
 	sum := sha256.New()
 	n, err := io.Copy(sum, r)
-	if err != nil {
-		return err
+	if err == nil && (n != ref.Size || [32]byte(sum.Sum(nil)) != ref.SHA256) {
+		err = fmt.Errorf("body %d: %w", ref.ID, errDamaged)
 	}
-	if n != ref.Size || [32]byte(sum.Sum(nil)) != ref.SHA256 {
-		return fmt.Errorf("body %d: %w", ref.ID, errDamaged)
+	return errors.Join(err, r.Close())
+}
+
+// verified reads a whole body; its end is an error if it is not the one that was
+// stored.
+func verified(r io.ReadCloser, ref engine.BlobRef) io.ReadCloser {
+	return &verifier{ReadCloser: r, ref: ref, crc: crc32.New(castagnoli)}
+}
+
+type verifier struct {
+	io.ReadCloser
+	ref  engine.BlobRef
+	crc  hash.Hash32
+	size int64
+}
+
+func (v *verifier) Read(p []byte) (int, error) {
+	n, err := v.ReadCloser.Read(p)
+	v.crc.Write(p[:n])
+	v.size += int64(n)
+	if errors.Is(err, io.EOF) && (v.size != v.ref.Size || v.crc.Sum32() != v.ref.CRC32C) {
+		return n, fmt.Errorf("body %d: %w", v.ref.ID, errDamaged)
 	}
-	return nil
+	return n, err
 }

@@ -30,11 +30,7 @@ const (
 type checkpoints struct {
 	due   chan struct{}
 	bytes int64 // of groups since the last
-	log   []checkpointAt
 }
-
-// checkpointAt is one that was written since the start, or the last before it.
-type checkpointAt struct{ sequence uint64 }
 
 func (c *checkpoints) wrote(n int64) {
 	if c.bytes += n; c.bytes >= checkpointBytes {

@@ -117,6 +117,9 @@ func (s *Store) run() {
 			case <-s.checkpoints.due:
 				<-last.applied
 				s.checkpoint()
+			case o := <-s.orders:
+				<-last.applied
+				o.done <- o.do()
 			case <-s.closing:
 				return
 			}

@@ -56,10 +56,10 @@ func openIndex(dir string, log *slog.Logger, now func() time.Time) (*index, erro
 		WithIndexCacheSize(indexCache).
 		WithValueThreshold(1 << 20).
 		WithValueLogFileSize(1 << 20).
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithChecksumVerificationMode(options.OnBlockRead). // checkTables has read them whole
 		WithMetricsEnabled(false).
 		WithLogger(badgerLog{log})
-	db, err := badger.OpenManaged(opt)
+	db, err := openBadger(opt)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +155,38 @@ func (x *index) flushed() (sequence uint64) {
 	return sequence
 }
 
+// flush makes Badger flush all groups to tables: it flushes a memtable when it is
+// full, so it is filled. No group is applied meanwhile.
+func (x *index) flush(ctx context.Context) error {
+	head := x.applied()
+	filler := make([]byte, maxValue/2)
+	for filled := 0; x.flushed() < head; {
+		if filled > memTable+len(filler) { // it is on its way
+			if err := rest(ctx, 5*time.Millisecond); err != nil {
+				return err
+			}
+			continue
+		}
+		txn := x.db.NewTransactionAt(head, true)
+		err := txn.SetEntry(badger.NewEntry(fillerKey, filler))
+		if err == nil {
+			err = txn.CommitAt(head, nil)
+		}
+		txn.Discard()
+		if err != nil {
+			return err
+		}
+		filled += len(filler)
+	}
+	return nil
+}
+
+// compact drops what is deleted or overwritten, as far as no view sees it.
+func (x *index) compact() error {
+	x.views.forget(x.db)
+	return x.db.Flatten(1)
+}
+
 // begin opens a snapshot of the newest state; end must be called.
 func (x *index) begin() (r *reader, end func()) {
 	at := x.views.begin()
@@ -167,7 +199,23 @@ func (x *index) begin() (r *reader, end func()) {
 
 func (x *index) applied() uint64 { return x.views.applied.Load() }
 
-func (x *index) close() error { return x.db.Close() }
+// close gives up after a while: Badger tries to flush for ever, and what it can't
+// flush is in the log.
+func (x *index) close() error {
+	if x == nil {
+		return nil
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- x.db.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeWait):
+		return errors.New("the index could not be closed; the next start will bring it up to date")
+	}
+}
+
+const closeWait = 15 * time.Second
 
 // views counts the open snapshots, so that compaction keeps what they see.
 type views struct {
@@ -199,10 +247,19 @@ func (v *views) show(sequence uint64, db *badger.DB) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.applied.Store(sequence)
-	if v.shown++; v.shown%64 != 0 {
-		return
+	if v.shown++; v.shown%64 == 0 {
+		v.discard(db)
 	}
-	oldest := sequence
+}
+
+func (v *views) forget(db *badger.DB) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.discard(db)
+}
+
+func (v *views) discard(db *badger.DB) {
+	oldest := v.applied.Load()
 	for at := range v.open {
 		oldest = min(oldest, at)
 	}

@@ -2,6 +2,7 @@ package badgerstore
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/tidwall/btree"
 
@@ -51,8 +52,7 @@ func (o *overlay) put(k []byte, c cell) {
 func (o *overlay) mark() { o.undo = o.undo[:0] }
 
 func (o *overlay) rollback() {
-	for i := len(o.undo) - 1; i >= 0; i-- {
-		u := o.undo[i]
+	for _, u := range slices.Backward(o.undo) {
 		if u.existed {
 			now, _ := o.cells.Set(u.key, u.old)
 			o.bytes += int64(len(u.old.value) - len(now.value))

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 const snapshotPrefix = "snapshot-"
@@ -54,7 +55,7 @@ func (s *Store) saveSnapshot(ctx context.Context) (sequence uint64, err error) {
 			err = errors.Join(err, os.Remove(path+".tmp"))
 		}
 	}()
-	out := newSnapshotWriter(f, r.at)
+	out := newSnapshotWriter(&paced{ctx: ctx, w: f}, r.at)
 	err = eachStored(ctx, r, func(key []byte, c cell) error {
 		if string(key) != string(appliedKey) && string(key) != string(fillerKey) {
 			out.cell(key, c)
@@ -75,6 +76,26 @@ func (s *Store) saveSnapshot(ctx context.Context) (sequence uint64, err error) {
 		return 0, err
 	}
 	return r.at, s.dropSnapshots(r.at)
+}
+
+// paced writes at the collector's pace.
+type paced struct {
+	ctx   context.Context //nolint:containedctx // it lives as long as one call
+	w     io.Writer
+	began time.Time
+	n     int
+}
+
+func (p *paced) Write(b []byte) (int, error) {
+	if p.began.IsZero() {
+		p.began = time.Now()
+	}
+	n, err := p.w.Write(b)
+	if p.n += n; p.n >= collectBatch && err == nil {
+		err = rest(p.ctx, collectRest*time.Since(p.began))
+		p.n, p.began = 0, time.Time{}
+	}
+	return n, err
 }
 
 // dropSnapshots removes the snapshots before one.

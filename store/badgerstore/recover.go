@@ -15,6 +15,7 @@ import (
 const (
 	logFolder   = "log"
 	indexFolder = "index"
+	bodyFolder  = "bodies"
 	asideFolder = "index.aside" // an index that was replaced; the newest one is kept
 )
 
@@ -43,12 +44,10 @@ func (s *Store) recover() (err error) {
 }
 
 func (s *Store) moveAside(dir string) error {
-	if s.index != nil {
-		if err := s.index.close(); err != nil {
-			s.cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, "closing the index that is replaced", slog.Any("err", err))
-		}
-		s.index = nil
+	if err := s.index.close(); err != nil {
+		s.cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, "closing the index that is replaced", slog.Any("err", err))
 	}
+	s.index = nil
 	aside := filepath.Join(s.cfg.Dir, asideFolder)
 	if err := os.RemoveAll(aside); err != nil {
 		return err
@@ -79,11 +78,11 @@ func (s *Store) rebuild(dir string) (err error) {
 	return nil
 }
 
-// reachesBack is the group behind which the log has every group.
+// reachesBack is the group behind which the log has every change.
 func (s *Store) reachesBack() (after uint64) {
 	for _, i := range s.log.Segments() {
 		if i.Collected {
-			after = i.Last
+			after = lastChange(i)
 		}
 	}
 	return after
@@ -126,8 +125,7 @@ func (s *Store) replay(from, applied uint64) error {
 
 // explain tells what to do about a damaged log.
 func explain(err error) error {
-	var bad *seglog.Damage
-	if errors.As(err, &bad) {
+	if _, damaged := errors.AsType[*seglog.Damage](err); damaged {
 		return fmt.Errorf("%w; the store is not opened, so that nothing is lost in silence: see postern store verify and postern store repair", err)
 	}
 	return err

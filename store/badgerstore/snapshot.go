@@ -36,6 +36,8 @@ const (
 
 // Snapshot writes all records and bodies as one moment saw them.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {
+	s.files.RLock()
+	defer s.files.RUnlock()
 	s.blobs.pin()
 	defer s.blobs.unpin()
 	return s.View(ctx, func(r engine.Reader) error {

@@ -117,6 +117,12 @@ func (p *space) check() error {
 	return nil
 }
 
+// holds says whether there is room for n bytes more.
+func (p *space) holds(n int64) bool {
+	free, _, err := p.free()
+	return err == nil && free-n > p.floor()
+}
+
 // spent notes that the disk refused a write.
 func (p *space) spent() {
 	p.level.Store(full)

@@ -62,7 +62,9 @@ type Store struct {
 	queue       chan *request
 	closing     chan struct{}
 	closeOnce   sync.Once
+	orders      chan order
 	stopped     chan struct{} // closed when the committer has ended
+	stop        context.CancelFunc
 	work        sync.WaitGroup
 	commit      []byte // the committer's, reused
 	checkpoints checkpoints
@@ -70,6 +72,9 @@ type Store struct {
 	life   sync.RWMutex // held for reading by every View; Close takes it
 	closed bool         // guarded by life
 	failed atomic.Pointer[engine.Health]
+
+	collecting sync.Mutex
+	files      sync.RWMutex // held for reading by what copies the store; collecting takes it to remove a file
 
 	space *space
 	blobs *blobs
@@ -101,7 +106,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, lock: lock, queue: make(chan *request, queueLength), closing: make(chan struct{}), stopped: make(chan struct{})}
+	s := &Store{cfg: cfg, lock: lock, queue: make(chan *request, queueLength), closing: make(chan struct{}), stopped: make(chan struct{}), orders: make(chan order)}
 	s.checkpoints.due = make(chan struct{}, 1)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.release())
@@ -125,8 +130,11 @@ func (s *Store) open() (err error) {
 	if s.blobs, err = openBlobs(s); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
 	s.work.Go(s.run)
 	s.work.Go(s.tend)
+	s.work.Go(func() { s.collectLoop(ctx) })
 	if err := s.startBoot(); err != nil {
 		s.halt()
 		return err
@@ -232,8 +240,9 @@ func (s *Store) fail(reason string, err error) {
 }
 
 func (s *Store) tellSpace(level int32, free int64) {
-	msg := map[int32]string{roomy: "there is room on the disk again", low: "the disk is nearly full: only what frees space is accepted", full: "the disk is full: nothing is accepted"}[level]
-	s.cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, msg, slog.Int64("free", free), slog.Int64("reserve", s.space.reserve))
+	s.cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, "the room on the disk has changed",
+		slog.String("accepted", [...]string{roomy: "everything", low: "only what frees space", full: "nothing"}[level]),
+		slog.Int64("free", free), slog.Int64("reserve", s.space.reserve))
 }
 
 // Close waits for running commits and views, then closes everything.
@@ -252,6 +261,7 @@ func (s *Store) Close() error {
 
 // halt ends the goroutines.
 func (s *Store) halt() {
+	s.stop()
 	close(s.closing)
 	s.work.Wait()
 }
@@ -261,9 +271,7 @@ func (s *Store) release() (err error) {
 	if s.blobs != nil {
 		err = errors.Join(err, s.blobs.close())
 	}
-	if s.index != nil {
-		err = errors.Join(err, s.index.close())
-	}
+	err = errors.Join(err, s.index.close())
 	if s.log != nil {
 		err = errors.Join(err, s.log.Close())
 	}

@@ -46,7 +46,7 @@ func BenchmarkEngine(b *testing.B) { storetest.Bench(b, open) }
 // TestKill: what was acknowledged before a kill -9 is there after it.
 func TestKill(t *testing.T) { storetest.Crash(t, crashOpen) }
 
-func set(t *testing.T, s *Store, key string) error {
+func set(t testing.TB, s *Store, key string) error {
 	t.Helper()
 	_, err := s.Update(t.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
 		tx.Set([]byte("\x70"+key), []byte("v"))
@@ -55,7 +55,7 @@ func set(t *testing.T, s *Store, key string) error {
 	return err
 }
 
-func has(t *testing.T, s *Store, key string) bool {
+func has(t testing.TB, s *Store, key string) bool {
 	t.Helper()
 	err := s.View(t.Context(), func(r engine.Reader) error {
 		_, err := r.Get([]byte("\x70" + key))
@@ -250,7 +250,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-func putBody(t *testing.T, s *Store, size int) engine.BlobRef {
+func putBody(t testing.TB, s *Store, size int) engine.BlobRef {
 	t.Helper()
 	w, err := s.Blobs().Create(t.Context(), 1, 0)
 	if err != nil {

@@ -105,6 +105,11 @@ type Engine interface {
 	// be read back only by the same kind of engine.
 	Snapshot(ctx context.Context, w io.Writer) error
 
+	// Reclaim gives back what was deleted: when it returns nil, nothing that was
+	// deleted before the call can be read from the engine's files. It works at a
+	// pace that leaves the disk to others, so it may take long.
+	Reclaim(ctx context.Context) error
+
 	// Health says whether writes are accepted, and why not.
 	Health() Health
 

@@ -1,0 +1,151 @@
+package badgerstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/centerleap/postern/store/seglog"
+)
+
+// Repair makes a store that can be opened from one that is damaged, and reports
+// everything that it could not save. It changes nothing in place: it writes a new
+// store beside the old one, which it keeps under the name DIR.damaged-<time>.
+//
+// Records come from the index as far as its tables reach, or from the newest
+// snapshot, and then from every group of the log that can be read. Bodies that
+// can't be read are left out.
+func Repair(ctx context.Context, cfg Config, report func(Finding)) (Summary, error) {
+	c, err := newChecker(cfg, report)
+	if err != nil {
+		return Summary{}, err
+	}
+	fresh := filepath.Clean(cfg.Dir) + ".repairing"
+	err = c.salvage(ctx, fresh)
+	if err = errors.Join(err, c.close()); err != nil {
+		return c.sum, errors.Join(err, os.RemoveAll(fresh))
+	}
+	aside := fmt.Sprintf("%s.damaged-%d", filepath.Clean(cfg.Dir), c.cfg.Now().Unix())
+	if err := os.Rename(cfg.Dir, aside); err != nil {
+		return c.sum, err
+	}
+	if err := os.Rename(fresh, cfg.Dir); err != nil {
+		return c.sum, err
+	}
+	return c.sum, syncDir(filepath.Dir(filepath.Clean(cfg.Dir)))
+}
+
+// salvage writes all that can be read into a new store.
+func (c *checker) salvage(ctx context.Context, fresh string) (err error) {
+	scratch := filepath.Join(c.cfg.Dir, "verify")
+	if err := errors.Join(os.RemoveAll(fresh), os.RemoveAll(scratch)); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	x, err := c.bestRecords(ctx, scratch)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.close()) }()
+	to, err := Open(Config{Dir: fresh, Log: c.cfg.Log, Now: c.cfg.Now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	return c.pour(ctx, x, &restorer{store: to})
+}
+
+// bestRecords builds, in dir, an index of the newest records that can be had.
+func (c *checker) bestRecords(ctx context.Context, dir string) (x *index, err error) {
+	if err := c.openIndex(); err != nil {
+		c.findf("the index can't be opened: %v", err)
+	}
+	if x, err = openIndex(dir, c.cfg.Log, c.cfg.Now); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, x.close())
+		}
+	}()
+	base, err := c.base(ctx, x)
+	if err != nil {
+		return x, err
+	}
+	p := replayer{index: x, applied: base, canaries: make(map[string]uint32)}
+	err = seglog.Check(c.logConfig(), func(g seglog.Scanned) error {
+		c.sum.Groups++
+		c.sum.Records += int64(len(g.Records))
+		if g.Damaged && g.Sequence > base && !slices.ContainsFunc(g.Records, func(r seglog.Record) bool { return r.Type == recordCommit }) {
+			c.findf("what group %d changed is lost", g.Sequence)
+		}
+		return errors.Join(p.group(g), ctx.Err())
+	}, func(d *seglog.Damage) { c.findf("%v", d) })
+	return x, errors.Join(err, p.flush())
+}
+
+// base copies the index as its tables show it, or else the newest snapshot.
+func (c *checker) base(ctx context.Context, x *index) (sequence uint64, err error) {
+	if c.index == nil || c.index.applied() == 0 {
+		old := c.index
+		c.index = x
+		defer func() { c.index = old }()
+		return c.loadSnapshot()
+	}
+	r, end := c.index.begin()
+	defer end()
+	l := &loader{index: x, sequence: r.at}
+	err = eachStored(ctx, r, func(key []byte, cl cell) error {
+		return l.cell(append([]byte(nil), key...), cell{value: append([]byte(nil), cl.value...), exp: cl.exp})
+	})
+	if err == nil {
+		err = l.flush()
+	}
+	if err == nil {
+		err = x.apply(r.at, func(func([]byte, cell) error) error { return nil })
+	}
+	return r.at, err
+}
+
+// pour writes the records of x, and the bodies that can be read, into a new store.
+func (c *checker) pour(ctx context.Context, x *index, to *restorer) error {
+	r, end := x.begin()
+	defer end()
+	err := eachStored(ctx, r, func(key []byte, cl cell) error {
+		if local(key) {
+			return nil
+		}
+		key, cl.value = append([]byte(nil), key...), append([]byte(nil), cl.value...)
+		domain, id, ok := blobKeyID(key)
+		if !ok {
+			return to.cell(key, cl)
+		}
+		return c.pourBody(domain, id, key, cl, to)
+	})
+	return errors.Join(err, to.flush())
+}
+
+func (c *checker) pourBody(domain uint32, id uint64, key []byte, cl cell, to *restorer) error {
+	rec, err := decodeBlob(domain, id, cl.value)
+	if err == nil {
+		err = c.checkBody(rec)
+	}
+	if err != nil {
+		c.find(Finding{What: fmt.Sprintf("body %d of domain %d is lost: %v", id, domain, err), Domain: domain, Blob: id})
+		return nil
+	}
+	body, err := c.openBody(rec)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if err := to.cell(key, cl); err != nil {
+		return err
+	}
+	c.sum.Bodies++
+	c.sum.BodyBytes += rec.ref.Size
+	return to.body(domain, id, rec.ref.Size, body)
+}
