@@ -34,5 +34,6 @@ type ActivityFilter struct {
 	Limit        int
 }
 
-// ActivityRetention is how long rows are kept. Source: the same as the feed's.
+// ActivityRetention is how long rows are kept, unless an operator says otherwise.
+// Source: the same as the feed's.
 const ActivityRetention = 30 * 24 * time.Hour

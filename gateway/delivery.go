@@ -38,6 +38,11 @@ const (
 	DeliveryCanceled  DeliveryState = "canceled"
 )
 
+// Ended reports whether no attempt will follow: the bytes are let go.
+func (s DeliveryState) Ended() bool {
+	return s == DeliveryDelivered || s == DeliveryFailed || s == DeliveryCanceled
+}
+
 // HeldReason says why a delivery waits for somebody.
 type HeldReason string
 

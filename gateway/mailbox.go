@@ -1,6 +1,9 @@
 package gateway
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // MailboxID numbers a mailbox within its account.
 type MailboxID uint32
@@ -28,12 +31,15 @@ const (
 	Archive = "Archive"
 )
 
+// UseTrash is the special use of the mailbox that empties itself, RFC 6154 section 2.
+const UseTrash = `\Trash`
+
 // StandardMailboxes lists them with their special use, in the order they are made.
 var StandardMailboxes = [...]struct{ Name, SpecialUse string }{
 	{Inbox, ""},
 	{Sent, `\Sent`},
 	{Drafts, `\Drafts`},
-	{Trash, `\Trash`},
+	{Trash, UseTrash},
 	{Junk, `\Junk`},
 	{Archive, `\Archive`},
 }
@@ -55,6 +61,9 @@ type Entry struct {
 	ModSeq  uint64
 	Flags   Flags
 	Labels  []string // IMAP keywords
+	// Saved is when it came into this mailbox, what RFC 8514 calls its save date;
+	// zero when it was there before that was kept.
+	Saved time.Time
 }
 
 // Flags are the system flags of RFC 9051 section 2.3.2.

@@ -17,7 +17,7 @@ func (t *tx) logRow(a *gateway.Activity) {
 	if a.At.IsZero() {
 		a.At = t.now
 	}
-	exp := until(a.At, gateway.ActivityRetention)
+	exp := until(a.At, t.store.cfg.ActivityRetention)
 	t.SetUntil(activityKey(t.domain, a.ID), encodeActivity(a), exp)
 	if !a.Key.IsZero() {
 		t.SetUntil(key(subByKey, t.domain).id(a.Key).id(a.ID), nil, exp)

@@ -153,13 +153,14 @@ func (s *Store) Keys(ctx context.Context, sc gateway.Scope) (all []gateway.Key, 
 	return all, err
 }
 
-// UpdateKey changes a key's record within a commit.
+// UpdateKey changes a key's record within a commit. It works on a disk that is
+// nearly full: a key can always be revoked.
 func (s *Store) UpdateKey(ctx context.Context, sc gateway.Scope, id gateway.ID, change func(*gateway.Key) error) (*gateway.Key, error) {
 	k, err := s.Key(ctx, sc, id)
 	if err != nil {
 		return nil, err
 	}
-	err = s.update(ctx, k.Domain, func(t *tx) error {
+	err = s.frees(ctx, k.Domain, func(t *tx) error {
 		if k, err = readKey(t, k.Domain, id); err != nil {
 			return missing(err, "key")
 		}
@@ -199,7 +200,7 @@ func (s *Store) TouchKeys(ctx context.Context, sc gateway.Scope, uses []gateway.
 		byDomain[u.Domain] = append(byDomain[u.Domain], u)
 	}
 	for d, uses := range byDomain {
-		if err := s.update(ctx, d, func(t *tx) error { return t.touch(uses) }); err != nil {
+		if err := s.frees(ctx, d, func(t *tx) error { return t.touch(uses) }); err != nil {
 			return err
 		}
 	}

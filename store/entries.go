@@ -49,7 +49,7 @@ func mailboxNamed(r engine.Reader, d gateway.DomainID, a gateway.AccountID, name
 // addEntry puts m into a mailbox: the next UID, and an event of the given type
 // whose sequence is the entry's MODSEQ. m's record still has to be written.
 func (t *tx) addEntry(m *stored, box *gateway.Mailbox, flags gateway.Flags, labels []string, typ gateway.EventType) gateway.Entry {
-	e := gateway.Entry{Mailbox: box.ID, UID: box.UIDNext, Message: m.Number, Flags: flags, Labels: labels}
+	e := gateway.Entry{Mailbox: box.ID, UID: box.UIDNext, Message: m.Number, Flags: flags, Labels: labels, Saved: t.now}
 	e.ModSeq = t.emit(gateway.Event{
 		Type: typ, Account: m.Account, Mailbox: box.ID, Folder: box.Name, UID: e.UID, Message: m.Number, Email: m.ID,
 	})
@@ -97,12 +97,13 @@ func (t *tx) stand(at gateway.Place) (st stand, err error) {
 	return st, missing(err, "email")
 }
 
-// change runs fn on one entry in a commit of its domain.
+// change runs fn on one entry in a commit of its domain, which is accepted when
+// the disk is nearly full: mail must go to Trash, to be deleted there.
 func (s *Store) change(ctx context.Context, sc gateway.Scope, at gateway.Place, fn func(*tx, stand) error) error {
 	if !sc.Covers(at.Domain, at.Account) {
 		return denied("email")
 	}
-	return s.update(ctx, at.Domain, func(t *tx) error {
+	return s.frees(ctx, at.Domain, func(t *tx) error {
 		st, err := t.stand(at)
 		if err != nil {
 			return err

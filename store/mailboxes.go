@@ -14,11 +14,11 @@ import (
 func standing(id gateway.MailboxID) bool { return int(id) <= len(gateway.StandardMailboxes) }
 
 // mailboxChange runs fn in a commit, with an event about the mailbox it returns.
-func (s *Store) mailboxChange(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, fn func(*tx) (*gateway.Mailbox, error)) (box gateway.Mailbox, err error) {
+func (s *Store) mailboxChange(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, commit committer, fn func(*tx) (*gateway.Mailbox, error)) (box gateway.Mailbox, err error) {
 	if !sc.Covers(d, a) {
 		return box, denied("folder")
 	}
-	err = s.update(ctx, d, func(t *tx) error {
+	err = commit(ctx, d, func(t *tx) error {
 		m, err := fn(t)
 		if err != nil {
 			return err
@@ -32,7 +32,7 @@ func (s *Store) mailboxChange(ctx context.Context, sc gateway.Scope, d gateway.D
 
 // CreateMailbox makes a mailbox. AlreadyExists if there is one of that name.
 func (s *Store) CreateMailbox(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (gateway.Mailbox, error) {
-	return s.mailboxChange(ctx, sc, d, a, func(t *tx) (*gateway.Mailbox, error) {
+	return s.mailboxChange(ctx, sc, d, a, s.update, func(t *tx) (*gateway.Mailbox, error) {
 		if err := t.nameFree(a, name); err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (t *tx) createMailbox(a gateway.AccountID, name string) (*gateway.Mailbox, 
 // RenameMailbox gives a mailbox, and those below it, another name. The mailbox
 // keeps its UIDs.
 func (s *Store) RenameMailbox(ctx context.Context, sc gateway.Scope, at gateway.Selection, name string) (gateway.Mailbox, error) {
-	return s.mailboxChange(ctx, sc, at.Domain, at.Account, func(t *tx) (*gateway.Mailbox, error) {
+	return s.mailboxChange(ctx, sc, at.Domain, at.Account, s.update, func(t *tx) (*gateway.Mailbox, error) {
 		box, err := t.changeable(at)
 		if err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func (s *Store) RenameMailbox(ctx context.Context, sc gateway.Scope, at gateway.
 		}
 		for i := range below {
 			rest, under := strings.CutPrefix(below[i].Name, old)
-			if !under {
+			if !under || below[i].ID == box.ID { // it may have moved below its own old name
 				continue
 			}
 			below[i].Name = name + "/" + rest
@@ -122,7 +122,7 @@ func (t *tx) changeable(at gateway.Selection) (*gateway.Mailbox, error) {
 // DeleteMailbox removes an empty mailbox for good; InvalidState if something is
 // in it. Those below it stay.
 func (s *Store) DeleteMailbox(ctx context.Context, sc gateway.Scope, at gateway.Selection) error {
-	_, err := s.mailboxChange(ctx, sc, at.Domain, at.Account, func(t *tx) (*gateway.Mailbox, error) {
+	_, err := s.mailboxChange(ctx, sc, at.Domain, at.Account, s.frees, func(t *tx) (*gateway.Mailbox, error) {
 		box, err := t.changeable(at)
 		if err != nil {
 			return nil, err
@@ -138,7 +138,7 @@ func (s *Store) DeleteMailbox(ctx context.Context, sc gateway.Scope, at gateway.
 
 // SubscribeMailbox shows or hides a mailbox in the list of those subscribed to.
 func (s *Store) SubscribeMailbox(ctx context.Context, sc gateway.Scope, at gateway.Selection, on bool) error {
-	_, err := s.mailboxChange(ctx, sc, at.Domain, at.Account, func(t *tx) (*gateway.Mailbox, error) {
+	_, err := s.mailboxChange(ctx, sc, at.Domain, at.Account, s.update, func(t *tx) (*gateway.Mailbox, error) {
 		box, err := readMailbox(t, t.domain, at.Account, at.Mailbox)
 		if err != nil {
 			return nil, missing(err, "folder")

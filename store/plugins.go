@@ -127,9 +127,14 @@ func (t *tx) replaceCode(p, old *gateway.Plugin, regrant bool) error {
 	return t.Unlink(blobRef(old.Code))
 }
 
-// ChangePlugin changes an installation from the next message on.
+// ChangePlugin changes an installation from the next message on. One can always be
+// switched off, also on a disk that is nearly full.
 func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.ID, c gateway.PluginChange) (p *gateway.Plugin, err error) {
-	err = s.update(ctx, sc.Domain(), func(t *tx) error {
+	commit := s.update
+	if c.Enabled != nil && !*c.Enabled {
+		commit = s.frees
+	}
+	err = commit(ctx, sc.Domain(), func(t *tx) error {
 		if p, err = pluginOf(t, sc, id); err != nil {
 			return err
 		}
@@ -163,7 +168,7 @@ const valuesPerCommit = 1000
 // returns, nothing more is asked of it.
 func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.ID) error {
 	d := sc.Domain()
-	err := s.update(ctx, d, func(t *tx) error {
+	err := s.frees(ctx, d, func(t *tx) error {
 		p, err := pluginOf(t, sc, id)
 		if err != nil {
 			return err
@@ -182,7 +187,7 @@ func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 // clearing a crash has cut off.
 func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
 	for left := true; left; {
-		err := s.update(ctx, d, func(t *tx) error {
+		err := s.frees(ctx, d, func(t *tx) error {
 			var gone []gateway.ID
 			err := t.Scan(engine.Prefix(key(subPluginUse, d)), func(k, v []byte) error {
 				n, err := decodeNumbers(v)

@@ -14,6 +14,9 @@ import (
 // each that is being attempted stands in the lease index. An attempt that dies
 // leaves its lease behind, and the delivery becomes due again when the lease
 // ends, or at the next start.
+//
+// The queue goes on draining when the disk is nearly full: a body that waits for
+// its delivery goes with it.
 
 func deliveryKey(d gateway.DomainID, id gateway.ID) []byte { return key(subDelivery, d).id(id) }
 
@@ -101,7 +104,7 @@ func (s *Store) LeaseDue(ctx context.Context, sc gateway.Scope, most int, lease 
 }
 
 func (s *Store) lease(ctx context.Context, d gateway.DomainID, ws []waiting, lease time.Duration) (leased []gateway.Delivery, err error) {
-	err = s.update(ctx, d, func(t *tx) error {
+	err = s.frees(ctx, d, func(t *tx) error {
 		leased = leased[:0]
 		for _, w := range ws {
 			j, err := readDelivery(t, d, w.id)
@@ -143,7 +146,7 @@ func (s *Store) Finish(ctx context.Context, sc gateway.Scope, j gateway.Delivery
 	if !sc.CoversDomain(j.Domain) {
 		return denied("delivery")
 	}
-	return s.update(ctx, j.Domain, func(t *tx) error {
+	return s.frees(ctx, j.Domain, func(t *tx) error {
 		now, err := readDelivery(t, j.Domain, j.ID)
 		if err != nil {
 			return missing(err, "delivery")
@@ -206,7 +209,7 @@ func (s *Store) Reclaim(ctx context.Context, sc gateway.Scope) error {
 		}
 		reclaimed := 0
 		for _, w := range found {
-			err := s.update(ctx, w.domain, func(t *tx) error {
+			err := s.frees(ctx, w.domain, func(t *tx) error {
 				j, err := readDelivery(t, w.domain, w.id)
 				if err != nil || j.Fence >= s.engine.Boot()<<32 || j.State != gateway.DeliveryLeased {
 					return missing(err, "delivery")

@@ -216,6 +216,7 @@ func encodeEntry(n *gateway.Entry) []byte {
 	e.uint(2, n.ModSeq)
 	e.uint(3, uint64(n.Flags))
 	e.texts(4, n.Labels)
+	e.time(5, n.Saved)
 	return e.b
 }
 
@@ -231,6 +232,8 @@ func decodeEntry(m gateway.MailboxID, uid uint32, b []byte) (gateway.Entry, erro
 			n.Flags = gateway.Flags(f.v)
 		case 4:
 			n.Labels = append(n.Labels, f.text())
+		case 5:
+			n.Saved = f.time()
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -28,14 +29,14 @@ func (t *tx) selected(at gateway.Selection, uid uint32) (st stand, found bool, e
 }
 
 // selection runs fn, with the mailbox, on chunks of uids, each in one commit.
-func (s *Store) selection(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, fn func(*tx, *gateway.Mailbox, []uint32) error) error {
+func (s *Store) selection(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, commit committer, fn func(*tx, *gateway.Mailbox, []uint32) error) error {
 	if !sc.Covers(at.Domain, at.Account) {
 		return denied("folder")
 	}
 	for len(uids) > 0 {
 		chunk := uids[:min(len(uids), maxSelected)]
 		uids = uids[len(chunk):]
-		err := s.update(ctx, at.Domain, func(t *tx) error {
+		err := commit(ctx, at.Domain, func(t *tx) error {
 			box, err := readMailbox(t, t.domain, at.Account, at.Mailbox)
 			if err != nil {
 				return missing(err, "folder")
@@ -127,11 +128,34 @@ func (s *Store) Messages(ctx context.Context, sc gateway.Scope, d gateway.Domain
 	return all, err
 }
 
+// Overdue returns the UIDs of entries that came into a mailbox before a time: in
+// order, from one UID on, at most most. Entries of unknown age are none of them.
+func (s *Store) Overdue(ctx context.Context, sc gateway.Scope, at gateway.Selection, before time.Time, from uint32, most int) (uids []uint32, err error) {
+	if !sc.Covers(at.Domain, at.Account) {
+		return nil, denied("folder")
+	}
+	rng := engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox))
+	rng.From = entryKey(at.Domain, at.Account, at.Mailbox, from)
+	err = s.view(ctx, func(r engine.Reader) error {
+		return r.Scan(rng, func(k, v []byte) error {
+			if len(uids) == most {
+				return engine.ErrStop
+			}
+			e, err := decodeEntry(at.Mailbox, lastUID(k), v)
+			if err == nil && !e.Saved.IsZero() && e.Saved.Before(before) {
+				uids = append(uids, e.UID)
+			}
+			return err
+		})
+	})
+	return uids, err
+}
+
 // Flag changes flags and labels of entries. All of one commit are one change:
 // they have one sequence. It returns the entries as they stand then.
 func (s *Store) Flag(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) (after []gateway.Entry, err error) {
 	var done []gateway.Entry
-	err = s.selection(ctx, sc, at, uids, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
+	err = s.selection(ctx, sc, at, uids, s.frees, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
 		after = done // Fn may run again
 		event := gateway.Event{Type: gateway.EventUpdated, Account: at.Account, Mailbox: box.ID, Folder: box.Name}
 		var changed []int
@@ -168,7 +192,7 @@ func (s *Store) Flag(ctx context.Context, sc gateway.Scope, at gateway.Selection
 // marked, only those that have the flag Deleted. It returns what it removed.
 func (s *Store) ExpungeAll(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, marked bool) (gone []uint32, err error) {
 	var done []uint32
-	err = s.selection(ctx, sc, at, uids, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
+	err = s.selection(ctx, sc, at, uids, s.frees, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
 		gone = done
 		event := gateway.Event{Type: gateway.EventDeleted, Account: at.Account, Mailbox: box.ID, Folder: box.Name}
 		var stands []stand
@@ -217,8 +241,12 @@ func (t *tx) expunge(st stand, seq uint64) error {
 // Copy adds entries for messages to another mailbox, or with move takes them
 // there. Only entries are written, never bodies. It returns the new UIDs.
 func (s *Store) Copy(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) (out []gateway.Moved, err error) {
+	commit := s.update
+	if move {
+		commit = s.frees
+	}
 	var done []gateway.Moved
-	err = s.selection(ctx, sc, at, uids, func(t *tx, from *gateway.Mailbox, uids []uint32) error {
+	err = s.selection(ctx, sc, at, uids, commit, func(t *tx, from *gateway.Mailbox, uids []uint32) error {
 		out = done
 		dest := from
 		if to != from.ID {

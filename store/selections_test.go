@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
 )
 
 // inboxOf selects an account's inbox with n messages in it.
@@ -125,6 +127,49 @@ func TestCopyMoveExpunge(t *testing.T) {
 	}
 }
 
+// An entry's age is how long it has been in its mailbox: a move starts it anew, a
+// change of flags does not. One that was written without is never overdue.
+func TestOverdue(t *testing.T) {
+	w := newWorld(t)
+	at, uids := w.inboxOf(w.ann, 5)
+	began := w.clock
+	overdue := func(before time.Time, from uint32, most int, want ...uint32) {
+		t.Helper()
+		got, err := w.Overdue(w.ctx(), of(w.ann), at, before, from, most)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("overdue are %v, %v, want %v", got, err, want)
+		}
+	}
+	overdue(began, 1, 10)
+	overdue(began.Add(time.Millisecond), 1, 10, 1, 2, 3, 4, 5)
+	overdue(began.Add(time.Millisecond), 2, 3, 2, 3, 4)
+
+	w.clock = began.Add(time.Hour)
+	_, err := w.Flag(w.ctx(), of(w.ann), at, uids[:1], gateway.FlagChange{Add: gateway.Seen})
+	w.ok(err)
+	_, err = w.Change(w.ctx(), of(w.ann), gateway.Place{Domain: at.Domain, Account: at.Account, Mailbox: at.Mailbox, UID: 2}, gateway.FlagChange{Add: gateway.Flagged}, "")
+	w.ok(err)
+	_, err = w.Copy(w.ctx(), of(w.ann), at, uids[2:3], at.Mailbox, true)
+	w.ok(err)
+	w.reopen()
+	overdue(w.clock, 1, 10, 1, 2, 4, 5)
+	overdue(w.clock.Add(time.Millisecond), 1, 10, 1, 2, 4, 5, 6)
+
+	k := []byte{subEntry, 0, 0, 0, byte(at.Domain), 0, 0, 0, byte(at.Account), 0, 0, 0, byte(at.Mailbox), 0, 0, 0, 4}
+	_, err = w.engine.Update(w.ctx(), engine.Op{Domain: uint32(at.Domain), Fn: func(tx engine.Tx) error {
+		b, err := tx.Get(k)
+		if err == nil {
+			tx.Set(k, b[:len(b)-7]) // the last field is the time: its tag and six bytes
+		}
+		return err
+	}})
+	w.ok(err)
+	overdue(w.clock, 1, 10, 1, 2, 5)
+	if e := w.entries(at)[2]; e.UID != 4 || !e.Saved.IsZero() || e.Message == 0 {
+		t.Errorf("an old record reads as %+v", e)
+	}
+}
+
 // Sent takes a Message-ID once; other mailboxes as often as it comes.
 func TestAppend(t *testing.T) {
 	w := newWorld(t)
@@ -160,6 +205,15 @@ func TestMailboxes(t *testing.T) {
 	for _, name := range []string{"Work", "inbox", "Trash"} {
 		if _, err := w.CreateMailbox(w.ctx(), of(w.ann), d, a, name); gateway.KindOf(err) != gateway.AlreadyExists {
 			t.Errorf("%s again: %v", name, err)
+		}
+	}
+	_, err = w.RenameMailbox(w.ctx(), of(w.ann), at(work), "Jobs")
+	w.ok(err)
+	_, err = w.RenameMailbox(w.ctx(), of(w.ann), at(work), "Jobs/old") // below its own name
+	w.ok(err)
+	for id, want := range map[gateway.MailboxID]string{work.ID: "Jobs/old", sub.ID: "Jobs/old/2026"} {
+		if box, _, err := w.Entries(w.ctx(), of(w.ann), gateway.Selection{Domain: d, Account: a, Mailbox: id}); err != nil || box.Name != want {
+			t.Errorf("renamed to %s, %v, want %s", box.Name, err, want)
 		}
 	}
 	_, err = w.RenameMailbox(w.ctx(), of(w.ann), at(work), "Jobs")

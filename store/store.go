@@ -36,6 +36,9 @@ type Config struct {
 	Threading Threading        // required
 	Limits    gateway.Limits   // required: gateway.DefaultLimits()
 	Now       func() time.Time // default: time.Now
+	// ActivityRetention is how long a row of the log is kept; default
+	// gateway.ActivityRetention.
+	ActivityRetention time.Duration
 }
 
 // Store is the typed face of an engine.
@@ -54,6 +57,9 @@ func New(e engine.Engine, cfg Config) (*Store, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.ActivityRetention == 0 {
+		cfg.ActivityRetention = gateway.ActivityRetention
 	}
 	return &Store{engine: e, cfg: cfg}, nil
 }
@@ -76,10 +82,26 @@ type tx struct {
 
 // update runs fn durably in the lane of d.
 func (s *Store) update(ctx context.Context, d gateway.DomainID, fn func(*tx) error) error {
-	now := s.cfg.Now()
-	_, err := s.engine.Update(ctx, engine.Op{Domain: uint32(d), Fn: func(t engine.Tx) error {
+	return s.commit(ctx, engine.Op{Domain: uint32(d)}, fn)
+}
+
+// frees is update for what gives space back, or has to go on so that space comes
+// back: deleting, moving, flags, the queue, the end of a key. It is accepted when
+// the disk is nearly full. What adds something is not for it, however small: the
+// rest of the disk is there for this.
+func (s *Store) frees(ctx context.Context, d gateway.DomainID, fn func(*tx) error) error {
+	return s.commit(ctx, engine.Op{Domain: uint32(d), Frees: true}, fn)
+}
+
+// committer is update or frees.
+type committer func(ctx context.Context, d gateway.DomainID, fn func(*tx) error) error
+
+func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) error {
+	now, d := s.cfg.Now(), gateway.DomainID(op.Domain)
+	op.Fn = func(t engine.Tx) error {
 		return fn(&tx{Tx: t, store: s, domain: d, now: now})
-	}})
+	}
+	_, err := s.engine.Update(ctx, op)
 	return translate(err)
 }
 
@@ -96,6 +118,8 @@ func translate(err error) error {
 		return err
 	case errors.Is(err, engine.ErrReadOnly), errors.Is(err, engine.ErrClosed):
 		return &gateway.Error{Kind: gateway.Unavailable, Message: "the gateway accepts no changes at the moment", Retry: time.Minute, Err: err}
+	case errors.Is(err, engine.ErrFull):
+		return &gateway.Error{Kind: gateway.Unavailable, Message: "the disk is nearly full: at most deleting is possible at the moment", Retry: time.Minute, Err: err}
 	case errors.Is(err, engine.ErrTooLarge):
 		return &gateway.Error{Kind: gateway.TooLarge, Message: "the change is too large for one transaction", Err: err}
 	}
@@ -164,6 +188,11 @@ func (s *Store) OpenBlob(ctx context.Context, sc gateway.Scope, b gateway.Blob, 
 
 // blobWriter speaks of gateway.Blob where the engine says BlobRef.
 type blobWriter struct{ engine.BlobWriter }
+
+func (w blobWriter) Write(p []byte) (int, error) {
+	n, err := w.BlobWriter.Write(p)
+	return n, translate(err)
+}
 
 func (w blobWriter) Seal() (gateway.Blob, error) {
 	r, err := w.BlobWriter.Seal()

@@ -35,17 +35,23 @@ func of(a *gateway.Account) gateway.Scope {
 type world struct {
 	testing.TB
 	*store.Store
+	disk       badgerstore.Config
+	cfg        store.Config
 	engine     engine.Engine
-	dir        string
 	clock      time.Time
 	ours, them *gateway.Domain
 	ann, eve   *gateway.Account // of ours
 	spy        *gateway.Account // of theirs
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, options ...func(*world)) *world {
 	t.Helper()
-	w := &world{TB: t, dir: t.TempDir(), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w := &world{TB: t, clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w.disk = badgerstore.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Now: w.now}
+	w.cfg = store.Config{Threading: threading.Rules{}, Now: w.now}
+	for _, o := range options {
+		o(w)
+	}
 	w.open()
 	t.Cleanup(func() {
 		if err := w.engine.Close(); err != nil {
@@ -59,12 +65,12 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) open() {
 	w.Helper()
-	e, err := badgerstore.Open(badgerstore.Config{Dir: w.dir, Log: slog.New(slog.DiscardHandler), Now: w.now})
+	e, err := badgerstore.Open(w.disk)
 	if err != nil {
 		w.Fatal(err)
 	}
 	w.engine = e
-	if w.Store, err = store.New(e, store.Config{Threading: threading.Rules{}, Now: w.now}); err != nil {
+	if w.Store, err = store.New(e, w.cfg); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -194,6 +200,8 @@ func TestWalls(t *testing.T) {
 			"UpdateDomain": second(w.UpdateDomain(w.ctx(), s, w.ours.ID, func(*gateway.Domain) error { return nil })),
 			"Deliver":      w.Deliver(w.ctx(), s, &gateway.Filing{Message: m, Copies: []gateway.Copy{{Account: w.ann.ID, ID: newID(), Folder: gateway.Inbox}}}),
 			"LeaseDue":     second(w.LeaseDue(w.ctx(), s, 1, time.Minute)),
+			"Overdue":      second(w.Overdue(w.ctx(), s, sel, w.clock, 1, 1)),
+			"Lease":        second(w.Lease(w.ctx(), s, "x", time.Minute)),
 			"Setting":      second(w.Setting(w.ctx(), s, "x")),
 		} {
 			if gateway.KindOf(err) != gateway.NotFound || err == nil {
@@ -462,7 +470,11 @@ func TestActivity(t *testing.T) {
 			t.Errorf("%+v: %d rows, %v, want %d", tt.f, len(rows), err, tt.want)
 		}
 	}
-	w.clock = w.clock.Add(gateway.ActivityRetention)
+	w.clock = w.clock.Add(gateway.ActivityRetention - time.Millisecond)
+	if rows, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10}); err != nil || len(rows) != 2 {
+		t.Errorf("just before their time: %d rows, %v", len(rows), err)
+	}
+	w.clock = w.clock.Add(time.Millisecond)
 	if rows, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10}); err != nil || len(rows) != 0 {
 		t.Errorf("after their time: %d rows, %v", len(rows), err)
 	}

@@ -122,10 +122,14 @@ func (g *Gateway) Stop() {
 	}
 }
 
-// Restart stops the gateway and starts it over the same data, on another port.
-func (g *Gateway) Restart() {
+// Restart stops the gateway and starts it over the same data, on another port,
+// with more options.
+func (g *Gateway) Restart(options ...Option) {
 	g.t.Helper()
 	g.Stop()
+	for _, o := range options {
+		o(g)
+	}
 	g.start()
 }
 

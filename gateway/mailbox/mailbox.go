@@ -1,5 +1,5 @@
 // Package mailbox reads and changes stored mail, for REST and IMAP alike: list,
-// get, update, delete, threads and attachments. It finds what a client's id
+// get, update, delete, threads and attachments; and empties Trash. It finds what a client's id
 // means inside the client's scope; nothing here parses a message again.
 package mailbox
 
@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -43,6 +44,15 @@ type Store interface {
 	RenameMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection, name string) (gateway.Mailbox, error)
 	DeleteMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection) error
 	SubscribeMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection, on bool) error
+
+	// What emptying Trash needs.
+	Domains(ctx context.Context, s gateway.Scope) ([]gateway.Domain, error)
+	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID) ([]gateway.Account, error)
+	// Overdue returns UIDs from one on, at most most, of entries that came into the
+	// mailbox before a time.
+	Overdue(ctx context.Context, s gateway.Scope, at gateway.Selection, before time.Time, from uint32, most int) ([]uint32, error)
+	// Lease takes the right to do a job. InvalidState when somebody else has it.
+	Lease(ctx context.Context, s gateway.Scope, job string, ttl time.Duration) (gateway.Lease, error)
 }
 
 // Streams follows an account's events.
@@ -55,7 +65,13 @@ type Config struct {
 	Store   Store            // required
 	Limits  gateway.Limits   // required
 	Streams Streams          // required
+	Log     *slog.Logger     // default: slog.Default()
 	Now     func() time.Time // default: time.Now
+
+	// TrashRetention is how long a message stays in Trash; 0 is for ever, and needs
+	// no System.
+	TrashRetention time.Duration
+	System         gateway.Scope // the instance's own
 }
 
 // Mail is the flow behind every reader.
@@ -65,6 +81,12 @@ type Mail struct{ cfg Config }
 func New(cfg Config) (*Mail, error) {
 	if cfg.Store == nil || cfg.Streams == nil || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("mailbox: Store, Streams and Limits are required")
+	}
+	if cfg.TrashRetention < 0 || cfg.TrashRetention > 0 && cfg.System.Level() != gateway.LevelInstance {
+		return nil, errors.New("mailbox: a TrashRetention is positive and needs System")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -31,7 +31,13 @@ type Config struct {
 	LogLevel          string
 	LogFormat         string
 	DiskReserve       int64 // bytes; 0: as the store decides
-	Limits            gateway.Limits
+	Memory            int64 // bytes that the process aims to stay below
+
+	// How many days changes, rows of the log, and messages in Trash are kept;
+	// TrashDays 0 is for ever.
+	FeedDays, ActivityDays, TrashDays int64
+
+	Limits gateway.Limits
 
 	local   bool            // quickstart: loopback only
 	chosen  map[string]bool // settings that somebody made
@@ -51,9 +57,14 @@ func Defaults() *Config {
 	return &Config{
 		Hostname: host, Data: DefaultData, Listen: map[string]string{"rest": "127.0.0.1:8080"}, SMTPUsername: "centerleap",
 		Mode: string(gateway.ModeCapture), DMARC: "junk", PluginUploads: true, LogLevel: "info", LogFormat: "auto",
+		Memory: memoryDefault, FeedDays: keptDays, ActivityDays: keptDays, TrashDays: keptDays,
 		Limits: gateway.DefaultLimits(), chosen: make(map[string]bool), refused: make(map[string]bool),
 	}
 }
+
+// keptDays is how long what is not kept for ever is kept. Source: DESIGN section
+// 5, "kept 30 days"; large providers empty Trash after as many.
+const keptDays = 30
 
 // DefaultData is the data folder of a gateway that nobody has configured.
 const DefaultData = ".postern"

@@ -135,11 +135,11 @@ func (c *Config) assign(at place, doc map[string]any) error {
 func (k kind) holds(v any) bool {
 	switch v.(type) {
 	case string:
-		return k == textKind
+		return k == textKind || k == sizeKind
 	case bool:
 		return k == boolKind
 	case int64:
-		return k == numberKind
+		return k == numberKind || k == sizeKind
 	}
 	return false
 }

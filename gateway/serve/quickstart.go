@@ -195,10 +195,12 @@ func (q Quickstart) Apply(cfg *Config) error {
 // RunQuickstart is the whole command: open, make what is missing, print through
 // show, serve until ctx ends.
 func RunQuickstart(ctx context.Context, cfg *Config, q Quickstart, log *slog.Logger, show func(*Banner) error) error {
+	memory := limitMemory(cfg)
 	g, err := Open(cfg, log, nil)
 	if err != nil {
 		return err
 	}
+	log.LogAttrs(ctx, slog.LevelDebug, "serving", memory) // people read the banner
 	b, err := g.Start(ctx, q)
 	if err != nil {
 		return errors.Join(err, g.Close())
@@ -221,10 +223,11 @@ func RunQuickstart(ctx context.Context, cfg *Config, q Quickstart, log *slog.Log
 
 // Run is postern serve.
 func Run(ctx context.Context, cfg *Config, log *slog.Logger) error {
+	memory := limitMemory(cfg)
 	g, err := Open(cfg, log, nil)
 	if err != nil {
 		return err
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("rest", g.URL()), slog.String("data", cfg.Data))
+	log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("rest", g.URL()), slog.String("data", cfg.Data), memory)
 	return g.Run(ctx)
 }

@@ -72,7 +72,9 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 	if err := prepareData(cfg.Data); err != nil {
 		return nil, err
 	}
-	e, err := badgerstore.Open(badgerstore.Config{Dir: filepath.Join(cfg.Data, storeFolder), Log: log, Now: now})
+	e, err := badgerstore.Open(badgerstore.Config{
+		Dir: filepath.Join(cfg.Data, storeFolder), Log: log, Now: now, Reserve: cfg.DiskReserve, FeedRetention: days(cfg.FeedDays),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +94,9 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 // build makes every room, those that are called before those that call them.
 func (g *Gateway) build() (err error) {
 	lim, now := g.cfg.Limits, g.now
-	if g.Store, err = store.New(g.engine, store.Config{Threading: threading.Rules{}, Limits: lim, Now: now}); err != nil {
+	if g.Store, err = store.New(g.engine, store.Config{
+		Threading: threading.Rules{}, Limits: lim, Now: now, ActivityRetention: days(g.cfg.ActivityDays),
+	}); err != nil {
 		return err
 	}
 	if g.Keys, err = keys.New(keys.Config{Store: g.Store, Limits: lim, Log: g.log, Now: now, ExemptLoopback: g.cfg.local}); err != nil {
@@ -124,7 +128,9 @@ func (g *Gateway) build() (err error) {
 	if g.hub, err = notify.New(notify.Config{Store: g.Store, Internal: keys.Internal, Log: g.log}); err != nil {
 		return err
 	}
-	if g.Mail, err = mailbox.New(mailbox.Config{Store: g.Store, Streams: g.hub, Limits: lim, Now: now}); err != nil {
+	if g.Mail, err = mailbox.New(mailbox.Config{
+		Store: g.Store, Streams: g.hub, Limits: lim, Log: g.log, Now: now, TrashRetention: days(g.cfg.TrashDays), System: keys.System(),
+	}); err != nil {
 		return err
 	}
 	if g.guard, err = guard.New(guard.Config{Limits: lim, Log: g.log, Now: now, ExemptLoopback: g.cfg.local}); err != nil {
@@ -148,6 +154,9 @@ func (g *Gateway) build() (err error) {
 	})
 	return err
 }
+
+// days is a number of them as a time; none is 0, which each room reads its way.
+func days(n int64) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // Snapshot writes a consistent copy of the whole store.
 func (g *Gateway) Snapshot(ctx context.Context, w io.Writer) error { return g.engine.Snapshot(ctx, w) }

@@ -19,7 +19,7 @@ import (
 )
 
 func TestEverySetting(t *testing.T) {
-	good := map[kind]string{textKind: "x", boolKind: "true", numberKind: "7"}
+	good := map[kind]string{textKind: "x", boolKind: "true", numberKind: "7", sizeKind: "64MiB"}
 	special := map[string]string{
 		"delivery.mode": "direct", "inbound.dmarc": "enforce", "log.level": "debug", "log.format": "json",
 		"delivery.smarthost": "h:25", "dns.resolver": "h:53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
@@ -37,7 +37,7 @@ func TestEverySetting(t *testing.T) {
 			t.Errorf("%s=%s: %v", variable, v, err)
 		}
 	}
-	if c.Limits.Batch != 7 || c.Mode != "direct" || c.Listen["imaps"] != "127.0.0.1:0" || !c.AllowPrivate {
+	if c.Memory != 64<<20 || c.DiskReserve != 7 || c.FeedDays != 7 || c.ActivityDays != 7 || c.TrashDays != 7 || c.Limits.Batch != 7 || c.Mode != "direct" || c.Listen["imaps"] != "127.0.0.1:0" || !c.AllowPrivate {
 		t.Errorf("%+v", c)
 	}
 	for _, row := range gateway.LimitTable {
@@ -51,6 +51,8 @@ func TestFaults(t *testing.T) {
 	for name, want := range map[string]string{
 		"POSTERN_REST_LISTEN=8080": "address", "POSTERN_LIMITS_BATCH=x": "number", "POSTERN_LIMITS_BATCHES=1": "did you mean POSTERN_LIMITS_BATCH?",
 		"POSTERN_PLUGINS_UPLOADS=maybe": "true or false", "POSTERN_TLS_CERT_FILE=/nowhere": "no such file",
+		"POSTERN_RETENTION_FEED_DAYS=0": "from 1 to 3650", "POSTERN_RETENTION_ACTIVITY_DAYS=3651": "from 1 to 3650", "POSTERN_RETENTION_TRASH_DAYS=-1": "from 0 to 3650",
+		"POSTERN_SERVER_MEMORY=63MiB": "64MiB", "POSTERN_SERVER_MEMORY=large": "default, small", "POSTERN_SERVER_MEMORY=99999999999999MiB": "to \"1048576MiB\"", "POSTERN_RETENTION_DAYS=1": "did you mean",
 	} {
 		if err := Defaults().LoadEnv([]string{name}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
@@ -112,14 +114,20 @@ func TestLocalCA(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, c *Config) (*Gateway, error) {
+// dataDir is an empty folder; that of t.TempDir may be too long for a socket.
+func dataDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postern")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	c.Data = dir
+	return dir
+}
+
+func open(t *testing.T, c *Config) (*Gateway, error) {
+	t.Helper()
+	c.Data = dataDir(t)
 	g, err := Open(c, slog.New(slog.DiscardHandler), nil)
 	if err == nil {
 		t.Cleanup(func() { _ = g.Close() })

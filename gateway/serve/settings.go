@@ -28,6 +28,7 @@ const (
 	textKind   kind = "text in quotes"
 	boolKind   kind = "true or false"
 	numberKind kind = "a whole number"
+	sizeKind   kind = "a number of bytes or text in quotes"
 )
 
 // table is every setting there is. It is never changed.
@@ -37,6 +38,7 @@ func settings() []setting {
 	all := []setting{
 		text("server.hostname", func(c *Config) *string { return &c.Hostname }, hostName),
 		text("server.data", func(c *Config) *string { return &c.Data }, notEmpty),
+		{name: "server.memory", kind: sizeKind, set: setMemory},
 		text("tls.cert_file", func(c *Config) *string { return &c.CertFile }, readable),
 		text("tls.key_file", func(c *Config) *string { return &c.KeyFile }, readable),
 		text("smtp.username", func(c *Config) *string { return &c.SMTPUsername }, notEmpty),
@@ -47,7 +49,10 @@ func settings() []setting {
 		text("plugins.cache", func(c *Config) *string { return &c.PluginCache }, notEmpty),
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),
 		later(text("dns.resolver", func(c *Config) *string { return &c.Resolver }, remoteAddr)),
-		later(number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve })),
+		number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve }),
+		number("retention.feed_days", "days", 1, maxDays, func(c *Config) *int64 { return &c.FeedDays }),
+		number("retention.activity_days", "days", 1, maxDays, func(c *Config) *int64 { return &c.ActivityDays }),
+		number("retention.trash_days", "days; 0 is for ever", 0, maxDays, func(c *Config) *int64 { return &c.TrashDays }),
 		text("log.level", func(c *Config) *string { return &c.LogLevel }, oneOf(telemetry.Levels...)),
 		text("log.format", func(c *Config) *string { return &c.LogFormat }, oneOf(telemetry.Formats...)),
 	}
@@ -76,6 +81,8 @@ const (
 	mostTimes = 1000
 	// maxReserve is 1 TiB.
 	maxReserve = 1 << 40
+	// maxDays is ten years.
+	maxDays = 3650
 )
 
 func find(name string) *setting {

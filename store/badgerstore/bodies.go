@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/centerleap/postern/store/engine"
 	"github.com/centerleap/postern/store/seglog"
@@ -28,7 +29,7 @@ func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engi
 	w := b.writer(domain, b.store.boot<<32|uint64(b.last.Add(1)))
 	if sizeHint > inlineMax || b.held.Load() > stagedMax {
 		if err := w.spill(); err != nil {
-			return nil, errors.Join(err, w.Close())
+			return nil, errors.Join(b.store.space.full(err), w.Close())
 		}
 	}
 	return w, nil
@@ -64,14 +65,15 @@ func (w *blobWriter) Write(p []byte) (int, error) {
 	}
 	if w.file == nil && w.small.Len()+len(p) > inlineMax {
 		if err := w.spill(); err != nil {
-			return 0, err
+			return 0, w.blobs.store.space.full(err)
 		}
 	}
 	w.sum.Write(p)
 	w.crc.Write(p)
 	w.ref.Size += int64(len(p))
 	if w.file != nil {
-		return w.file.Write(p)
+		n, err := w.file.Write(p)
+		return n, w.blobs.store.space.full(err)
 	}
 	w.blobs.held.Add(int64(len(p)))
 	return w.small.Write(p)
@@ -98,7 +100,7 @@ func (w *blobWriter) Seal() (engine.BlobRef, error) {
 	w.ref.CRC32C = w.crc.Sum32()
 	if w.file != nil {
 		if err := w.keep(); err != nil {
-			return engine.BlobRef{}, err
+			return engine.BlobRef{}, w.blobs.store.space.full(err)
 		}
 	}
 	w.blobs.mu.Lock()
@@ -114,7 +116,9 @@ func (w *blobWriter) keep() error {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
-		w.blobs.store.fail("the sync of a body failed", err)
+		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+			w.blobs.store.fail("the sync of a body failed", err)
+		}
 		return err
 	}
 	if err := os.Rename(w.file.Name(), path); err != nil {
@@ -240,6 +244,23 @@ func openFile(path string, off, n int64) (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{io.NewSectionReader(f, off, n), f}, nil
+}
+
+// Each lists the linked bodies of a domain.
+func (b *blobs) Each(ctx context.Context, domain uint32, fn func(ref engine.BlobRef, references uint32) error) error {
+	return b.store.View(ctx, func(r engine.Reader) error {
+		return r.Scan(engine.Prefix(ownKey(engine.SubBlob, domain)), func(key, v []byte) error {
+			_, id, ok := blobKeyID(key)
+			if !ok {
+				return fmt.Errorf("a key of a body of %d bytes", len(key))
+			}
+			rec, err := decodeBlob(domain, id, v)
+			if err == nil {
+				err = fn(rec.ref, rec.refs)
+			}
+			return err
+		})
+	})
 }
 
 // Check reads a whole body and compares it with its digest.

@@ -62,15 +62,8 @@ func (s *Store) checkpoint() {
 		payload = binary.AppendUvarint(payload, uint64(len(c.key)))
 		payload = binary.BigEndian.AppendUint32(append(payload, c.key...), c.sum)
 	}
-	out, err := s.log.Begin(seglog.RecordSize(len(payload)) + seglog.RecordSize(128))
-	if err == nil {
-		mark := cell{value: u64(out.Sequence())}
-		out.Add(recordCheckpoint, payload)
-		out.Add(recordCommit, appendCell(nil, string(checkpointKey), mark))
-		if err = s.log.Append(out); err == nil {
-			err = s.index.apply(out.Sequence(), func(yield func([]byte, cell) error) error { return yield(checkpointKey, mark) })
-		}
-	}
+	// The sequence that it will have: nobody else writes.
+	err := s.writeOwn(checkpointKey, cell{value: u64(s.log.Head() + 1)}, ownRecord{recordCheckpoint, payload})
 	switch {
 	case errors.Is(err, seglog.ErrFull): // nothing is lost by having none
 		s.space.spent()

@@ -24,7 +24,8 @@ import (
 //     commit that changes its record if that still points to the old place.
 
 const (
-	collectPause = time.Minute
+	collectPause    = time.Minute
+	collectPauseLow = 5 * time.Second
 	// collectBatch is how many bytes of bodies are copied in one commit.
 	collectBatch = 1 << 20
 	// collectRest is how many times as long as it worked the collector rests: it
@@ -38,15 +39,16 @@ type movedBody struct {
 	bytes []byte
 }
 
-// collectLoop collects segments of which less than half lives.
+// collectLoop collects segments of which less than half lives; more eagerly when
+// the disk is nearly full.
 func (s *Store) collectLoop(ctx context.Context) {
-	tick := time.NewTicker(collectPause)
-	defer tick.Stop()
 	for {
-		select {
-		case <-ctx.Done():
+		pause := collectPause
+		if s.space.level.Load() == low {
+			pause = collectPauseLow
+		}
+		if rest(ctx, pause) != nil {
 			return
-		case <-tick.C:
 		}
 		if err := s.collect(ctx, false); err != nil && ctx.Err() == nil {
 			s.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "collecting the log", slog.Any("err", err))
@@ -54,9 +56,9 @@ func (s *Store) collectLoop(ctx context.Context) {
 	}
 }
 
-// Reclaim gives back all that can be. When it returns nil, what was deleted before
+// Compact gives back all that can be. When it returns nil, what was deleted before
 // it was called can't be read from the store's files any more.
-func (s *Store) Reclaim(ctx context.Context) error {
+func (s *Store) Compact(ctx context.Context) error {
 	err := s.alone(ctx, func() error {
 		if err := s.log.Roll(); err != nil {
 			return err
@@ -87,7 +89,8 @@ func (s *Store) collect(ctx context.Context, everything bool) error {
 	// A snapshot costs about as much as the index is large: unless something has to
 	// go, the gain must be worth it.
 	newest := lastChange(take[len(take)-1])
-	if ready, err := s.cover(ctx, newest, everything || dead > 2*s.space.index.Load()); err != nil || !ready {
+	worth := everything || dead > 2*s.space.index.Load() || s.space.level.Load() == low
+	if ready, err := s.cover(ctx, newest, worth); err != nil || !ready {
 		return err
 	}
 	for _, seg := range take {
@@ -124,8 +127,13 @@ func (s *Store) candidates(ctx context.Context, everything bool) (take []seglog.
 
 // cover makes sure that the tables and a snapshot show all groups up to newest.
 func (s *Store) cover(ctx context.Context, newest uint64, worth bool) (bool, error) {
-	if s.index.flushed() < newest { // memtables are flushed as they fill
-		return false, nil
+	if s.index.flushed() < newest {
+		if s.space.level.Load() != low {
+			return false, nil // memtables are flushed as they fill
+		}
+		if err := s.alone(ctx, func() error { return s.index.flush(ctx) }); err != nil {
+			return false, err
+		}
 	}
 	all, err := s.snapshots()
 	if err != nil {

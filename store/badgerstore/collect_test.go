@@ -3,11 +3,13 @@ package badgerstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,7 +87,7 @@ func grep(t testing.TB, dir string, text []byte) (in []string) {
 	return in
 }
 
-// Reclaim gives back what is dead, keeps what lives, and the store can still be
+// Compact gives back what is dead, keeps what lives, and the store can still be
 // rebuilt, while readers and writers go on.
 func TestReclaim(t *testing.T) {
 	dir := t.TempDir()
@@ -123,7 +125,7 @@ func TestReclaim(t *testing.T) {
 		}
 	}()
 	before := size(t, dir)
-	if err := s.Reclaim(t.Context()); err != nil {
+	if err := s.Compact(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	close(stop)
@@ -215,14 +217,14 @@ func TestCopyWhileCollecting(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if err := s.Reclaim(ctx); err == nil {
+	if err := s.Compact(ctx); err == nil {
 		t.Error("segments are collected while a copy reads them")
 	}
 	close(out.release)
 	if err := <-copied; err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Reclaim(t.Context()); err != nil {
+	if err := s.Compact(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	there := filepath.Join(t.TempDir(), "copy")
@@ -270,4 +272,49 @@ func size(t testing.TB, dir string) (n int64) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// When the disk is nearly full, space comes back without waiting for anything.
+func TestCollectWhenLow(t *testing.T) {
+	var free atomic.Int64
+	free.Store(10 << 30)
+	s, err := Open(Config{Dir: t.TempDir(), Log: quiet, segment: 1 << 20, Reserve: 1 << 30, space: func() (int64, int64, error) { return free.Load(), 20 << 30, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var refs []engine.BlobRef
+	for i := range 400 {
+		refs = append(refs, body(t, s, text(i)))
+	}
+	free.Store(800 << 20)
+	s.space.look()
+	if _, err := s.Blobs().Create(t.Context(), 1, 0); !errors.Is(err, engine.ErrFull) || s.Health().Writable {
+		t.Errorf("a new body while the disk is nearly full: %v", err)
+	}
+	link(t, s, func(tx engine.Tx) error {
+		for _, ref := range refs[:390] {
+			if err := tx.Unlink(ref); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	before := size(t, s.cfg.Dir)
+	if err := s.collect(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if after := size(t, s.cfg.Dir); after > before/2 {
+		t.Errorf("%d bytes before, %d after", before, after)
+	}
+	free.Store(1040 << 20)
+	s.space.look()
+	if s.Health().Writable {
+		t.Error("a little over the reserve ends it: it would go on and off")
+	}
+	free.Store(1 << 40)
+	s.space.look()
+	if err := set(t, s, "a"); err != nil || !s.Health().Writable {
+		t.Errorf("there is room again: %v", err)
+	}
 }

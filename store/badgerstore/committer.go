@@ -81,6 +81,7 @@ func (r *request) finish(err error) {
 // group is what becomes durable together.
 type group struct {
 	ran      []*request
+	failed   []*request // their answers may rest on what others here wrote
 	over     *overlay
 	end      func()        // releases the snapshot that its closures read
 	sequence uint64        // in the log; 0 if nothing was written
@@ -185,7 +186,8 @@ func (s *Store) gather(first *request, last *group) (g *group, held *request) {
 		}
 		if err != nil {
 			g.over.rollback()
-			r.finish(err)
+			r.err = err
+			g.failed = append(g.failed, r)
 			continue
 		}
 		bodies += size
@@ -196,7 +198,7 @@ func (s *Store) gather(first *request, last *group) (g *group, held *request) {
 
 // waiting claims the next request that is here already, if the group has room.
 func (s *Store) waiting(g *group, bodies int64) *request {
-	if len(g.ran) >= groupOps || bodies >= groupBodies {
+	if len(g.ran)+len(g.failed) >= groupOps || bodies >= groupBodies {
 		return nil
 	}
 	for {
@@ -246,11 +248,12 @@ func (s *Store) fits(o *overlay) bool {
 	return o.bytes+slack < s.index.db.MaxBatchSize()*9/10 && int64(o.cells.Len())+64 < s.index.db.MaxBatchCount()*9/10
 }
 
-// durable puts a group into the log. If it can't, or nobody is left in the group,
-// it answers it and returns false.
+// durable puts a group into the log. If it can't, or nothing came of any closure,
+// it answers the group and returns false.
 func (s *Store) durable(g *group) bool {
 	defer g.end()
 	if len(g.ran) == 0 {
+		g.answer(nil)
 		return false
 	}
 	err := s.refused(true)
@@ -261,7 +264,7 @@ func (s *Store) durable(g *group) bool {
 		err = s.write(g)
 	}
 	if err != nil {
-		s.answer(g, err)
+		s.settle(g, err)
 		return false
 	}
 	return true
@@ -321,11 +324,11 @@ func (s *Store) apply(g *group) {
 		s.fail("the index can't be written", err)
 		err = fmt.Errorf("%w: %w", engine.ErrReadOnly, err)
 	}
-	s.answer(g, err)
+	s.settle(g, err)
 }
 
-// answer ends the requests of a group.
-func (s *Store) answer(g *group, err error) {
+// settle does what had to wait for the group's end, and answers it.
+func (s *Store) settle(g *group, err error) {
 	for _, r := range g.ran {
 		for _, w := range r.tx.staged {
 			if err == nil || !errors.Is(err, engine.ErrFull) {
@@ -340,8 +343,16 @@ func (s *Store) answer(g *group, err error) {
 			s.feeds.wake(r.op.Domain)
 		}
 	}
+	g.answer(err)
+}
+
+// answer tells those that ran how the group ended, and the others why they failed.
+func (g *group) answer(err error) {
 	for _, r := range g.ran {
 		r.finish(err)
+	}
+	for _, r := range g.failed {
+		r.finish(r.err)
 	}
 	close(g.applied)
 }

@@ -269,7 +269,7 @@ func TestDamagedLog(t *testing.T) {
 			places = append(places, r.Pos)
 		}
 		return nil
-	}, func(d *seglog.Damage) { t.Error(d) })
+	}, func(d *seglog.DamageError) { t.Error(d) })
 	if err != nil || len(places) < 2*sampleSize {
 		t.Fatal(len(places), err)
 	}

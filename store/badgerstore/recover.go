@@ -125,7 +125,7 @@ func (s *Store) replay(from, applied uint64) error {
 
 // explain tells what to do about a damaged log.
 func explain(err error) error {
-	if _, damaged := errors.AsType[*seglog.Damage](err); damaged {
+	if _, damaged := errors.AsType[*seglog.DamageError](err); damaged {
 		return fmt.Errorf("%w; the store is not opened, so that nothing is lost in silence: see postern store verify and postern store repair", err)
 	}
 	return err

@@ -83,7 +83,7 @@ func (c *checker) bestRecords(ctx context.Context, dir string) (x *index, err er
 			c.findf("what group %d changed is lost", g.Sequence)
 		}
 		return errors.Join(p.group(g), ctx.Err())
-	}, func(d *seglog.Damage) { c.findf("%v", d) })
+	}, func(d *seglog.DamageError) { c.findf("%v", d) })
 	return x, errors.Join(err, p.flush())
 }
 

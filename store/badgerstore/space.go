@@ -1,10 +1,12 @@
 package badgerstore
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +36,7 @@ const (
 const (
 	reserveMin = 64 << 20
 	reserveMax = 1 << 30
+	openRoom   = 192 << 20
 	// spaceLook is the least time between two looks while writing.
 	spaceLook = 10 * time.Millisecond
 )
@@ -61,9 +64,21 @@ func newSpace(s *Store) (*space, error) {
 	if s.cfg.Reserve > 0 {
 		p.reserve = s.cfg.Reserve
 	}
+	s.space = p // look may have something to tell
 	p.measure()
 	p.look()
-	return p, nil
+	return p, p.openable()
+}
+
+// openable refuses a start that might end by a signal: catching up with the log
+// fills memtables and flushes them.
+func (p *space) openable() error {
+	need := min(p.floor(), openRoom)
+	free, _, err := p.free()
+	if err == nil && free < need {
+		err = fmt.Errorf("%w: %d MiB are free, to open the store at least %d are needed", engine.ErrFull, free>>20, need>>20)
+	}
+	return err
 }
 
 // measure counts the index's bytes: compaction may need as much again for a while.
@@ -121,6 +136,15 @@ func (p *space) check() error {
 func (p *space) holds(n int64) bool {
 	free, _, err := p.free()
 	return err == nil && free-n > p.floor()
+}
+
+// full is err as engine.ErrFull, if the disk has no room; the level is set then.
+func (p *space) full(err error) error {
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	p.spent()
+	return fmt.Errorf("%w: %w", engine.ErrFull, err)
 }
 
 // spent notes that the disk refused a write.

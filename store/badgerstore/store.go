@@ -130,15 +130,14 @@ func (s *Store) open() (err error) {
 	if s.blobs, err = openBlobs(s); err != nil {
 		return err
 	}
+	if err := s.startBoot(); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.work.Go(s.run)
 	s.work.Go(s.tend)
 	s.work.Go(func() { s.collectLoop(ctx) })
-	if err := s.startBoot(); err != nil {
-		s.halt()
-		return err
-	}
 	return nil
 }
 
@@ -161,15 +160,42 @@ func openLog(cfg Config, p *space) (*seglog.Log, error) {
 	return seglog.Open(c)
 }
 
-// startBoot counts this opening.
+// startBoot counts this opening, also when the disk is nearly full.
 func (s *Store) startBoot() error {
-	return s.own(context.Background(), func(t *tx) (err error) {
-		if s.boot, err = readU64(t, bootKey); err == nil {
-			s.boot++
-			t.over.put(bootKey, cell{value: u64(s.boot)})
-		}
+	r, end := s.index.begin()
+	n, err := readU64(r, bootKey)
+	end()
+	if err != nil {
 		return err
-	})
+	}
+	s.boot = n + 1
+	return s.writeOwn(bootKey, cell{value: u64(s.boot)})
+}
+
+// writeOwn makes a group of one cell of the engine's own, and perhaps a record.
+// Only the committer does that, or nobody else yet.
+func (s *Store) writeOwn(key []byte, c cell, records ...ownRecord) error {
+	room := seglog.RecordSize(len(key) + len(c.value) + entryCost)
+	for _, r := range records {
+		room += seglog.RecordSize(len(r.payload))
+	}
+	out, err := s.log.Begin(room)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		out.Add(r.typ, r.payload)
+	}
+	out.Add(recordCommit, appendCell(nil, string(key), c))
+	if err := s.log.Append(out); err != nil {
+		return err
+	}
+	return s.index.apply(out.Sequence(), func(yield func([]byte, cell) error) error { return yield(key, c) })
+}
+
+type ownRecord struct {
+	typ     seglog.Type
+	payload []byte
 }
 
 // tend looks after the store while it is open.

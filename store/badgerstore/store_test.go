@@ -22,8 +22,11 @@ import (
 
 func TestMain(m *testing.M) {
 	storetest.CrashChild(crashOpen) // returns unless this process is a child to be killed
+	fullChild()                     // or one that fills a disk
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
+
+var background = context.Background()
 
 var quiet = slog.New(slog.DiscardHandler)
 

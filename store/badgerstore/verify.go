@@ -119,7 +119,7 @@ func (c *checker) checkLog(ctx context.Context) error {
 		c.sum.Groups++
 		c.sum.Records += int64(len(g.Records))
 		return ctx.Err()
-	}, func(d *seglog.Damage) {
+	}, func(d *seglog.DamageError) {
 		c.damaged = true
 		c.findf("%v", d)
 	})

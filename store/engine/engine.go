@@ -105,10 +105,15 @@ type Engine interface {
 	// be read back only by the same kind of engine.
 	Snapshot(ctx context.Context, w io.Writer) error
 
-	// Reclaim gives back what was deleted: when it returns nil, nothing that was
+	// Erase removes what the engine itself keeps of a domain: its feed, its
+	// sequence, and every body, linked or not. It may be called again after it
+	// was cut short.
+	Erase(ctx context.Context, domain uint32) error
+
+	// Compact gives back what was deleted: when it returns nil, nothing that was
 	// deleted before the call can be read from the engine's files. It works at a
 	// pace that leaves the disk to others, so it may take long.
-	Reclaim(ctx context.Context) error
+	Compact(ctx context.Context) error
 
 	// Health says whether writes are accepted, and why not.
 	Health() Health
@@ -254,6 +259,9 @@ type Blobs interface {
 	// Open reads n bytes from off; n < 0 means to the end. It works for linked
 	// bodies and for bodies sealed by a writer that is not closed yet.
 	Open(ctx context.Context, ref BlobRef, off, n int64) (io.ReadCloser, error)
+	// Each calls fn for every linked body of a domain, in order of their ids, with
+	// the number of its references.
+	Each(ctx context.Context, domain uint32, fn func(ref BlobRef, references uint32) error) error
 	// Check reads a whole body and compares it with its digest.
 	Check(ctx context.Context, ref BlobRef) error
 }

@@ -9,13 +9,17 @@ import (
 // more: its positions are void from now on. A stub stays in its place, so that
 // the next start can tell a collected segment from a lost one.
 func (l *Log) Collect(number uint32) error {
+	l.collecting.Lock()
+	defer l.collecting.Unlock()
 	l.mu.RLock()
 	s := l.find(number)
+	collected := s == nil || s.state == stateCollected
+	sealed := !collected && s.sealed
 	l.mu.RUnlock()
-	if s == nil || s.state == stateCollected {
+	if collected {
 		return fmt.Errorf("segment %d: %w", number, ErrCollected)
 	}
-	if !s.sealed {
+	if !sealed {
 		return fmt.Errorf("segment %d is not complete", number)
 	}
 	stub := header{id: l.id, number: number, state: stateCollected, first: s.first, last: s.last}
@@ -24,7 +28,7 @@ func (l *Log) Collect(number uint32) error {
 	}
 	l.mu.Lock()
 	file := s.file
-	s.header, s.file, s.end = stub, nil, 0
+	s.state, s.file, s.end = stateCollected, nil, 0
 	l.mu.Unlock()
 	return errors.Join(file.Close(), l.dropStubs())
 }

@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -16,8 +17,7 @@ type filler struct {
 	done    sync.WaitGroup
 	once    sync.Once
 
-	mu    sync.Mutex // held while a piece is written; guards ahead
-	ahead *segment   // the next segment, once it is made
+	mu sync.Mutex // held while a piece is written, and while a segment is made
 }
 
 const (
@@ -29,6 +29,8 @@ const (
 	// a second of the disk.
 	fillPause = 15 * time.Millisecond
 )
+
+var zeros [fillPiece]byte // never written
 
 func (f *filler) start(l *Log) {
 	f.log, f.woken, f.stopped = l, make(chan struct{}, 1), make(chan struct{})
@@ -107,7 +109,7 @@ func (f *filler) piece(s *segment, limit int64) bool {
 	ok := err == nil && size >= from && from < limit
 	if ok {
 		n := min(fillPiece, limit-from)
-		_, err = file.WriteAt(make([]byte, n), from)
+		_, err = file.WriteAt(zeros[:n], from)
 		if ok = err == nil; ok {
 			s.size.Store(from + n)
 		}
@@ -144,10 +146,13 @@ func (f *filler) next(number uint32) (*segment, error) {
 	defer f.mu.Unlock()
 	l := f.log
 	l.mu.RLock()
-	s := l.find(number)
+	s, newest := l.find(number), l.segments[len(l.segments)-1].number
 	l.mu.RUnlock()
 	if s != nil {
 		return s, nil
+	}
+	if number != newest+1 { // the filler came so late that it was dropped
+		return nil, fmt.Errorf("segment %d: %w", number, ErrCollected)
 	}
 	s, err := l.create(number)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 //	record    header, payload
 //
 //	segment header   magic "postern\x02" | number u32 | state u32 | first, last sequence u64 | log id 16 | crc
-//	group header     magic u32 | bytes of its records u32 | sequence u64 | number of records u32 | segment u32 | crc
+//	group header     magic u32 | bytes of its records u32 | sequence u64 | number of records u32 | segment u32 | blank sectors u32 | crc
 //	record header    bytes of its payload u32 | type u8, zero u24 | crc
 //
 // A group begins on a sector of its own, so a write that is torn can't reach
@@ -25,7 +25,7 @@ const (
 	sector       = 512
 	segmentMagic = "postern\x02"
 	groupMagic   = 0x506f4c67
-	groupHeader  = 28
+	groupHeader  = 32
 	recordHeader = 12
 )
 
@@ -76,12 +76,14 @@ func (h header) encode() []byte {
 
 func decodeHeader(b []byte) (h header, err error) {
 	if len(b) < sector || string(b[:8]) != segmentMagic {
-		return h, errors.New("its header is none of a segment")
+		return header{}, errors.New("its header is none of a segment")
 	}
 	h.number, h.state = binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
 	h.first, h.last, h.id = binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:]), logID(b[32:])
-	if binary.BigEndian.Uint32(b[48:]) != h.id.sum(b[:48]) || h.state != stateLive && h.state != stateCollected {
-		return h, errors.New("its header is damaged")
+	live := h.state == stateLive && h.first == 0 && h.last == 0
+	collected := h.state == stateCollected && h.first > 0 && h.first <= h.last
+	if binary.BigEndian.Uint32(b[48:]) != h.id.sum(b[:48]) || !live && !collected {
+		return header{}, errors.New("its header is damaged")
 	}
 	return h, nil
 }
@@ -92,6 +94,7 @@ type groupHead struct {
 	length   uint32 // of all records with their headers
 	records  uint32
 	segment  uint32
+	blanks   uint32 // how many of its sectors are all zero: more of them, and some never reached the disk
 }
 
 func (h groupHead) put(b []byte, id logID) {
@@ -100,22 +103,33 @@ func (h groupHead) put(b []byte, id logID) {
 	binary.BigEndian.PutUint64(b[8:], h.sequence)
 	binary.BigEndian.PutUint32(b[16:], h.records)
 	binary.BigEndian.PutUint32(b[20:], h.segment)
-	binary.BigEndian.PutUint32(b[24:], id.sum(b[:24]))
+	binary.BigEndian.PutUint32(b[24:], h.blanks)
+	binary.BigEndian.PutUint32(b[28:], id.sum(b[:28]))
 }
 
 // decodeGroupHead reports whether b begins with the header of a group of the
 // given segment.
 func decodeGroupHead(b []byte, id logID, segment uint32) (h groupHead, ok bool) {
-	if len(b) < groupHeader || binary.BigEndian.Uint32(b) != groupMagic || binary.BigEndian.Uint32(b[24:]) != id.sum(b[:24]) {
+	if len(b) < groupHeader || binary.BigEndian.Uint32(b) != groupMagic || binary.BigEndian.Uint32(b[28:]) != id.sum(b[:28]) {
 		return h, false
 	}
 	h.length, h.sequence = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint64(b[8:])
-	h.records, h.segment = binary.BigEndian.Uint32(b[16:]), binary.BigEndian.Uint32(b[20:])
-	return h, h.segment == segment
+	h.records, h.segment, h.blanks = binary.BigEndian.Uint32(b[16:]), binary.BigEndian.Uint32(b[20:]), binary.BigEndian.Uint32(b[24:])
+	return h, h.segment == segment && h.sequence > 0
 }
 
 // span is how many bytes of its segment a group takes.
 func (h groupHead) span() int64 { return align(groupHeader + int64(h.length)) }
+
+// blankSectors counts the sectors of b, which is whole sectors, that are all zero.
+func blankSectors(b []byte) (n uint32) {
+	for ; len(b) >= sector; b = b[sector:] {
+		if allZero(b[:sector]) {
+			n++
+		}
+	}
+	return n
+}
 
 func align(n int64) int64 { return (n + sector - 1) / sector * sector }
 

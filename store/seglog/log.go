@@ -19,7 +19,6 @@
 package seglog
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -47,6 +46,7 @@ type Config struct {
 const (
 	defaultSegment  = 256 << 20
 	defaultMaxGroup = 24 << 20
+	maxSegment      = 1<<32 - sector // what an offset in a Pos can say
 )
 
 func (c *Config) defaults() error {
@@ -61,6 +61,9 @@ func (c *Config) defaults() error {
 	}
 	if c.MaxGroup == 0 {
 		c.MaxGroup = min(defaultMaxGroup, c.SegmentSize-3*sector)
+	}
+	if c.SegmentSize > maxSegment {
+		return fmt.Errorf("seglog: segments of %d bytes are over the limit of %d", c.SegmentSize, int64(maxSegment))
 	}
 	if c.MaxGroup < sector || c.MaxGroup > c.SegmentSize-3*sector {
 		return fmt.Errorf("seglog: groups of %d bytes don't fit into segments of %d", c.MaxGroup, c.SegmentSize)
@@ -80,8 +83,8 @@ type Pos struct {
 	Offset  uint32 // from the start of the segment's file, in bytes
 }
 
-// Damage is something in the log that can't be what was written.
-type Damage struct {
+// DamageError is something in the log that can't be what was written.
+type DamageError struct {
 	Segment  uint32
 	Offset   int64  // from the start of the segment's file, in bytes
 	Bytes    int64  // how much is hit, as far as it can be told; 0: unknown
@@ -89,7 +92,7 @@ type Damage struct {
 	What     string
 }
 
-func (d *Damage) Error() string {
+func (d *DamageError) Error() string {
 	return fmt.Sprintf("segment %d of the log is damaged at byte %d: %s", d.Segment, d.Offset, d.What)
 }
 
@@ -102,6 +105,8 @@ type Log struct {
 	mu       sync.RWMutex // guards the table of segments; held for reading by every read
 	segments []*segment   // ascending, without a gap in their numbers
 	head     atomic.Uint64
+
+	collecting sync.Mutex // held by Collect
 
 	// The writer's.
 	cur    *segment
@@ -238,8 +243,4 @@ func (l *Log) create(number uint32) (*segment, error) {
 func newID() (id logID) {
 	_, _ = rand.Read(id[:]) // never fails
 	return id
-}
-
-func (l *Log) warn(msg string, attrs ...slog.Attr) {
-	l.cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, msg, attrs...)
 }

@@ -70,7 +70,7 @@ func TestAppendScan(t *testing.T) {
 		t.Errorf("%d segments: rotation wasn't tried", n)
 	}
 	hits := 0
-	if err := Check(Config{FS: Dir(dir), SegmentSize: 16 << 10}, nil, func(d *Damage) { hits++; t.Error(d) }); err != nil || hits > 0 {
+	if err := Check(Config{FS: Dir(dir), SegmentSize: 16 << 10}, nil, func(d *DamageError) { hits++; t.Error(d) }); err != nil || hits > 0 {
 		t.Error(err, hits)
 	}
 }

@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,7 +14,7 @@ const tmpSuffix = ".tmp"
 // Open opens the log in cfg.FS, or makes an empty one. It looks at the header of
 // every segment and at every group header of the last one; what is in the groups
 // is checked by Scan. A torn last group is taken away; anything else that can't
-// be what was written is a *Damage.
+// be what was written is a *DamageError.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
@@ -113,18 +114,20 @@ func (l *Log) load(number uint32) error {
 		return err
 	}
 	if s.header, err = decodeHeader(b); err != nil {
-		return &Damage{Segment: number, What: err.Error()}
+		return &DamageError{Segment: number, What: err.Error()}
 	}
 	if l.id == (logID{}) {
 		l.id = s.id
 	}
 	switch {
 	case s.number != number:
-		return &Damage{Segment: number, What: fmt.Sprintf("it says that it is segment %d", s.number)}
+		return &DamageError{Segment: number, What: fmt.Sprintf("it says that it is segment %d", s.number)}
 	case s.id != l.id:
-		return &Damage{Segment: number, What: "it belongs to another log"}
+		return &DamageError{Segment: number, What: "it belongs to another log"}
 	case n > 1 && l.segments[n-2].number+1 != number:
-		return &Damage{Segment: l.segments[n-2].number + 1, What: "the segment is missing"}
+		return &DamageError{Segment: l.segments[n-2].number + 1, What: "the segment is missing"}
+	case n == 1 && number != 1 && s.state == stateLive: // a stub would say that the log begins here
+		return &DamageError{Segment: number - 1, What: "the segment is missing"}
 	}
 	if s.state == stateCollected {
 		s.sealed, s.file = true, nil
@@ -153,7 +156,7 @@ func (l *Log) recover() error {
 		at--
 	}
 	if at < len(l.segments)-2 {
-		return &Damage{Segment: l.segments[at+1].number, What: "its groups are missing"}
+		return &DamageError{Segment: l.segments[at+1].number, What: "its groups are missing"}
 	}
 	if err := l.chain(at); err != nil {
 		return err
@@ -167,7 +170,7 @@ func (l *Log) recover() error {
 		return err
 	}
 	if at+1 < len(l.segments) && !t.sealed { // the one made ahead must be untouched
-		if err := l.untouched(l.segments[at+1]); err != nil {
+		if err := l.settle(l.segments[at+1], sector, t.last+1); err != nil {
 			return err
 		}
 	}
@@ -188,12 +191,12 @@ func (l *Log) recover() error {
 // follow makes the segment behind the sealed one at the current one.
 func (l *Log) follow(at int, last uint64) error {
 	if at+1 >= len(l.segments) {
-		return &Damage{Segment: l.segments[at].number + 1, What: "the segment is missing"}
+		return &DamageError{Segment: l.segments[at].number + 1, What: "the segment is missing"}
 	}
 	next := l.segments[at+1]
 	l.head.Store(last)
 	l.cur, l.tail = next, sector
-	return l.untouched(next)
+	return l.settle(next, sector, last+1)
 }
 
 // chain tells for each segment before the one at, which sequences it holds.
@@ -202,15 +205,15 @@ func (l *Log) chain(at int) error {
 		next := l.segments[i+1]
 		if s.state != stateCollected {
 			if s.first == 0 {
-				return &Damage{Segment: s.number, Offset: sector, What: "its first group can't be read"}
+				return &DamageError{Segment: s.number, Offset: sector, What: "its first group can't be read"}
 			}
 			s.sealed, s.last, s.end = true, next.first-1, s.size.Load()
 		}
 		if next.first == 0 && i+1 < at {
-			return &Damage{Segment: next.number, Offset: sector, What: "its first group can't be read"}
+			return &DamageError{Segment: next.number, Offset: sector, What: "its first group can't be read"}
 		}
 		if next.first != 0 && next.first != s.last+1 || s.last < s.first {
-			return &Damage{Segment: next.number, Offset: sector, Sequence: next.first, What: fmt.Sprintf("it begins with group %d, the segment before it ends with %d", next.first, s.last)}
+			return &DamageError{Segment: next.number, Offset: sector, Sequence: next.first, What: fmt.Sprintf("it begins with group %d, the segment before it ends with %d", next.first, s.last)}
 		}
 	}
 	return nil
@@ -237,18 +240,18 @@ func (l *Log) walk(s *segment) (t tail, err error) {
 			break
 		}
 		if head.sequence != 0 && h.sequence != head.sequence+1 {
-			return t, &Damage{Segment: s.number, Offset: t.end, Sequence: h.sequence, What: fmt.Sprintf("group %d follows group %d", h.sequence, head.sequence)}
+			return t, &DamageError{Segment: s.number, Offset: t.end, Sequence: h.sequence, What: fmt.Sprintf("group %d follows group %d", h.sequence, head.sequence)}
 		}
 		prev, head = t.end, h
 		t.last, t.end = h.sequence, t.end+h.span()
 	}
 	if head.sequence == 0 {
-		return t, l.settle(s, sector)
+		return t, l.settle(s, sector, 1)
 	}
 	// All groups but the last were synced before the next was written.
 	g, err := l.read(s, prev, head)
 	if err != nil {
-		torn, terr := l.torn(s, prev, head.span())
+		torn, terr := l.torn(s, prev, head)
 		if terr != nil {
 			return t, terr
 		}
@@ -259,11 +262,11 @@ func (l *Log) walk(s *segment) (t tail, err error) {
 		if prev == sector {
 			t.last, s.first = 0, 0
 		}
-		l.warn("an unfinished group at the end of the log is dropped", slog.Uint64("sequence", head.sequence))
-		return t, l.settle(s, prev)
+		l.cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, "an unfinished group at the end of the log is dropped", slog.Uint64("sequence", head.sequence))
+		return t, l.settle(s, prev, head.sequence)
 	}
 	t.sealed = len(g) == 1 && g[0].Type == typeSeal
-	if err := l.settle(s, t.end); err != nil {
+	if err := l.settle(s, t.end, t.last+1); err != nil {
 		return t, err
 	}
 	return t, l.rewrite(s, prev, head.span())
@@ -271,23 +274,19 @@ func (l *Log) walk(s *segment) (t tail, err error) {
 
 // torn reports whether the group at off may be half written: then at least one
 // sector of it never reached the disk and is zero still.
-func (l *Log) torn(s *segment, off, span int64) (bool, error) {
-	b := make([]byte, span)
+func (l *Log) torn(s *segment, off int64, h groupHead) (bool, error) {
+	b := make([]byte, h.span())
 	if err := readZeros(s.file, b, off); err != nil {
 		return false, err
 	}
-	for ; len(b) > 0; b = b[sector:] {
-		if allZero(b[:sector]) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return blankSectors(b) > h.blanks, nil
 }
 
-// settle makes sure that nothing lies behind the end of the log. One group can
-// have been on its way there when the process died; what reached the disk of it
-// is overwritten by zeros.
-func (l *Log) settle(s *segment, end int64) error {
+// settle makes sure that nothing lies behind the end of the log. One group, next,
+// can have been on its way there when the process died; what reached the disk of
+// it is overwritten by zeros. Headers in it of groups that aren't later than
+// itself are in the copy of old bytes that it brought.
+func (l *Log) settle(s *segment, end int64, next uint64) error {
 	b := make([]byte, max(0, min(l.cfg.MaxGroup+sector, s.size.Load()-end)))
 	if err := readZeros(s.file, b, end); err != nil {
 		return err
@@ -297,12 +296,12 @@ func (l *Log) settle(s *segment, end int64) error {
 	}
 	if len(b) >= sector && !allZero(b[:sector]) {
 		if _, ok := decodeGroupHead(b, l.id, s.number); !ok {
-			return &Damage{Segment: s.number, Offset: end, What: "the header of a group can't be read"}
+			return &DamageError{Segment: s.number, Offset: end, Sequence: next, What: "the header of a group can't be read"}
 		}
 	}
 	for off := sector; off < len(b); off += sector {
-		if h, ok := decodeGroupHead(b[off:], l.id, s.number); ok {
-			return &Damage{Segment: s.number, Offset: end, Bytes: int64(off), Sequence: h.sequence - 1, What: fmt.Sprintf("what is before group %d can't be read", h.sequence)}
+		if h, ok := decodeGroupHead(b[off:], l.id, s.number); ok && h.sequence > next {
+			return &DamageError{Segment: s.number, Offset: end, Bytes: int64(off), Sequence: next, What: fmt.Sprintf("what is before group %d can't be read", h.sequence)}
 		}
 	}
 	clear(b)
@@ -323,8 +322,6 @@ func (l *Log) rewrite(s *segment, off, span int64) error {
 	if _, err := s.file.WriteAt(b, off); err != nil {
 		return err
 	}
+	s.size.Store(max(s.size.Load(), off+span)) // zeros at its end may have been missing
 	return s.file.Sync()
 }
-
-// untouched makes sure that a segment that nothing was written to yet, is empty.
-func (l *Log) untouched(s *segment) error { return l.settle(s, sector) }

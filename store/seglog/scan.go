@@ -24,7 +24,7 @@ type Scanned struct {
 
 // Scan calls fn for every group after the given sequence, oldest first, the
 // log's own seals included. Segments that were collected are passed over. What
-// can't be what was written ends it with a *Damage.
+// can't be what was written ends it with a *DamageError.
 func (l *Log) Scan(after uint64, fn func(Scanned) error) error {
 	for _, i := range l.Segments() {
 		if i.Collected || i.First == 0 || i.Last <= after {
@@ -60,7 +60,7 @@ func (l *Log) ScanSegment(number uint32, after uint64, fn func(Scanned) error) e
 		}
 		h, ok := decodeGroupHead(b, l.id, number)
 		if !ok || h.sequence != want {
-			return &Damage{Segment: number, Offset: off, Sequence: want, What: fmt.Sprintf("the header of group %d can't be read", want)}
+			return &DamageError{Segment: number, Offset: off, Sequence: want, What: fmt.Sprintf("the header of group %d can't be read", want)}
 		}
 		if want > after {
 			records, err := l.read(s, off, h)
@@ -88,6 +88,9 @@ func (l *Log) readSegment(s *segment, b []byte, off int64) error {
 
 // read reads a whole group and checks it.
 func (l *Log) read(s *segment, off int64, h groupHead) ([]Record, error) {
+	if h.span() > max(l.cfg.MaxGroup, s.size.Load()-off) { // no more memory than that for one
+		return nil, &DamageError{Segment: h.segment, Offset: off, Sequence: h.sequence, What: fmt.Sprintf("group %d is larger than a group may be", h.sequence)}
+	}
 	b := make([]byte, h.length)
 	if err := l.readSegment(s, b, off+groupHeader); err != nil {
 		return nil, err
@@ -101,19 +104,19 @@ func (l *Log) read(s *segment, off int64, h groupHead) ([]Record, error) {
 
 // splitRecords takes the records of a group apart. It returns the first damage;
 // the records are then those before it.
-func splitRecords(b []byte, id logID, h groupHead, at int64) (records []Record, bad *Damage) {
+func splitRecords(b []byte, id logID, h groupHead, at int64) (records []Record, bad *DamageError) {
 	rest, off := b, at+groupHeader
 	for range h.records {
 		r, size, err := splitRecord(rest, id, h.sequence)
 		if err != nil {
-			return records, &Damage{Segment: h.segment, Offset: off, Bytes: size, Sequence: h.sequence, What: fmt.Sprintf("a record of group %d: %v", h.sequence, err)}
+			return records, &DamageError{Segment: h.segment, Offset: off, Bytes: size, Sequence: h.sequence, What: fmt.Sprintf("a record of group %d: %v", h.sequence, err)}
 		}
 		r.Pos = Pos{Segment: h.segment, Offset: uint32(off + recordHeader)}
 		records = append(records, r)
 		rest, off = rest[size:], off+size
 	}
 	if len(rest) > 0 {
-		return records, &Damage{Segment: h.segment, Offset: off, Bytes: int64(len(rest)), Sequence: h.sequence, What: fmt.Sprintf("group %d is longer than its records", h.sequence)}
+		return records, &DamageError{Segment: h.segment, Offset: off, Bytes: int64(len(rest)), Sequence: h.sequence, What: fmt.Sprintf("group %d is longer than its records", h.sequence)}
 	}
 	return records, nil
 }

@@ -11,12 +11,11 @@ import (
 // Group collects the records of one group. It is placed in its segment from the
 // start, so the positions that Add returns are final.
 type Group struct {
-	log     *Log
-	at      int64
-	room    int64
-	head    groupHead
-	buf     []byte
-	lastPos Pos
+	log  *Log
+	at   int64
+	room int64
+	head groupHead
+	buf  []byte
 }
 
 // RecordSize is what a record with a payload of n bytes takes of a group's room.
@@ -58,6 +57,13 @@ func (g *Group) Sequence() uint64 { return g.head.sequence }
 // Add puts a record into the group, its payload in parts, and returns where the
 // payload will be.
 func (g *Group) Add(t Type, parts ...[]byte) Pos {
+	if t < FirstType {
+		panic("seglog: a record of a type that is the log's own")
+	}
+	return g.add(t, parts...)
+}
+
+func (g *Group) add(t Type, parts ...[]byte) Pos {
 	start := len(g.buf)
 	g.buf = append(g.buf, make([]byte, recordHeader)...)
 	for _, p := range parts {
@@ -82,9 +88,10 @@ func (l *Log) Append(g *Group) error {
 		return l.failed
 	}
 	g.head.length = uint32(len(g.buf) - groupHeader)
-	g.head.put(g.buf, l.id)
 	span := g.head.span()
 	g.buf = append(g.buf, make([]byte, span-int64(len(g.buf)))...)
+	g.head.blanks = blankSectors(g.buf[sector:])
+	g.head.put(g.buf, l.id)
 	s := l.cur
 	l.fill.reach(s, g.at+span)
 	if _, err := s.file.WriteAt(g.buf, g.at); err != nil {
@@ -122,7 +129,8 @@ func (l *Log) fail(what string, err error) error {
 	return l.failed
 }
 
-// Roll seals the current segment, if it holds anything, and goes on in the next.
+// Roll seals the current segment, if it holds anything, and goes on in the next. It
+// is the writer's, like Begin and Append.
 func (l *Log) Roll() error {
 	s := l.cur
 	if s.first == 0 {
@@ -133,7 +141,7 @@ func (l *Log) Roll() error {
 		return fmt.Errorf("make the next segment of the log: %w", full(err))
 	}
 	g := l.begin(RecordSize(4))
-	g.Add(typeSeal, binary.BigEndian.AppendUint32(nil, next.number))
+	g.add(typeSeal, binary.BigEndian.AppendUint32(nil, next.number))
 	if err := l.Append(g); err != nil {
 		return err
 	}

@@ -1,7 +1,12 @@
 package storetest
 
 import (
+	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,108 +14,244 @@ import (
 	"github.com/centerleap/postern/store/engine"
 )
 
-// Bench measures what accepting a message costs an engine: a body of 5 KB, a
-// record of 400 bytes and six small keys, durable, by 1, 16 and 64 callers; and
-// what reading costs.
+// Sizes of what the benchmarks accept, in bytes.
+const (
+	BodySize   = 5000
+	RecordSize = 400
+	entrySize  = 20 // of the value under an index key
+	changeSize = 40
+)
+
+// stored is how many messages there are for the benchmarks that read.
+const stored = 100_000
+
+// Bench measures what accepting a message costs an engine, durably, with 1, 8, 64
+// and 256 callers; the same when all messages change one counter, as a hot mailbox
+// does; and what reading costs among 100,000 messages.
+//
+// testdata/peers compares the same work with other stores on the same disk.
 func Bench(b *testing.B, open Opener) {
-	for _, callers := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("accept/%d", callers), func(b *testing.B) {
-			e := open(b, b.TempDir(), time.Now)
-			defer e.Close()
-			accept(b, e, callers)
-		})
+	for _, callers := range []int{1, 8, 64, 256} {
+		b.Run(fmt.Sprintf("accept/%d", callers), func(b *testing.B) { benchAccept(b, open, callers, false) })
+	}
+	for _, callers := range []int{1, 8, 64, 256} {
+		b.Run(fmt.Sprintf("hot/%d", callers), func(b *testing.B) { benchAccept(b, open, callers, true) })
 	}
 	b.Run("get", func(b *testing.B) {
-		e := open(b, b.TempDir(), time.Now)
-		defer e.Close()
-		fill(b, e, 10_000)
-		b.ReportAllocs()
-		i := uint64(0)
-		for b.Loop() {
-			err := e.View(b.Context(), func(r engine.Reader) error {
-				_, err := r.Get(append(k("rec"), u64(i%10_000)...))
-				return err
-			})
-			if err != nil {
-				b.Fatal(err)
-			}
-			i++
-		}
+		benchRead(b, open, func(e engine.Engine) error { return ReadOne(b.Context(), e, rand.Uint64N(stored)) })
 	})
-	b.Run("newest 20 of 10000", func(b *testing.B) {
-		e := open(b, b.TempDir(), time.Now)
-		defer e.Close()
-		fill(b, e, 10_000)
-		rng := engine.Prefix(k("rec"))
-		rng.Reverse, rng.Limit = true, 20
-		b.ReportAllocs()
-		for b.Loop() {
-			n := 0
-			err := e.View(b.Context(), func(r engine.Reader) error {
-				return r.Scan(rng, func(_, _ []byte) error { n++; return nil })
-			})
-			if err != nil || n != 20 {
-				b.Fatal(n, err)
-			}
-		}
+	b.Run("newest 20", func(b *testing.B) {
+		benchRead(b, open, func(e engine.Engine) error { return ReadNewest(b.Context(), e, 20) })
 	})
 }
 
-func accept(b *testing.B, e engine.Engine, callers int) {
-	body, rec := make([]byte, 5000), make([]byte, 400)
-	var n atomic.Uint64
-	b.SetParallelism((callers + 1) / 2) // GOMAXPROCS is multiplied in
-	b.SetBytes(int64(len(body)))
+func benchAccept(b *testing.B, open Opener, callers int, hot bool) {
+	e := open(b, b.TempDir(), time.Now)
+	defer e.Close()
+	var last atomic.Int64
+	var wg sync.WaitGroup
+	b.SetBytes(BodySize)
 	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if err := acceptOne(b, e, n.Add(1), body, rec); err != nil {
-				b.Error(err)
-				return
+	b.ResetTimer()
+	for range callers {
+		wg.Go(func() {
+			for id := last.Add(1); id <= int64(b.N); id = last.Add(1) {
+				if err := Accept(b.Context(), e, NewMessage(uint64(id)), hot); err != nil {
+					b.Error(err)
+					return
+				}
 			}
-		}
-	})
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 }
 
-func acceptOne(b *testing.B, e engine.Engine, id uint64, body, rec []byte) error {
-	w, err := e.Blobs().Create(b.Context(), 1, 0)
+func benchRead(b *testing.B, open Opener, read func(engine.Engine) error) {
+	e := open(b, b.TempDir(), time.Now)
+	defer e.Close()
+	if err := Fill(b.Context(), e, stored); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := read(e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Message is a message as the store sees one: no mail, but the bytes and keys of
+// one. What it holds must not be changed.
+type Message struct {
+	Body      []byte
+	RecordKey []byte
+	Record    []byte
+	IndexKeys [6][]byte
+	Entry     []byte // the value under each index key; begins with the number
+	Change    []byte
+}
+
+// Names of keys, after the five bytes that place them.
+const (
+	recordName  = 'r'
+	newestName  = 'n' // all messages, oldest first
+	counterName = 'c'
+)
+
+// NewMessage makes the message with a number. Two of its index keys are as good as
+// random, the others grow with the number.
+func NewMessage(number uint64) *Message {
+	text := text()
+	at := mix(number) % uint64(len(text)-BodySize)
+	m := &Message{Body: text[at : at+BodySize], Record: text[at : at+RecordSize], Change: text[at : at+changeSize]}
+	m.Entry = append(binary.BigEndian.AppendUint64(make([]byte, 0, entrySize), number), text[at:at+entrySize-8]...)
+	m.RecordKey = benchKey(recordName, number)
+	mailbox := number % 100
+	m.IndexKeys = [...][]byte{
+		benchKey(newestName, number),
+		benchKey('m', mailbox, number),
+		benchKey('u', mailbox, number), // unread
+		benchKey('d', number>>12, number),
+		benchKey('i', mix(number)), // Message-ID
+		benchKey('t', mix(number>>2), number),
+	}
+	return m
+}
+
+func benchKey(name byte, parts ...uint64) []byte {
+	b := append(make([]byte, 0, 6+16), 0x70, 0, 0, 0, 1, name)
+	for _, p := range parts {
+		b = binary.BigEndian.AppendUint64(b, p)
+	}
+	return b
+}
+
+// CounterKey is what all messages change when a mailbox is hot.
+func CounterKey() []byte { return benchKey(counterName) }
+
+// mix scatters numbers (the finalizer of SplitMix64).
+func mix(v uint64) uint64 {
+	v = (v ^ v>>30) * 0xbf58476d1ce4e5b9
+	v = (v ^ v>>27) * 0x94d049bb133111eb
+	return v ^ v>>31
+}
+
+// text is 1 MiB that compresses about as mail does.
+var text = sync.OnceValue(func() []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	words := make([][]byte, 3000)
+	for i := range words {
+		for range 3 + r.IntN(7) {
+			words[i] = append(words[i], 'a'+byte(r.IntN(26)))
+		}
+	}
+	b := make([]byte, 0, 1<<20+16)
+	for len(b) < 1<<20 {
+		b = append(append(b, words[r.IntN(len(words))]...), ' ')
+	}
+	return b
+})
+
+// Accept stores a message and returns when it is durable: its body, its record,
+// its index entries and a change. If hot, it also adds one to CounterKey.
+func Accept(ctx context.Context, e engine.Engine, m *Message, hot bool) error {
+	w, err := e.Blobs().Create(ctx, 1, BodySize)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(m.Body); err != nil {
 		return err
 	}
 	ref, err := w.Seal()
 	if err != nil {
 		return err
 	}
-	_, err = e.Update(b.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
+	_, err = e.Update(ctx, engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
 		if err := tx.Link(ref); err != nil {
 			return err
 		}
-		tx.Set(append(k("rec"), u64(id)...), rec)
-		for i := range byte(6) {
-			tx.Set(append(k("idx"), append([]byte{i}, u64(id)...)...), rec[:20])
+		if hot {
+			if err := count(tx); err != nil {
+				return err
+			}
 		}
-		tx.Emit(rec[:40])
+		m.put(tx)
+		tx.Emit(m.Change)
 		return nil
 	}})
 	return err
 }
 
-func fill(b *testing.B, e engine.Engine, n uint64) {
-	b.Helper()
-	for i := uint64(0); i < n; i += 1000 {
-		_, err := e.Update(b.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
-			for j := i; j < i+1000; j++ {
-				tx.Set(append(k("rec"), u64(j)...), make([]byte, 400))
+func (m *Message) put(tx engine.Tx) {
+	tx.Set(m.RecordKey, m.Record)
+	for _, k := range m.IndexKeys {
+		tx.Set(k, m.Entry)
+	}
+}
+
+func count(tx engine.Tx) error {
+	k := CounterKey()
+	old, err := tx.Get(k)
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		return err
+	}
+	tx.Set(k, u64(number(old)+1))
+	return nil
+}
+
+// Fill stores the messages 0 to n-1 without their bodies, many at once.
+func Fill(ctx context.Context, e engine.Engine, n uint64) error {
+	const step = 500
+	for from := uint64(0); from < n; from += step {
+		_, err := e.Update(ctx, engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
+			for i := from; i < min(from+step, n); i++ {
+				NewMessage(i).put(tx)
 			}
 			return nil
 		}})
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
 	}
+	return nil
+}
+
+// ReadOne reads the record of one message.
+func ReadOne(ctx context.Context, e engine.Engine, number uint64) error {
+	return e.View(ctx, func(r engine.Reader) error { return readRecord(r, number) })
+}
+
+// ReadNewest reads the records of the newest n messages, through an index.
+func ReadNewest(ctx context.Context, e engine.Engine, n int) error {
+	return e.View(ctx, func(r engine.Reader) error {
+		rng := engine.Prefix(benchKey(newestName))
+		rng.Reverse, rng.Limit = true, n
+		numbers := make([]uint64, 0, n)
+		if err := r.Scan(rng, func(_, entry []byte) error {
+			numbers = append(numbers, binary.BigEndian.Uint64(entry))
+			return nil
+		}); err != nil {
+			return err
+		}
+		if len(numbers) != n {
+			return fmt.Errorf("%d messages, want %d", len(numbers), n)
+		}
+		for _, i := range numbers {
+			if err := readRecord(r, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func readRecord(r engine.Reader, number uint64) error {
+	rec, err := r.Get(benchKey(recordName, number))
+	if err == nil && len(rec) != RecordSize {
+		err = fmt.Errorf("a record of %d bytes, want %d", len(rec), RecordSize)
+	}
+	return err
 }
