@@ -143,11 +143,15 @@ func (t *tx) Link(ref engine.BlobRef) error {
 	if ref.Domain != t.domain {
 		return engine.ErrNotFound
 	}
+	// Most bodies are new: then there is no need to ask the index.
+	if _, known := t.written(blobKey(ref.Domain, ref.ID)); !known {
+		if w := t.store.blobs.find(ref); w != nil && !w.linked.Load() {
+			return t.linkFirst(w)
+		}
+	}
 	rec, err := readBlob(t, ref.Domain, ref.ID)
-	if isMissing(err) {
-		return t.linkFirst(ref)
-	} else if err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("body %d: %w", ref.ID, err)
 	}
 	rec.refs++
 	t.putBlob(rec)
@@ -159,12 +163,8 @@ func (t *tx) putBlob(r *blobRecord) {
 }
 
 // linkFirst takes a sealed body into the store.
-func (t *tx) linkFirst(ref engine.BlobRef) error {
-	w := t.store.blobs.find(ref)
-	if w == nil || w.linked.Load() {
-		return fmt.Errorf("body %d: %w", ref.ID, engine.ErrNotFound)
-	}
-	t.putBlob(&blobRecord{refs: 1, inFile: w.path != "", ref: ref})
+func (t *tx) linkFirst(w *blobWriter) error {
+	t.putBlob(&blobRecord{refs: 1, inFile: w.path != "", ref: w.ref})
 	t.staged = append(t.staged, w)
 	return nil
 }

@@ -27,6 +27,9 @@ func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engi
 		return nil, err
 	}
 	w := b.writer(domain, b.store.boot<<32|uint64(b.last.Add(1)))
+	if sizeHint > 0 && sizeHint <= inlineMax {
+		w.small.Grow(int(sizeHint))
+	}
 	if sizeHint > inlineMax || b.held.Load() > stagedMax {
 		if err := w.spill(); err != nil {
 			return nil, errors.Join(b.store.space.full(err), w.Close())

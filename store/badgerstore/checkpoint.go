@@ -26,7 +26,7 @@ const (
 	canaryCount     = 128
 )
 
-// checkpoints knows when one is due. Only the committer writes here.
+// checkpoints knows when one is due. Whoever writes to the log counts here.
 type checkpoints struct {
 	due   chan struct{}
 	bytes int64 // of groups since the last
@@ -34,14 +34,10 @@ type checkpoints struct {
 
 func (c *checkpoints) wrote(n int64) {
 	if c.bytes += n; c.bytes >= checkpointBytes {
-		c.remind()
-	}
-}
-
-func (c *checkpoints) remind() {
-	select {
-	case c.due <- struct{}{}:
-	default:
+		select {
+		case c.due <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -59,11 +59,11 @@ func (s *Store) collectLoop(ctx context.Context) {
 // Compact gives back all that can be. When it returns nil, what was deleted before
 // it was called can't be read from the store's files any more.
 func (s *Store) Compact(ctx context.Context) error {
-	err := s.alone(ctx, func() error {
+	err := s.committer.alone(ctx, func() error {
 		if err := s.log.Roll(); err != nil {
 			return err
 		}
-		return s.index.flush(ctx)
+		return s.index.flushDeleted(ctx)
 	})
 	if err == nil {
 		err = s.collect(ctx, true)
@@ -131,7 +131,7 @@ func (s *Store) cover(ctx context.Context, newest uint64, worth bool) (bool, err
 		if s.space.level.Load() != low {
 			return false, nil // memtables are flushed as they fill
 		}
-		if err := s.alone(ctx, func() error { return s.index.flush(ctx) }); err != nil {
+		if err := s.committer.alone(ctx, func() error { return s.index.flush(ctx) }); err != nil {
 			return false, err
 		}
 	}
@@ -262,25 +262,5 @@ func rest(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// order is work that the committer does between two groups, with everything before
-// it in the index.
-type order struct {
-	do   func() error
-	done chan error
-}
-
-// alone runs fn in the committer's place.
-func (s *Store) alone(ctx context.Context, fn func() error) error {
-	o := order{do: fn, done: make(chan error, 1)}
-	select {
-	case s.orders <- o:
-		return <-o.done
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return engine.ErrClosed
 	}
 }

@@ -186,7 +186,7 @@ func TestCollect(t *testing.T) {
 	if n := collected(); n != 0 {
 		t.Fatalf("%d segments are collected before the tables reach behind them", n)
 	}
-	if err := s.alone(t.Context(), func() error { return s.index.flush(t.Context()) }); err != nil {
+	if err := s.committer.alone(t.Context(), func() error { return s.index.flush(t.Context()) }); err != nil {
 		t.Fatal(err)
 	}
 	if n := collected(); n == 0 {

@@ -62,10 +62,10 @@ func makeSample(t *testing.T) *sample {
 			t.Fatal(err)
 		}
 		if i == sampleSize/2 { // so that there are tables, a checkpoint and a memtable
-			if err := s.alone(t.Context(), func() error { s.checkpoint(); return s.index.flush(t.Context()) }); err != nil {
+			if err := s.committer.alone(t.Context(), func() error { s.checkpoint(); return s.index.flush(t.Context()) }); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.alone(t.Context(), func() error { s.checkpoints.bytes = 1; s.checkpoint(); return nil }); err != nil {
+			if err := s.committer.alone(t.Context(), func() error { s.checkpoints.bytes = 1; s.checkpoint(); return nil }); err != nil {
 				t.Fatal(err)
 			}
 		}

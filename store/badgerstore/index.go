@@ -15,6 +15,7 @@ import (
 
 	badger "github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/pb"
 )
 
 // index is Badger, which can be rebuilt from the log at any time.
@@ -111,39 +112,98 @@ func (x *index) readApplied() (uint64, error) {
 }
 
 // apply puts the cells of a group, or of several in a row that end with it, into
-// the index and shows them to views that begin from now on. Two calls don't
-// overlap.
-func (x *index) apply(sequence uint64, cells func(yield func(key []byte, c cell) error) error) error {
-	txn := x.db.NewTransactionAt(sequence, true)
-	defer txn.Discard()
-	err := cells(func(key []byte, c cell) error {
-		if c.deleted {
-			return txn.Delete(key)
+// the index and shows them to views that begin from now on. nowMilli is what our
+// clock says. Two calls don't overlap.
+func (x *index) apply(sequence uint64, nowMilli int64, cells []keyed) error {
+	cells = append(cells, keyed{appliedKey, cell{value: u64(sequence)}})
+	w := x.writer(sequence, nowMilli, cells)
+	for _, k := range cells {
+		if err := w.put(k); err != nil {
+			return errors.Join(err, w.close(false))
 		}
-		return txn.SetEntry(x.entry(key, c))
-	})
-	if err == nil {
-		err = txn.SetEntry(x.entry(appliedKey, cell{value: u64(sequence)}))
 	}
-	if err == nil {
-		err = txn.CommitAt(sequence, nil)
-	}
-	if err != nil {
+	if err := w.close(true); err != nil {
 		return err
 	}
 	x.views.show(sequence, x.db)
 	return nil
 }
 
-// entry makes a Badger entry. Badger's own expiry only reclaims the space, an
-// hour after ours, by the machine's clock.
-func (x *index) entry(key []byte, c cell) *badger.Entry {
-	e := badger.NewEntry(key, wrap(c))
-	if c.exp != 0 {
-		left := time.Duration(c.exp-x.now().UnixMilli()) * time.Millisecond
-		e.ExpiresAt = uint64(max(1, time.Now().Add(left+time.Hour).Unix()))
+// sortedFrom is how many cells make Badger's loader worth its buffers: it keeps
+// them in the order of their keys, which a transaction does not, and that makes
+// inserting them a third cheaper.
+const sortedFrom = 512
+
+// batch writes cells with one version to Badger, all in one memtable: the group is
+// smaller than what Badger takes at once.
+type batch struct {
+	sequence uint64
+	offset   int64 // from our clock to the machine's, ms
+	values   []byte
+	entries  []badger.Entry
+	txn      *badger.Txn      // or
+	loader   *badger.KVLoader // and
+	kv       pb.KV
+}
+
+func (x *index) writer(sequence uint64, nowMilli int64, cells []keyed) *batch {
+	w := &batch{sequence: sequence, offset: time.Now().UnixMilli() - nowMilli}
+	size := 0
+	for _, k := range cells {
+		size += len(k.value) + 9
 	}
-	return e
+	w.values = make([]byte, 0, size) // never grown: what is in it is referred to
+	if len(cells) >= sortedFrom {
+		w.loader = x.db.NewKVLoader(1)
+	} else {
+		w.txn, w.entries = x.db.NewTransactionAt(sequence, true), make([]badger.Entry, 0, len(cells))
+	}
+	return w
+}
+
+func (w *batch) put(k keyed) error {
+	switch {
+	case w.loader != nil && k.deleted:
+		w.kv.Key, w.kv.Version, w.kv.Value, w.kv.ExpiresAt, w.kv.Meta = k.key, w.sequence, nil, 0, deleted
+		return w.loader.Set(&w.kv)
+	case w.loader != nil:
+		w.kv.Key, w.kv.Version, w.kv.Value, w.kv.ExpiresAt, w.kv.Meta = k.key, w.sequence, w.wrap(k.cell), w.expiry(k.cell), nil
+		return w.loader.Set(&w.kv)
+	case k.deleted:
+		return w.txn.Delete(k.key)
+	}
+	w.entries = append(w.entries, badger.Entry{Key: k.key, Value: w.wrap(k.cell), ExpiresAt: w.expiry(k.cell)})
+	return w.txn.SetEntry(&w.entries[len(w.entries)-1])
+}
+
+// deleted is how a loader is told: Badger's bit for it, which is part of its backup
+// format.
+var deleted = []byte{1}
+
+func (w *batch) wrap(c cell) []byte {
+	start := len(w.values)
+	w.values = appendWrapped(w.values, c)
+	return w.values[start:len(w.values):len(w.values)]
+}
+
+// expiry is Badger's own: it only reclaims the space, an hour after ours, by the
+// machine's clock.
+func (w *batch) expiry(c cell) uint64 {
+	if c.exp == 0 {
+		return 0
+	}
+	return uint64(max(1, (c.exp+w.offset)/1000+3600))
+}
+
+func (w *batch) close(commit bool) error {
+	if w.loader != nil {
+		return w.loader.Finish()
+	}
+	defer w.txn.Discard()
+	if !commit {
+		return nil
+	}
+	return w.txn.CommitAt(w.sequence, nil)
 }
 
 // flushed is the newest group that is in the tables on disk, which Badger syncs
@@ -160,13 +220,7 @@ func (x *index) flushed() (sequence uint64) {
 func (x *index) flush(ctx context.Context) error {
 	head := x.applied()
 	filler := make([]byte, maxValue/2)
-	for filled := 0; x.flushed() < head; {
-		if filled > memTable+len(filler) { // it is on its way
-			if err := rest(ctx, 5*time.Millisecond); err != nil {
-				return err
-			}
-			continue
-		}
+	for filled := 0; filled <= memTable; filled += len(filler) {
 		txn := x.db.NewTransactionAt(head, true)
 		err := txn.SetEntry(badger.NewEntry(fillerKey, filler))
 		if err == nil {
@@ -176,7 +230,23 @@ func (x *index) flush(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		filled += len(filler)
+	}
+	for x.flushed() < head {
+		if err := rest(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushDeleted is flush so that compact finds what is deleted: Badger compacts the
+// newest level into another when it has enough tables, or when there is another.
+func (x *index) flushDeleted(ctx context.Context) error {
+	x.views.forget(x.db)
+	for range x.db.Opts().NumLevelZeroTables + 1 {
+		if err := x.flush(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -217,12 +287,15 @@ func (x *index) close() error {
 
 const closeWait = 15 * time.Second
 
-// views counts the open snapshots, so that compaction keeps what they see.
+// views counts the open snapshots, so that compaction keeps what they see, and
+// makes those wait that must see more than the index has yet.
 type views struct {
 	applied atomic.Uint64
 	mu      sync.Mutex
 	open    map[uint64]int // how many, by the group they see
 	shown   int
+	waiting chan struct{} // closed when there is more to see; nil if nobody waits
+	failed  error         // nothing will come any more
 }
 
 func (v *views) begin() uint64 {
@@ -241,14 +314,54 @@ func (v *views) end(at uint64) {
 	}
 }
 
+// wait returns when the index shows a group.
+func (v *views) wait(ctx context.Context, group uint64) error {
+	for v.applied.Load() < group {
+		v.mu.Lock()
+		if v.waiting == nil {
+			v.waiting = make(chan struct{})
+		}
+		more, err, there := v.waiting, v.failed, v.applied.Load() >= group
+		v.mu.Unlock()
+		switch {
+		case there:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // show makes a group visible; now and then it lets compaction forget what no
 // view can see any more.
 func (v *views) show(sequence uint64, db *badger.DB) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.applied.Store(sequence)
+	v.release()
 	if v.shown++; v.shown%64 == 0 {
 		v.discard(db)
+	}
+}
+
+// fail ends all waiting.
+func (v *views) fail(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.failed = err
+	v.release()
+}
+
+func (v *views) release() {
+	if v.waiting != nil {
+		close(v.waiting)
+		v.waiting = nil
 	}
 }
 

@@ -129,7 +129,7 @@ func foremost(sources []source, reverse bool) (best source) {
 	return best
 }
 
-// written walks a range of an overlay as it was when the walk began.
+// written walks a range of an overlay that nobody changes meanwhile.
 type written struct {
 	it  btree.MapIter[string, cell]
 	rng engine.Range
@@ -139,8 +139,8 @@ type written struct {
 	ok  bool
 }
 
-func newWritten(o *overlay, rng engine.Range, nowMilli int64) *written {
-	w := &written{it: o.cells.Copy().Iter(), rng: rng, now: nowMilli}
+func newWritten(cells *btree.Map[string, cell], rng engine.Range, nowMilli int64) *written {
+	w := &written{it: cells.Iter(), rng: rng, now: nowMilli}
 	switch {
 	case !rng.Reverse:
 		w.ok = w.it.Seek(string(rng.From))

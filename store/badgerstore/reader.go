@@ -20,13 +20,13 @@ const (
 
 var errWrap = errors.New("a stored value is damaged")
 
-// wrap envelops a value.
-func wrap(c cell) []byte {
+// appendWrapped appends an enveloped value.
+func appendWrapped(b []byte, c cell) []byte {
 	if c.exp == 0 {
-		return append(append(make([]byte, 0, len(c.value)+1), plain), c.value...)
+		return append(append(b, plain), c.value...)
 	}
-	b := append(make([]byte, 0, len(c.value)+9), expiring)
-	return append(binary.BigEndian.AppendUint64(b, uint64(c.exp)), c.value...)
+	b = binary.BigEndian.AppendUint64(append(b, expiring), uint64(c.exp))
+	return append(b, c.value...)
 }
 
 // unwrap returns the cell inside b.

@@ -168,7 +168,7 @@ func (s *Store) load(path string) error {
 		return err
 	}
 	// Only now the index may say that it knows the group.
-	return s.index.apply(in.sequence, func(func([]byte, cell) error) error { return nil })
+	return s.index.apply(in.sequence, s.cfg.Now().UnixMilli(), nil)
 }
 
 // loader puts the cells of a snapshot into the index, all with one version.
@@ -196,13 +196,12 @@ func (l *loader) body(uint32, uint64, int64, io.Reader) error {
 }
 
 func (l *loader) flush() error {
-	txn := l.index.db.NewTransactionAt(l.sequence, true)
-	defer txn.Discard()
+	w := l.index.writer(l.sequence, l.index.now().UnixMilli(), l.cells)
 	for _, k := range l.cells {
-		if err := txn.SetEntry(l.index.entry(k.key, k.cell)); err != nil {
-			return err
+		if err := w.put(k); err != nil {
+			return errors.Join(err, w.close(false))
 		}
 	}
 	l.cells, l.bytes = l.cells[:0], 0
-	return txn.CommitAt(l.sequence, nil)
+	return w.close(true)
 }

@@ -190,14 +190,7 @@ func (p *replayer) flush() error {
 	if p.last == 0 {
 		return nil
 	}
-	err := p.index.apply(p.last, func(yield func([]byte, cell) error) error {
-		for _, k := range p.batch {
-			if err := yield(k.key, k.cell); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := p.index.apply(p.last, p.index.now().UnixMilli(), p.batch)
 	p.batch, p.bytes, p.last = p.batch[:0], 0, 0
 	return err
 }

@@ -105,7 +105,7 @@ func (c *checker) base(ctx context.Context, x *index) (sequence uint64, err erro
 		err = l.flush()
 	}
 	if err == nil {
-		err = x.apply(r.at, func(func([]byte, cell) error) error { return nil })
+		err = x.apply(r.at, x.now().UnixMilli(), nil)
 	}
 	return r.at, err
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/centerleap/postern/store/engine"
 )
 
-// tx is what one closure sees: what its group has written, above the group that
-// is on its way into the index, above a snapshot of the index.
+// tx is what one closure sees: what its group has written, above the groups that
+// are on their way into the index, above a snapshot of the index.
 type tx struct {
 	store  *Store
+	group  *group
 	base   *reader
-	over   *overlay
-	coming *overlay // of the group before, while it is being applied; nil if there is none
+	over   *overlay // of the group
 	domain uint32
 
 	staged []*blobWriter // bodies that this closure linked first
@@ -26,10 +26,7 @@ type tx struct {
 }
 
 func (t *tx) Get(key []byte) ([]byte, error) {
-	c, ok := t.over.cells.Get(string(key))
-	if !ok && t.coming != nil {
-		c, ok = t.coming.cells.Get(string(key))
-	}
+	c, ok := t.written(key)
 	if !ok {
 		return t.base.Get(key)
 	}
@@ -39,11 +36,20 @@ func (t *tx) Get(key []byte) ([]byte, error) {
 	return append(make([]byte, 0, len(c.value)), c.value...), nil
 }
 
+// written finds what this group, or one that is not in the index yet, wrote.
+func (t *tx) written(key []byte) (cell, bool) {
+	c, ok := t.over.cells.Get(string(key))
+	for i := 0; !ok && i < len(t.group.coming); i++ {
+		c, ok = t.group.coming[i].over.cells.Get(string(key))
+	}
+	return c, ok
+}
+
 // Scan sees what was written before it began.
 func (t *tx) Scan(rng engine.Range, fn func(k, v []byte) error) error {
-	sources := append(make([]source, 0, 3), newWritten(t.over, rng, t.base.now))
-	if t.coming != nil {
-		sources = append(sources, newWritten(t.coming, rng, t.base.now))
+	sources := append(make([]source, 0, 4), newWritten(t.over.cells.Copy(), rng, t.base.now))
+	for _, g := range t.group.coming {
+		sources = append(sources, newWritten(&g.over.cells, rng, t.base.now))
 	}
 	return scan(rng, fn, append(sources, newCursor(t.base, rng))...)
 }

@@ -28,6 +28,7 @@ func (l *Log) Collect(number uint32) error {
 	}
 	l.mu.Lock()
 	file := s.file
+	l.bytes.Add(-s.end)
 	s.state, s.file, s.end = stateCollected, nil, 0
 	l.mu.Unlock()
 	return errors.Join(file.Close(), l.dropStubs())

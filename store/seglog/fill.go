@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// filler writes zeros where groups will come: into the current segment a little
-// ahead of the writer, and into the next one at the writer's pace, so that it is
-// filled when its turn comes. It never holds the writer up for more than one
-// piece, and the log works without it.
+// filler writes zeros where groups will come, while the log is quiet: syncing a
+// group is quicker where the file needs not grow for it. So a burst finds room
+// that is ready; under lasting load, which gathers large groups, the file grows as
+// it is written, and the disk is left to the writer. It never holds the writer up
+// for more than one piece, and the log works without it.
 type filler struct {
 	log     *Log
 	woken   chan struct{}
@@ -17,17 +18,21 @@ type filler struct {
 	done    sync.WaitGroup
 	once    sync.Once
 
+	seen int64     // bytes in the log at the last look
+	at   time.Time // of that look
+
 	mu sync.Mutex // held while a piece is written, and while a segment is made
 }
 
 const (
 	fillPiece = 1 << 20
-	// fillAhead is how far a segment that is not filled yet is kept ahead of the
-	// writer: enough that it rarely waits, little enough for a new store's disk.
-	fillAhead = 1 << 20
-	// fillPause follows each piece, so that filling takes at most about 64 MiB
-	// a second of the disk.
+	// fillPause follows each piece: filling takes at most about 64 MiB a second of
+	// the disk.
 	fillPause = 15 * time.Millisecond
+	// quietRate is how much the log may grow in a second, in bytes, for filling to
+	// go on; busyPause is how long it waits otherwise.
+	quietRate = 48 << 20
+	busyPause = 100 * time.Millisecond
 )
 
 var zeros [fillPiece]byte // never written
@@ -56,14 +61,28 @@ func (f *filler) run() {
 		case <-f.stopped:
 			return
 		}
-		for f.log.cfg.MayFill() && f.step() {
+		for f.log.cfg.MayFill() {
+			pause := fillPause
+			if !f.quiet() {
+				pause = busyPause
+			} else if !f.step() {
+				break
+			}
 			select {
-			case <-time.After(fillPause):
+			case <-time.After(pause):
 			case <-f.stopped:
 				return
 			}
 		}
 	}
+}
+
+// quiet reports whether the log has grown slowly since the last call.
+func (f *filler) quiet() bool {
+	seen, at := f.log.bytes.Load(), time.Now()
+	grown, took := seen-f.seen, at.Sub(f.at)
+	f.seen, f.at = seen, at
+	return float64(grown) <= quietRate*took.Seconds()+fillPiece
 }
 
 // step fills one piece, if one is due.
@@ -78,17 +97,18 @@ func (f *filler) step() bool {
 	}
 	l.mu.RUnlock()
 	limit := l.cfg.SegmentSize
-	if have := cur.size.Load(); have < min(end+fillAhead, limit) {
+	ahead := min(max(f.log.bytes.Load(), l.cfg.FillAhead), 2*limit)
+	if cur.size.Load() < min(end+ahead, limit) {
 		return f.piece(cur, limit)
 	}
-	if end < limit/2 {
+	if ahead -= limit - end; ahead <= 0 {
 		return false
 	}
 	if next == nil {
 		_, err := f.next(cur.number + 1)
 		return err == nil
 	}
-	if want := min(2*(end-limit/2), limit); next.size.Load() < want {
+	if next.size.Load() < min(ahead, limit) {
 		return f.piece(next, limit)
 	}
 	return false

@@ -38,6 +38,10 @@ type Config struct {
 	// MaxGroup bounds a group, in bytes; default 24 MiB, at most SegmentSize
 	// less three sectors. After a crash at most this much is looked at.
 	MaxGroup int64
+	// FillAhead is how much space is filled with zeros ahead of the writer at
+	// least, in bytes, while the log is quiet; default 1 MiB. A log that holds more
+	// has as much ahead as it holds, up to two segments.
+	FillAhead int64
 	// MayFill is asked before space is filled ahead; default: always. Where it
 	// says no, the log grows as it is written.
 	MayFill func() bool
@@ -67,6 +71,9 @@ func (c *Config) defaults() error {
 	}
 	if c.MaxGroup < sector || c.MaxGroup > c.SegmentSize-3*sector {
 		return fmt.Errorf("seglog: groups of %d bytes don't fit into segments of %d", c.MaxGroup, c.SegmentSize)
+	}
+	if c.FillAhead == 0 {
+		c.FillAhead = 1 << 20
 	}
 	if c.MayFill == nil {
 		c.MayFill = func() bool { return true }
@@ -105,6 +112,7 @@ type Log struct {
 	mu       sync.RWMutex // guards the table of segments; held for reading by every read
 	segments []*segment   // ascending, without a gap in their numbers
 	head     atomic.Uint64
+	bytes    atomic.Int64 // of all groups, those of collected segments left out
 
 	collecting sync.Mutex // held by Collect
 

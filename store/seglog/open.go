@@ -24,6 +24,9 @@ func Open(cfg Config) (*Log, error) {
 		l.closeFiles()
 		return nil, err
 	}
+	for _, s := range l.segments {
+		l.bytes.Add(s.end)
+	}
 	l.fill.start(l)
 	l.fill.wake()
 	return l, nil

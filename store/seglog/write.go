@@ -108,6 +108,7 @@ func (l *Log) Append(g *Group) error {
 	l.head.Store(g.head.sequence)
 	l.mu.Unlock()
 	l.tail = g.at + span
+	l.bytes.Add(span)
 	l.fill.wake()
 	return nil
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/centerleap/postern/store/badgerstore"
 	"github.com/centerleap/postern/store/storetest"
@@ -19,11 +22,28 @@ func openPostern(dir string) (store, error) { return openEngine(dir, false) }
 func openHot(dir string) (store, error)     { return openEngine(dir, true) }
 
 func openEngine(dir string, hot bool) (*postern, error) {
-	s, err := badgerstore.Open(badgerstore.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := badgerstore.Open(badgerstore.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), FillAhead: rawSize})
 	if err != nil {
 		return nil, err
 	}
+	if err := filled(filepath.Join(dir, "log", "seg-00000001")); err != nil {
+		return nil, err
+	}
 	return &postern{s, hot}, nil
+}
+
+// filled waits until the log has made its first segment ready, as raw does with its
+// file: a store in use always has some.
+func filled(segment string) error {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		info, err := os.Stat(segment)
+		if err != nil || info.Size() >= rawSize {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the log isn't filled ahead")
+		}
+	}
 }
 
 func (p *postern) accept(ctx context.Context, m *storetest.Message) error {
