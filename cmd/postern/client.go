@@ -44,34 +44,14 @@ const maxAnswer = 64 << 20
 func (c *client) call(cmd *cobra.Command, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), clientTimeout)
 	defer cancel()
-	body, contentType, err := bodyOf(in)
+	resp, err := c.ask(ctx, method, path, in)
 	if err != nil {
 		return err
-	}
-	to := c.target()
-	req, err := http.NewRequestWithContext(ctx, method, to.url+path, body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", contentType)
-	if to.key != "" {
-		req.Header.Set("Authorization", "Bearer "+to.key)
-	}
-	hc := &http.Client{Transport: to.transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // a key goes where it was sent, and no further
-	}}
-	defer hc.CloseIdleConnections()
-	resp, err := hc.Do(req)
-	if err != nil {
-		return fmt.Errorf("no gateway answers at %s: %w", to.name, err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return err
-	}
-	if resp.StatusCode >= 300 {
-		return problem(resp.Status, raw)
 	}
 	if c.asJSON {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", bytes.TrimSpace(raw)); err != nil {
@@ -79,6 +59,41 @@ func (c *client) call(cmd *cobra.Command, method, path string, in, out any) erro
 		}
 	}
 	return json.Unmarshal(raw, out)
+}
+
+// ask sends one request and returns the answer, whose body the caller closes;
+// another status than 2xx is an error.
+func (c *client) ask(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	body, contentType, err := bodyOf(in)
+	if err != nil {
+		return nil, err
+	}
+	to := c.target()
+	req, err := http.NewRequestWithContext(ctx, method, to.url+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Close = true // one call is all
+	req.Header.Set("Content-Type", contentType)
+	if to.key != "" {
+		req.Header.Set("Authorization", "Bearer "+to.key)
+	}
+	hc := &http.Client{Transport: to.transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // a key goes where it was sent, and no further
+	}}
+	resp, err := hc.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("no gateway answers at %s: %w", to.name, err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	return nil, problem(resp.Status, raw)
 }
 
 func bodyOf(in any) (body io.Reader, contentType string, err error) {
@@ -115,13 +130,18 @@ func (c *client) target() target {
 		url = strings.TrimRight(url, "/")
 		return target{url: url, key: os.Getenv("POSTERN_KEY"), name: url, transport: http.DefaultTransport}
 	}
-	socket := serve.SocketPath(cmp.Or(c.data, os.Getenv("POSTERN_SERVER_DATA"), os.Getenv("POSTERN_DATA"), serve.DefaultData))
+	socket := serve.SocketPath(dataFolder(c.data))
 	return target{url: "http://postern", name: socket, transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 	}}
+}
+
+// dataFolder is the data folder of commands that get no configuration.
+func dataFolder(flag string) string {
+	return cmp.Or(flag, os.Getenv("POSTERN_SERVER_DATA"), os.Getenv("POSTERN_DATA"), serve.DefaultData)
 }
 
 // quiet is c for a call whose answer is not what was asked for.

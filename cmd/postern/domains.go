@@ -1,11 +1,15 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"net/url"
+
+	"github.com/spf13/cobra"
+)
 
 type domainAnswer struct{ ID, Name, Status string }
 
 func (c *client) domainsCommand() *cobra.Command {
-	cmd := c.flags(&cobra.Command{Use: "domains", Short: "Make and list domains"})
+	cmd := c.flags(&cobra.Command{Use: "domains", Short: "Make, list and delete domains"})
 	var verified bool
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a domain", Args: cobra.ExactArgs(1),
@@ -33,6 +37,16 @@ func (c *client) domainsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.AddCommand(create, list)
+	erase := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a domain with all that is in it, for good", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var d struct{ ID string }
+			if err := c.call(cmd, "DELETE", "/domains/"+url.PathEscape(args[0]), nil, &d); err != nil {
+				return err
+			}
+			return c.printf(cmd, "%s is deleted\n", args[0])
+		},
+	}
+	cmd.AddCommand(create, list, erase)
 	return cmd
 }

@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"banner": banner, "http": httpCommand, "json": jsonCommand, "eventually": eventually, "maxlines": maxLines,
 			"chat": chatCommand, "plain": plainCommand, "shut": shutCommand,
+			"agekey": ageKey, "flip": flip,
 		},
 	})
 }

@@ -15,6 +15,7 @@ const (
 	reasonUnknown   = "unknown"
 	reasonRevoked   = "revoked"
 	reasonExpired   = "expired"
+	reasonErased    = "its domain was deleted"
 	reasonUsername  = "wrong username, or no permission for this door"
 )
 
@@ -186,6 +187,20 @@ func (r *registry) end(id gateway.ID, reason string) {
 	defer r.mu.Unlock()
 	for s := range r.live[id] {
 		r.finish(s, reason)
+	}
+}
+
+// EndDomain closes the sessions of all keys of a domain that was deleted.
+func (k *Keys) EndDomain(d gateway.DomainID) {
+	r := &k.sessions
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, sessions := range r.live {
+		for s := range sessions {
+			if s.scope.Domain() == d {
+				r.finish(s, reasonErased)
+			}
+		}
 	}
 }
 

@@ -85,6 +85,17 @@ func (s *Server) createDomain(k *call) error {
 	return k.c.Status(fiber.StatusCreated).JSON(s.domainOf(d, k.scope.Level(), true))
 }
 
+func (s *Server) deleteDomain(k *call) error {
+	d, err := s.cfg.Domains.Get(k.ctx, k.scope, k.param("id"))
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Instance.DeleteDomain(k.ctx, k.scope, d.Name); err != nil {
+		return err
+	}
+	return k.c.JSON(fiber.Map{"object": "domain", "id": d.UUID.String(), "deleted": true})
+}
+
 func (s *Server) getDomain(k *call) error {
 	d, err := s.cfg.Domains.Get(k.ctx, k.scope, k.param("id"))
 	if err != nil {

@@ -9,9 +9,11 @@ package rest
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -31,10 +33,15 @@ type Activity interface {
 	Get(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.ID) (*gateway.Activity, error)
 }
 
-// Instance is what an operator may change of the gateway as a whole.
+// Instance is what an operator may do to the gateway as a whole.
 type Instance interface {
 	DeliveryMode(ctx context.Context) (gateway.DeliveryMode, error)
 	SetDeliveryMode(ctx context.Context, m gateway.DeliveryMode) error
+	// DeleteDomain removes a domain, by its id or name, with all that is in it.
+	DeleteDomain(ctx context.Context, s gateway.Scope, idOrName string) error
+	// Backup writes the whole gateway; what was written is a backup only if it
+	// returns nil.
+	Backup(ctx context.Context, w io.Writer) error
 }
 
 // Streams follows an account's events.
@@ -63,10 +70,11 @@ type Config struct {
 
 // Server is the door.
 type Server struct {
-	cfg     Config
-	openapi []byte
-	sends   chan struct{} // one slot for each send request being read
-	streams streamCount
+	cfg       Config
+	openapi   []byte
+	sends     chan struct{} // one slot for each send request being read
+	streams   streamCount
+	backingUp atomic.Bool
 }
 
 // New checks cfg, empties the spool folder, and starts nothing.

@@ -54,6 +54,7 @@ type Gateway struct {
 	hub      *notify.Hub
 	cert     certificate
 
+	erased chan struct{}           // a domain was deleted
 	doors  map[string]net.Listener // by name, as in Doors; only those that are open
 	socket net.Listener
 	secure bool // REST is https
@@ -78,7 +79,7 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: log, now: now, engine: e, doors: make(map[string]net.Listener)}
+	g := &Gateway{cfg: cfg, log: log, now: now, engine: e, erased: make(chan struct{}, 1), doors: make(map[string]net.Listener)}
 	if err = g.cert.configured(cfg); err == nil {
 		err = g.build()
 	}

@@ -1,0 +1,48 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
+)
+
+// DeleteDomain removes a domain with all that is in it, for good. When it returns
+// nil nothing of it can be found, and nobody who had a key of it is connected any
+// more. Its bytes leave the disk in the background.
+func (g *Gateway) DeleteDomain(ctx context.Context, s gateway.Scope, idOrName string) error {
+	d, err := g.Domains.Get(ctx, s, idOrName)
+	if err != nil {
+		return err
+	}
+	err = g.Store.DeleteDomain(ctx, s, d.ID)
+	g.Keys.EndDomain(d.ID)
+	select {
+	case g.erased <- struct{}{}:
+	default:
+	}
+	return err
+}
+
+// erase finishes deletions that were cut short, at the start and after one that
+// failed, and takes off the disk what was deleted.
+func (g *Gateway) erase(ctx context.Context) error {
+	n, err := g.Store.FinishDeletions(ctx, keys.System())
+	for {
+		if err == nil && n > 0 {
+			err = g.Store.Compact(ctx, keys.System())
+		}
+		if err != nil && ctx.Err() == nil { // the next start tries again
+			g.log.LogAttrs(ctx, slog.LevelError, "a deleted domain is not off the disk yet", slog.Any("err", err))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-g.erased:
+		}
+		if _, err = g.Store.FinishDeletions(ctx, keys.System()); err == nil {
+			n = 1
+		}
+	}
+}
