@@ -23,7 +23,7 @@ import (
 )
 
 // kills is how often a test kills the gateway.
-const kills = 20
+const kills = 50
 
 // The real binary is killed with SIGKILL while clients are at all its doors, again and
 // again over the same data. Every single copy of a mail is held to what clients were
@@ -39,15 +39,28 @@ func TestKilledDoors(t *testing.T) {
 		if cycle%3 == 0 {
 			p.stumble(time.Duration(rand.IntN(60)) * time.Millisecond)
 		}
+		if cycle%10 == 0 {
+			recount(t, p.bin, p.data)
+		}
 	}
 	p.start()
-	defer p.kill()
 	p.verify()
+	p.kill()
+	recount(t, p.bin, p.data)
 	t.Logf("%d kills, copies and acknowledgements: %d, %v", kills, len(p.copies), p.told)
 	for _, what := range []string{"MX", "submission", "REST", "APPEND", "STORE", "MOVE"} {
 		if p.told[what] < kills {
 			t.Errorf("%d of %s were acknowledged: the test shows little", p.told[what], what)
 		}
+	}
+}
+
+// recount has the store checked from end to end: every counter against a recount,
+// every body by its digest.
+func recount(t *testing.T, bin, data string) {
+	t.Helper()
+	if out, err := exec.Command(bin, "store", "verify", "--data", data).CombinedOutput(); err != nil {
+		t.Fatalf("after a kill: %v\n%s", err, out)
 	}
 }
 

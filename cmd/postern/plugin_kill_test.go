@@ -35,11 +35,14 @@ func TestKilledPlugin(t *testing.T) {
 		k.load(cycle, time.Duration(100+rand.IntN(300))*time.Millisecond)
 	}
 	k.start()
-	defer func() {
-		_ = k.cmd.Process.Kill()
-		_ = k.cmd.Wait()
+	func() {
+		defer func() {
+			_ = k.cmd.Process.Kill()
+			_ = k.cmd.Wait()
+		}()
+		k.check()
 	}()
-	k.check()
+	recount(t, k.bin, k.data)
 }
 
 type killed struct {

@@ -25,7 +25,7 @@ type CrashOpener func(dir string) (engine.Engine, error)
 
 const (
 	crashDir   = "STORETEST_CRASH_DIR"
-	crashKills = "STORETEST_KILLS" // how often; default 20
+	crashKills = "STORETEST_KILLS" // how often; default 50
 )
 
 // CrashChild turns this process into the writer that Crash kills, if Crash
@@ -112,7 +112,7 @@ func decodeRef(b []byte) engine.BlobRef {
 // over the same store, and after each kill finds every acknowledged write whole,
 // no half of any other, the counter equal to a recount, and the feed complete.
 func Crash(t *testing.T, open CrashOpener) {
-	kills := 20
+	kills := 50
 	if s := os.Getenv(crashKills); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {

@@ -35,6 +35,7 @@ var peers = []peer{
 const (
 	partReads   = "reads"
 	partRestart = "restart"
+	partMemory  = "memory"
 )
 
 // settings of one run.
@@ -63,6 +64,9 @@ func run(ctx context.Context, args []string, out, complaints io.Writer) (err err
 	if dir := os.Getenv(childDir); dir != "" {
 		return writeUntilKilled(ctx, dir, out)
 	}
+	if dir := os.Getenv(memoryDir); dir != "" {
+		return memoryChild(ctx, dir, out)
+	}
 	s, err := parse(args, complaints)
 	if err != nil {
 		return err
@@ -88,6 +92,11 @@ func run(ctx context.Context, args []string, out, complaints io.Writer) (err err
 			return fmt.Errorf("%s: %w", partRestart, err)
 		}
 	}
+	if slices.Contains(s.only, partMemory) { // it takes 8 GB of disk: only if it is asked for
+		if err := memory(ctx, s, out); err != nil {
+			return fmt.Errorf("%s: %w", partMemory, err)
+		}
+	}
 	return nil
 }
 
@@ -98,7 +107,7 @@ func parse(args []string, complaints io.Writer) (*settings, error) {
 	f.IntVar(&s.rounds, "rounds", 5, "how often everything is measured")
 	f.DurationVar(&s.time, "time", 2*time.Second, "how long one peer is measured, after a quarter of that to warm up")
 	callers := f.String("callers", "1,8,64,256", "how many callers at once")
-	only := f.String("only", "", "parts to run, of "+strings.Join(parts(), ",")+" (default all)")
+	only := f.String("only", "", "parts to run, of "+strings.Join(parts(), ",")+" (default all but memory)")
 	f.StringVar(&s.dir, "dir", ".", "where to make the folder of the run, which is removed at the end")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -128,7 +137,7 @@ func parts() (names []string) {
 	for _, p := range peers {
 		names = append(names, p.name)
 	}
-	return append(names, partReads, partRestart)
+	return append(names, partReads, partRestart, partMemory)
 }
 
 // compare measures every peer in every round, each round in another order.

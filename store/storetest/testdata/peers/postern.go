@@ -18,15 +18,20 @@ type postern struct {
 	hot bool
 }
 
-func openPostern(dir string) (store, error) { return openEngine(dir, false) }
-func openHot(dir string) (store, error)     { return openEngine(dir, true) }
+func openPostern(dir string) (store, error) { return openReady(dir, false) }
+func openHot(dir string) (store, error)     { return openReady(dir, true) }
+
+func openReady(dir string, hot bool) (store, error) {
+	p, err := openEngine(dir, hot)
+	if err == nil {
+		err = filled(filepath.Join(dir, "log", "seg-00000001"))
+	}
+	return p, err
+}
 
 func openEngine(dir string, hot bool) (*postern, error) {
 	s, err := badgerstore.Open(badgerstore.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), FillAhead: rawSize})
 	if err != nil {
-		return nil, err
-	}
-	if err := filled(filepath.Join(dir, "log", "seg-00000001")); err != nil {
 		return nil, err
 	}
 	return &postern{s, hot}, nil
