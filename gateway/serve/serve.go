@@ -73,9 +73,13 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 	if err := prepareData(cfg.Data); err != nil {
 		return nil, err
 	}
-	e, err := badgerstore.Open(badgerstore.Config{
+	store := badgerstore.Config{
 		Dir: filepath.Join(cfg.Data, storeFolder), Log: log, Now: now, Reserve: cfg.DiskReserve, FeedRetention: days(cfg.FeedDays),
-	})
+	}
+	if !cfg.local {
+		store.FillAhead = 256 << 20 // quickstart stays small
+	}
+	e, err := badgerstore.Open(store)
 	if err != nil {
 		return nil, err
 	}

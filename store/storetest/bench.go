@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,6 +38,9 @@ func Bench(b *testing.B, open Opener) {
 	for _, callers := range []int{1, 8, 64, 256} {
 		b.Run(fmt.Sprintf("hot/%d", callers), func(b *testing.B) { benchAccept(b, open, callers, true) })
 	}
+	for _, feeds := range []int{0, 1000} {
+		b.Run(fmt.Sprintf("beside %d feeds", feeds), func(b *testing.B) { benchFeeds(b, open, feeds) })
+	}
 	b.Run("get", func(b *testing.B) {
 		benchRead(b, open, func(e engine.Engine) error { return ReadOne(b.Context(), e, rand.Uint64N(stored)) })
 	})
@@ -66,6 +70,62 @@ func benchAccept(b *testing.B, open Opener, callers int, hot bool) {
 	wg.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// benchFeeds measures how long 8 callers wait while others follow changes, each in a
+// domain of its own but for ten in the callers', of which one reads. Every tenth of
+// the rest never reads.
+func benchFeeds(b *testing.B, open Opener, feeds int) {
+	e := open(b, b.TempDir(), time.Now)
+	defer e.Close()
+	ctx, stop := context.WithCancel(b.Context())
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer stop()
+	for i := range feeds {
+		domain := uint32(1)
+		if i >= 10 {
+			domain = uint32(i)
+		}
+		feed := e.Feed(domain, 0)
+		if i%10 == 0 || i > 1 && i < 10 {
+			defer feed.Close()
+			continue
+		}
+		readers.Go(func() {
+			defer feed.Close()
+			for {
+				select {
+				case <-feed.Wake():
+				case <-ctx.Done():
+					return
+				}
+				for some, err := feed.Next(ctx, 100); err == nil && len(some) > 0; some, err = feed.Next(ctx, 100) {
+				}
+			}
+		})
+	}
+	var last atomic.Int64
+	var callers sync.WaitGroup
+	took := make([]time.Duration, b.N+1)
+	b.ResetTimer()
+	for range 8 {
+		callers.Go(func() {
+			for id := last.Add(1); id <= int64(b.N); id = last.Add(1) {
+				began := time.Now()
+				if err := Accept(b.Context(), e, NewMessage(uint64(id)), false); err != nil {
+					b.Error(err)
+					return
+				}
+				took[id] = time.Since(began)
+			}
+		})
+	}
+	callers.Wait()
+	b.StopTimer()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
 
 func benchRead(b *testing.B, open Opener, read func(engine.Engine) error) {

@@ -107,6 +107,44 @@ func testFeedWake(_ *testing.T, f *fixture) {
 	wg.Wait()
 }
 
+// testManyFeeds: a thousand readers of a hundred domains, a tenth of which never
+// read. The others miss nothing, and nobody waits for anybody.
+func testManyFeeds(_ *testing.T, f *fixture) {
+	const readers, domains, changes = 1000, 100, 5
+	var wg sync.WaitGroup
+	for i := range readers {
+		feed := f.e.Feed(uint32(1+i%domains), 0)
+		if i%10 == 0 { // stopped
+			defer feed.Close()
+			continue
+		}
+		wg.Go(func() {
+			defer feed.Close()
+			for at := uint64(0); at < changes; {
+				select {
+				case <-feed.Wake():
+					at = f.next(feed, at)
+				case <-time.After(time.Minute):
+					f.Errorf("no wake-up; at %d", at)
+					return
+				}
+			}
+		})
+	}
+	for i := range changes {
+		for d := range uint32(domains) {
+			_, err := f.e.Update(f.Context(), engine.Op{Domain: 1 + d, Fn: func(tx engine.Tx) error {
+				tx.Emit(fmt.Appendf(nil, "change %d", i))
+				return nil
+			}})
+			if err != nil {
+				f.Fatal(err)
+			}
+		}
+	}
+	wg.Wait()
+}
+
 func testLease(_ *testing.T, f *fixture) {
 	take := func(ttl time.Duration) engine.Lease {
 		f.Helper()

@@ -40,6 +40,7 @@ func Run(t *testing.T, open Opener) {
 		{"feed over a restart", testFeed},
 		{"feed trimmed", testFeedTrimmed},
 		{"feed wake", testFeedWake},
+		{"many feeds", testManyFeeds},
 		{"lease", testLease},
 		{"bodies", testBodies},
 		{"bodies dropped", testBodiesDropped},
