@@ -50,8 +50,9 @@ func TestSoak(t *testing.T) {
 	if is.memory > 400<<20 { // what server.memory allows
 		t.Errorf("%d MiB are resident", is.memory>>20)
 	}
-	// In the first minutes memtables and caches fill.
-	if life >= 10*time.Minute && is.memory > was.memory+was.memory/4 {
+	// In the first minutes memtables and caches fill; what tables are mapped comes and
+	// goes.
+	if life >= 10*time.Minute && is.memory > was.memory+was.memory/2 {
 		t.Errorf("memory grew from %d to %d MiB", was.memory>>20, is.memory>>20)
 	}
 	if is.files > was.files+20 {

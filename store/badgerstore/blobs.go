@@ -32,14 +32,15 @@ type blobs struct {
 	last  atomic.Uint32 // numbers given out since this boot
 	held  atomic.Int64  // bytes waiting in memory
 
-	mu     sync.Mutex
-	staged map[uint64]*blobWriter // sealed or being written, not closed
-	pinned int                    // snapshots being taken
-	doomed []string               // files to remove when none is
+	mu      sync.Mutex
+	staged  map[uint64]*blobWriter // sealed or being written, not closed
+	pinned  int                    // snapshots being taken
+	folders map[string]bool        // of bodies, that are durable
+	doomed  []string               // files to remove when none is
 }
 
 func openBlobs(s *Store) (*blobs, error) {
-	b := &blobs{store: s, dir: filepath.Join(s.cfg.Dir, bodyFolder), staged: make(map[uint64]*blobWriter)}
+	b := &blobs{store: s, dir: filepath.Join(s.cfg.Dir, bodyFolder), staged: make(map[uint64]*blobWriter), folders: make(map[string]bool)}
 	if err := os.RemoveAll(filepath.Join(b.dir, "tmp")); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,9 @@ func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engi
 	if err := b.store.refused(false); err != nil {
 		return nil, err
 	}
+	if b.store.running.Err() != nil {
+		return nil, engine.ErrClosed
+	}
 	w := b.writer(domain, b.store.boot<<32|uint64(b.last.Add(1)))
 	if sizeHint > 0 && sizeHint <= inlineMax {
 		w.small.Grow(int(sizeHint))
@@ -60,15 +63,20 @@ type blobWriter struct {
 	sealed bool     // guarded by blobs.mu
 	linked atomic.Bool
 	closed bool
+	err    error // a write failed: what was collected is not the body
 }
 
 func (w *blobWriter) Write(p []byte) (int, error) {
 	if w.sealed || w.closed {
 		return 0, os.ErrClosed
 	}
+	if w.err != nil {
+		return 0, w.err
+	}
 	if w.file == nil && w.small.Len()+len(p) > inlineMax {
 		if err := w.spill(); err != nil {
-			return 0, w.blobs.store.space.full(err)
+			w.err = w.blobs.store.space.full(err)
+			return 0, w.err
 		}
 	}
 	w.sum.Write(p)
@@ -76,7 +84,8 @@ func (w *blobWriter) Write(p []byte) (int, error) {
 	w.ref.Size += int64(len(p))
 	if w.file != nil {
 		n, err := w.file.Write(p)
-		return n, w.blobs.store.space.full(err)
+		w.err = w.blobs.store.space.full(err)
+		return n, w.err
 	}
 	w.blobs.held.Add(int64(len(p)))
 	return w.small.Write(p)
@@ -99,6 +108,9 @@ func (w *blobWriter) Seal() (engine.BlobRef, error) {
 	if w.sealed || w.closed {
 		return engine.BlobRef{}, os.ErrClosed
 	}
+	if w.err != nil {
+		return engine.BlobRef{}, w.err
+	}
 	w.ref.SHA256 = [32]byte(w.sum.Sum(nil))
 	w.ref.CRC32C = w.crc.Sum32()
 	if w.file != nil {
@@ -115,7 +127,7 @@ func (w *blobWriter) Seal() (engine.BlobRef, error) {
 func (w *blobWriter) keep() error {
 	path := w.blobs.file(w.ref.Domain, w.ref.ID)
 	dir := filepath.Dir(path)
-	if err := makeSynced(dir); err != nil {
+	if err := w.blobs.folder(dir); err != nil {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
@@ -134,15 +146,22 @@ func (w *blobWriter) keep() error {
 	return syncDir(dir)
 }
 
-// makeSynced makes a folder and its entry in the one above durable.
-func makeSynced(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
+// folder makes a folder of bodies, durably. That one is there says nothing: whoever
+// made it may not have synced it.
+func (b *blobs) folder(dir string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.folders[dir] {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	if err := errors.Join(syncDir(filepath.Dir(dir)), syncDir(filepath.Dir(filepath.Dir(dir)))); err != nil {
+		return err
+	}
+	b.folders[dir] = true
+	return nil
 }
 
 func syncDir(dir string) error {

@@ -28,6 +28,8 @@ const (
 	collectPauseLow = 5 * time.Second
 	// collectBatch is how many bytes of bodies are copied in one commit.
 	collectBatch = 1 << 20
+	// collectBodies is how many.
+	collectBodies = 4096
 	// collectRest is how many times as long as it worked the collector rests: it
 	// takes a fifth of the disk at most.
 	collectRest = 4
@@ -50,23 +52,43 @@ func (s *Store) collectLoop(ctx context.Context) {
 		if rest(ctx, pause) != nil {
 			return
 		}
-		if err := s.collect(ctx, false); err != nil && ctx.Err() == nil {
+		if err := s.collect(ctx, 0); err != nil && ctx.Err() == nil {
 			s.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "collecting the log", slog.Any("err", err))
 		}
 	}
 }
 
 // Compact gives back all that can be. When it returns nil, what was deleted before
-// it was called can't be read from the store's files any more.
+// it was called can't be read from the store's files any more. It waits for views
+// and copies that began earlier.
 func (s *Store) Compact(ctx context.Context) error {
+	if err := s.life.enter(); err != nil {
+		return err
+	}
+	defer s.life.leave()
+	s.compacting.Lock()
+	defer s.compacting.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.running, cancel)()
+	upTo, seen := uint32(0), uint64(0)
 	err := s.committer.alone(ctx, func() error {
 		if err := s.log.Roll(); err != nil {
-			return err
+			return s.space.full(err)
 		}
-		return s.index.flushDeleted(ctx)
+		for _, seg := range s.log.Segments() {
+			if seg.Sealed {
+				upTo = seg.Number
+			}
+		}
+		seen = s.index.applied()
+		return s.index.flushDeleted(ctx, s.space)
 	})
+	for err == nil && s.index.views.oldest() < seen {
+		err = rest(ctx, 20*time.Millisecond)
+	}
 	if err == nil {
-		err = s.collect(ctx, true)
+		err = s.collect(ctx, upTo)
 	}
 	if err == nil {
 		err = s.index.compact()
@@ -77,21 +99,26 @@ func (s *Store) Compact(ctx context.Context) error {
 	return err
 }
 
-// collect takes the sealed segments of which less than half lives; all of them if
-// everything is wanted.
-func (s *Store) collect(ctx context.Context, everything bool) error {
+// collect takes the sealed segments of which less than half lives; or, if upTo is
+// not 0, all of them up to that number.
+func (s *Store) collect(ctx context.Context, upTo uint32) error {
 	s.collecting.Lock()
 	defer s.collecting.Unlock()
-	take, dead, err := s.candidates(ctx, everything)
+	take, dead, err := s.candidates(ctx, upTo)
 	if err != nil || len(take) == 0 {
 		return err
 	}
 	// A snapshot costs about as much as the index is large: unless something has to
 	// go, the gain must be worth it.
-	newest := lastChange(take[len(take)-1])
-	worth := everything || dead > 2*s.space.index.Load() || s.space.level.Load() == low
-	if ready, err := s.cover(ctx, newest, worth); err != nil || !ready {
+	worth := upTo > 0 || dead > 2*s.space.index.Load() || s.space.level.Load() == low
+	ready, err := s.cover(ctx, lastChange(take[len(take)-1]), worth)
+	switch {
+	case err != nil:
 		return err
+	case !ready && upTo > 0:
+		return fmt.Errorf("%w: there is no room for a snapshot of the index", engine.ErrFull)
+	case !ready:
+		return nil
 	}
 	for _, seg := range take {
 		if err := s.collectSegment(ctx, seg); err != nil {
@@ -106,7 +133,7 @@ func (s *Store) collect(ctx context.Context, everything bool) error {
 func lastChange(i seglog.Info) uint64 { return i.Last - 1 }
 
 // candidates lists segments to take, and how many bytes of them are dead.
-func (s *Store) candidates(ctx context.Context, everything bool) (take []seglog.Info, dead int64, err error) {
+func (s *Store) candidates(ctx context.Context, upTo uint32) (take []seglog.Info, dead int64, err error) {
 	err = s.View(ctx, func(r engine.Reader) error {
 		for _, seg := range s.log.Segments() {
 			if !seg.Sealed || seg.Collected {
@@ -116,7 +143,7 @@ func (s *Store) candidates(ctx context.Context, everything bool) (take []seglog.
 			if err != nil {
 				return err
 			}
-			if everything || int64(live) < seg.Bytes/2 {
+			if seg.Number <= upTo || upTo == 0 && int64(live) < seg.Bytes/2 {
 				take, dead = append(take, seg), dead+seg.Bytes-int64(live)
 			}
 		}
@@ -130,6 +157,9 @@ func (s *Store) cover(ctx context.Context, newest uint64, worth bool) (bool, err
 	if s.index.flushed() < newest {
 		if s.space.level.Load() != low {
 			return false, nil // memtables are flushed as they fill
+		}
+		if !s.space.holds(flushRoom) {
+			return false, nil
 		}
 		if err := s.committer.alone(ctx, func() error { return s.index.flush(ctx) }); err != nil {
 			return false, err
@@ -216,7 +246,7 @@ func (m *mover) group(g seglog.Scanned) error {
 			movedBody: movedBody{ref: engine.BlobRef{Domain: domain, ID: id}, bytes: r.Payload[bodyHead:]},
 			at:        seglog.Pos{Segment: r.Pos.Segment, Offset: r.Pos.Offset + bodyHead},
 		})
-		if m.bytes += int64(len(r.Payload)); m.bytes >= collectBatch {
+		if m.bytes += int64(len(r.Payload)); m.bytes >= collectBatch || len(m.batch) >= collectBodies {
 			if err := m.flush(); err != nil {
 				return err
 			}

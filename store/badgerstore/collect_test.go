@@ -173,7 +173,7 @@ func TestCollect(t *testing.T) {
 		link(t, s, func(tx engine.Tx) error { return tx.Unlink(refs[i]) })
 	}
 	collected := func() (n int) {
-		if err := s.collect(t.Context(), false); err != nil {
+		if err := s.collect(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 		for _, seg := range s.log.Segments() {
@@ -301,7 +301,7 @@ func TestCollectWhenLow(t *testing.T) {
 		return nil
 	})
 	before := size(t, s.cfg.Dir)
-	if err := s.collect(t.Context(), false); err != nil {
+	if err := s.collect(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	if after := size(t, s.cfg.Dir); after > before/2 {

@@ -12,6 +12,7 @@ import (
 
 // request is one Update on its way.
 type request struct {
+	ctx     context.Context //nolint:containedctx // it lives as long as the call
 	op      engine.Op
 	claimed atomic.Bool // by a leader, to be run; or by its caller, who gave it up
 	tx      *tx
@@ -22,6 +23,18 @@ type request struct {
 // claim decides between a leader and a caller who gives up: one of them gets the
 // request.
 func (r *request) claim() bool { return r.claimed.CompareAndSwap(false, true) }
+
+// wanted claims a request for a leader, unless its caller is about to give it up.
+func (r *request) wanted() bool {
+	if !r.claim() {
+		return false
+	}
+	if err := r.ctx.Err(); err != nil {
+		r.finish(err)
+		return false
+	}
+	return true
+}
 
 func (r *request) finish(err error) {
 	r.err = err
@@ -50,6 +63,7 @@ type committer struct {
 	closing   chan struct{}
 	stopped   chan struct{} // closed when nothing is run any more
 	applier   sync.WaitGroup
+	alones    atomic.Int32 // how many wait to be alone
 
 	// Of whoever gathers.
 	recent []*group // that were let go and may not be in the index yet, newest first
@@ -70,8 +84,14 @@ func newCommitter(s *Store) *committer {
 	c.gathering <- struct{}{}
 	c.writing <- struct{}{}
 	c.applier.Go(func() {
-		for g := range c.applying {
-			s.apply(g)
+		for whole := true; ; {
+			g, more := <-c.applying
+			if !more {
+				return
+			}
+			// After one that failed none may follow: the index would say that it has both.
+			whole = whole && s.apply(g)
+			close(g.ended)
 		}
 	})
 	return c
@@ -80,10 +100,10 @@ func newCommitter(s *Store) *committer {
 // Update runs op and returns when its effects are durable. Every View that begins
 // after that sees them.
 func (s *Store) Update(ctx context.Context, op engine.Op) (engine.Commit, error) {
-	if err := s.refused(op.Frees); err != nil {
+	if err := errors.Join(ctx.Err(), s.refused(op.Frees)); err != nil {
 		return engine.Commit{}, err
 	}
-	r := &request{op: op, done: make(chan struct{})}
+	r := &request{ctx: ctx, op: op, done: make(chan struct{})}
 	if err := s.committer.enter(ctx, r); err != nil {
 		return engine.Commit{}, err
 	}
@@ -138,26 +158,26 @@ func (c *committer) wait(ctx context.Context, r *request) error {
 
 // lead takes a group through the line; the caller has the token for gathering.
 func (c *committer) lead() {
-	for more := true; more; {
-		first := c.next()
-		if first == nil {
-			break
-		}
-		g := c.gather(first) // and waits for the token for writing
-		built := c.build(g)
-		// What didn't fit has no other leader for certain.
-		if more = c.held != nil; !more {
-			c.gathering <- struct{}{}
-		}
-		if built && c.append(g) {
-			c.applying <- g
-		}
-		c.writing <- struct{}{}
-		if !more {
-			return
-		}
+	first := c.next()
+	if first == nil {
+		c.gathering <- struct{}{}
+		return
 	}
-	c.gathering <- struct{}{}
+	g := c.gather(first) // and waits for the token for writing
+	built := c.build(g)
+	// What didn't fit has no other leader for certain; but whoever wants to be alone
+	// gets his turn, and leads on after it.
+	hurry := c.held != nil && c.alones.Load() == 0
+	if !hurry {
+		c.gathering <- struct{}{}
+	}
+	if built && c.append(g) {
+		c.applying <- g
+	}
+	c.writing <- struct{}{}
+	if hurry { // in a goroutine of its own: this caller has its answer
+		go c.lead()
+	}
 }
 
 // next claims the request that is first in line; nil if nobody waits.
@@ -168,7 +188,7 @@ func (c *committer) next() (r *request) {
 	for {
 		select {
 		case r := <-c.queue:
-			if r.claim() {
+			if r.wanted() {
 				return r
 			}
 		default:
@@ -179,6 +199,11 @@ func (c *committer) next() (r *request) {
 
 // alone runs fn while nobody gathers or writes, and everything is in the index.
 func (c *committer) alone(ctx context.Context, fn func() error) error {
+	c.alones.Add(1)
+	defer func() {
+		c.alones.Add(-1)
+		c.leadOn()
+	}()
 	select {
 	case <-c.gathering:
 	case <-ctx.Done():
@@ -194,6 +219,15 @@ func (c *committer) alone(ctx context.Context, fn func() error) error {
 	c.writing <- struct{}{}
 	c.gathering <- struct{}{}
 	return err
+}
+
+// leadOn leads what was left to whoever is alone, unless somebody else does.
+func (c *committer) leadOn() {
+	select {
+	case <-c.gathering:
+		c.lead()
+	default:
+	}
 }
 
 // stop lets the groups that are under way end, and answers whoever waits.

@@ -70,6 +70,9 @@ func (f *feed) Next(ctx context.Context, most int) (out []engine.Change, err err
 		rng := engine.Prefix(ownKey(engine.SubFeed, f.domain))
 		rng.From, rng.Limit = feedKey(f.domain, f.after+1), most
 		if err := r.Scan(rng, func(k, v []byte) error {
+			if n := len(out); n > 0 && binary.BigEndian.Uint64(k[5:]) != out[n-1].Sequence+1 {
+				return engine.ErrStop // one has expired before its neighbours: the next call says so
+			}
 			out = append(out, engine.Change{Sequence: binary.BigEndian.Uint64(k[5:]), Payload: bytes.Clone(v)})
 			return nil
 		}); err != nil {

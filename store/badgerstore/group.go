@@ -45,6 +45,17 @@ func (g *group) isEnded() bool {
 	}
 }
 
+// lost says why a group whose writes g saw did not become durable. It is known when
+// the log is free for g.
+func (g *group) lost() error {
+	for _, before := range g.coming {
+		if before.isEnded() && before.err != nil {
+			return before.err
+		}
+	}
+	return nil
+}
+
 // coming lists the groups that are not in the index yet, newest first.
 func (c *committer) coming() []*group {
 	keep := c.recent[:0]
@@ -83,7 +94,7 @@ func (c *committer) gather(first *request) *group {
 				return g
 			}
 		}
-		if r != nil && r.claim() && !c.take(g, r) {
+		if r != nil && r.wanted() && !c.take(g, r) {
 			break
 		}
 	}
@@ -162,7 +173,7 @@ func (c *committer) build(g *group) bool {
 	s := c.store
 	defer g.end()
 	if len(g.ran) == 0 {
-		s.settle(g, nil)
+		s.settle(g, g.lost())
 		return false
 	}
 	if g.over.cells.Len() == 0 {
@@ -202,10 +213,8 @@ func (c *committer) append(g *group) bool {
 	if err == nil {
 		err = s.space.check()
 	}
-	for _, before := range g.coming {
-		if err == nil && before.isEnded() {
-			err = before.err
-		}
+	if err == nil {
+		err = g.lost()
 	}
 	if err == nil && g.out != nil {
 		err = s.logError(s.log.Append(g.out))
@@ -226,6 +235,8 @@ func (s *Store) logError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, seglog.ErrLarge):
+		return fmt.Errorf("%w: %w", engine.ErrTooLarge, err)
 	case errors.Is(err, seglog.ErrFull):
 		s.space.spent()
 		return fmt.Errorf("%w: %w", engine.ErrFull, err)
@@ -234,9 +245,8 @@ func (s *Store) logError(err error) error {
 	return fmt.Errorf("%w: %w", engine.ErrReadOnly, err)
 }
 
-// apply puts a durable group into the index.
-func (s *Store) apply(g *group) {
-	defer close(g.ended)
+// apply puts a durable group into the index. It returns false if it could not.
+func (s *Store) apply(g *group) bool {
 	if g.sequence > 0 {
 		cells := make([]keyed, 0, g.over.cells.Len()+1)
 		g.over.cells.Scan(func(key string, c cell) bool {
@@ -248,7 +258,7 @@ func (s *Store) apply(g *group) {
 			// the truth, and nothing can be built on top of it.
 			s.fail("the index can't be written", err)
 			s.index.views.fail(fmt.Errorf("the index can't be written: %w", err))
-			return
+			return false
 		}
 	}
 	for _, r := range g.ran {
@@ -257,6 +267,7 @@ func (s *Store) apply(g *group) {
 			s.feeds.wake(r.op.Domain)
 		}
 	}
+	return true
 }
 
 // settle ends a group that did not become durable, or that was empty.
@@ -277,6 +288,9 @@ func (g *group) answer(err error) {
 		r.finish(err)
 	}
 	for _, r := range g.failed {
+		if err != nil { // it may have failed for what is lost now
+			r.err = err
+		}
 		r.finish(r.err)
 	}
 }

@@ -16,6 +16,8 @@ import (
 	badger "github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/pb"
+
+	"github.com/centerleap/postern/store/engine"
 )
 
 // index is Badger, which can be rebuilt from the log at any time.
@@ -215,6 +217,10 @@ func (x *index) flushed() (sequence uint64) {
 	return sequence
 }
 
+// flushRoom is what a flush may need: the memtable that is filled, the next one, and
+// the table.
+const flushRoom = 3 * memTable
+
 // flush makes Badger flush all groups to tables: it flushes a memtable when it is
 // full, so it is filled. No group is applied meanwhile.
 func (x *index) flush(ctx context.Context) error {
@@ -241,9 +247,12 @@ func (x *index) flush(ctx context.Context) error {
 
 // flushDeleted is flush so that compact finds what is deleted: Badger compacts the
 // newest level into another when it has enough tables, or when there is another.
-func (x *index) flushDeleted(ctx context.Context) error {
+func (x *index) flushDeleted(ctx context.Context, p *space) error {
 	x.views.forget(x.db)
 	for range x.db.Opts().NumLevelZeroTables + 1 {
+		if !p.holds(flushRoom) {
+			return fmt.Errorf("%w: there is no room to flush the index", engine.ErrFull)
+		}
 		if err := x.flush(ctx); err != nil {
 			return err
 		}
@@ -338,15 +347,28 @@ func (v *views) wait(ctx context.Context, group uint64) error {
 	return nil
 }
 
+// oldest is the group that the oldest open view sees; with none, the newest.
+func (v *views) oldest() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	oldest := v.applied.Load()
+	for at := range v.open {
+		oldest = min(oldest, at)
+	}
+	return oldest
+}
+
 // show makes a group visible; now and then it lets compaction forget what no
 // view can see any more.
 func (v *views) show(sequence uint64, db *badger.DB) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.applied.Store(sequence)
 	v.release()
-	if v.shown++; v.shown%64 == 0 {
-		v.discard(db)
+	v.shown++
+	due := v.shown%64 == 0
+	v.mu.Unlock()
+	if due {
+		v.forget(db)
 	}
 }
 
@@ -365,19 +387,9 @@ func (v *views) release() {
 	}
 }
 
-func (v *views) forget(db *badger.DB) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.discard(db)
-}
-
-func (v *views) discard(db *badger.DB) {
-	oldest := v.applied.Load()
-	for at := range v.open {
-		oldest = min(oldest, at)
-	}
-	db.SetDiscardTs(oldest)
-}
+// forget lets compaction drop what no view can see. A view that begins meanwhile
+// sees the newest group, or a newer one.
+func (v *views) forget(db *badger.DB) { db.SetDiscardTs(v.oldest()) }
 
 // badgerLog passes Badger's words on.
 type badgerLog struct{ log *slog.Logger }

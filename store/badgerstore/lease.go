@@ -73,7 +73,7 @@ func (s *Store) own(ctx context.Context, fn func(*tx) error) error {
 
 func (l *lease) write(t *tx, expires int64) {
 	rec := leaseRecord{l.epoch, l.store.boot, uint64(expires)}
-	t.over.put(leaseKey(l.name), cell{value: rec.encode()})
+	t.put(leaseKey(l.name), cell{value: rec.encode()})
 }
 
 func (l *lease) Epoch() uint64 { return l.epoch }

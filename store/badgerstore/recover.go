@@ -16,7 +16,9 @@ const (
 	logFolder   = "log"
 	indexFolder = "index"
 	bodyFolder  = "bodies"
-	asideFolder = "index.aside" // an index that was replaced; the newest one is kept
+	// verifyFolder is where Verify and Repair build an index of their own.
+	verifyFolder = "verify"
+	asideFolder  = "index.aside" // an index that was replaced; the newest one is kept
 )
 
 // errIndex: the index can't be believed, and the log can replace it.

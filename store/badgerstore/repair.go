@@ -18,14 +18,18 @@ import (
 // Records come from the index as far as its tables reach, or from the newest
 // snapshot, and then from every group of the log that can be read. Bodies that
 // can't be read are left out.
-func Repair(ctx context.Context, cfg Config, report func(Finding)) (Summary, error) {
-	c, err := newChecker(cfg, report)
+func Repair(ctx context.Context, cfg Config, report func(Finding)) (sum Summary, err error) {
+	c, err := newChecker(cfg, func(Finding) {})
 	if err != nil {
 		return Summary{}, err
 	}
+	defer func() { err = errors.Join(err, c.lock.release()) }() // after the renames: nobody starts between them
+	if err := errors.Join(c.verify(ctx), c.closeFiles()); err != nil || c.found == 0 {
+		return c.sum, err // there is nothing to repair
+	}
+	c.report, c.sum = report, Summary{}
 	fresh := filepath.Clean(cfg.Dir) + ".repairing"
-	err = c.salvage(ctx, fresh)
-	if err = errors.Join(err, c.close()); err != nil {
+	if err := errors.Join(c.salvage(ctx, fresh), c.closeFiles()); err != nil {
 		return c.sum, errors.Join(err, os.RemoveAll(fresh))
 	}
 	aside := fmt.Sprintf("%s.damaged-%d", filepath.Clean(cfg.Dir), c.cfg.Now().Unix())
@@ -40,7 +44,7 @@ func Repair(ctx context.Context, cfg Config, report func(Finding)) (Summary, err
 
 // salvage writes all that can be read into a new store.
 func (c *checker) salvage(ctx context.Context, fresh string) (err error) {
-	scratch := filepath.Join(c.cfg.Dir, "verify")
+	scratch := filepath.Join(c.cfg.Dir, verifyFolder)
 	if err := errors.Join(os.RemoveAll(fresh), os.RemoveAll(scratch)); err != nil {
 		return err
 	}
@@ -114,9 +118,16 @@ func (c *checker) base(ctx context.Context, x *index) (sequence uint64, err erro
 func (c *checker) pour(ctx context.Context, x *index, to *restorer) error {
 	r, end := x.begin()
 	defer end()
-	err := eachStored(ctx, r, func(key []byte, cl cell) error {
-		if local(key) {
+	boot, err := readU64(r, bootKey)
+	if err != nil {
+		return err
+	}
+	err = eachStored(ctx, r, func(key []byte, cl cell) error {
+		if local(key) || string(key) == string(bootKey) {
 			return nil
+		}
+		if _, id, ok := blobKeyID(key); ok {
+			boot = max(boot, id>>32) // the opening that it was counted in may be what is lost
 		}
 		key, cl.value = append([]byte(nil), key...), append([]byte(nil), cl.value...)
 		domain, id, ok := blobKeyID(key)
@@ -125,6 +136,9 @@ func (c *checker) pour(ctx context.Context, x *index, to *restorer) error {
 		}
 		return c.pourBody(domain, id, key, cl, to)
 	})
+	if err == nil {
+		err = to.cell(bootKey, cell{value: u64(boot + 1)}) // leases of the lost one must not live on
+	}
 	return errors.Join(err, to.flush())
 }
 

@@ -105,6 +105,9 @@ func (r *restorer) body(domain uint32, id uint64, size int64, from io.Reader) er
 			return err
 		}
 		r.add(blobKey(domain, id), cell{value: rec.encode()})
+		if r.bytes >= restoreBatch {
+			return r.flush()
+		}
 		return nil
 	}
 	w := r.store.blobs.writer(domain, id)
@@ -130,7 +133,7 @@ func (r *restorer) body(domain uint32, id uint64, size int64, from io.Reader) er
 // file writes a large body to its file.
 func (r *restorer) file(rec *blobRecord, from io.Reader) error {
 	path := r.store.blobs.file(rec.ref.Domain, rec.ref.ID)
-	if err := makeSynced(filepath.Dir(path)); err != nil {
+	if err := r.store.blobs.folder(filepath.Dir(path)); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

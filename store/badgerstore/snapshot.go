@@ -102,8 +102,11 @@ func (s *Store) snapshotBody(out *snapshotWriter, key []byte, c cell) error {
 		return err
 	}
 	defer f.Close()
-	out.body(rec, f)
-	return out.err
+	out.body(rec, verified(f, rec.ref))
+	if out.err != nil {
+		return fmt.Errorf("body %d of domain %d: %w", id, domain, out.err)
+	}
+	return nil
 }
 
 type snapshotWriter struct {
@@ -138,9 +141,14 @@ func (o *snapshotWriter) body(r *blobRecord, from io.Reader) {
 	head := binary.BigEndian.AppendUint32([]byte{itemBody}, r.ref.Domain)
 	head = binary.BigEndian.AppendUint64(head, r.ref.ID)
 	o.raw(binary.BigEndian.AppendUint64(head, uint64(r.ref.Size)))
-	if o.err == nil {
-		_, o.err = io.CopyN(o.w, from, r.ref.Size)
+	if o.err != nil {
+		return
 	}
+	n, err := io.Copy(o.w, from) // to its end, which says whether it is damaged
+	if err == nil && n != r.ref.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	o.err = err
 }
 
 func (o *snapshotWriter) end() error {

@@ -66,16 +66,17 @@ type Store struct {
 
 	committer   *committer
 	closeOnce   sync.Once
+	running     context.Context //nolint:containedctx // ends when Close begins
 	stop        context.CancelFunc
 	work        sync.WaitGroup
 	durable     atomic.Uint64 // newest group that was answered
 	checkpoints checkpoints
 
-	life   sync.RWMutex // held for reading by every View; Close takes it
-	closed bool         // guarded by life
+	life   *visitors // every View, copy and Compact is inside
 	failed atomic.Pointer[engine.Health]
 
 	collecting sync.Mutex
+	compacting sync.Mutex
 	files      sync.RWMutex // held for reading by what copies the store; collecting takes it to remove a file
 
 	space *space
@@ -105,7 +106,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, lock: lock}
+	s := &Store{cfg: cfg, lock: lock, life: newVisitors()}
 	s.checkpoints.due = make(chan struct{}, 1)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.release())
@@ -115,6 +116,9 @@ func Open(cfg Config) (*Store, error) {
 
 func (s *Store) open() (err error) {
 	if err := upgrade(s.cfg); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(s.cfg.Dir, verifyFolder)); err != nil { // of one that was killed
 		return err
 	}
 	if s.space, err = newSpace(s); err != nil {
@@ -133,7 +137,7 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
+	s.running, s.stop = ctx, stop
 	s.committer = newCommitter(s)
 	s.work.Go(func() { s.tend(ctx) })
 	s.work.Go(func() { s.collectLoop(ctx) })
@@ -143,7 +147,11 @@ func (s *Store) open() (err error) {
 // openLog opens the segments. On a small disk they are smaller.
 func openLog(cfg Config, p *space) (*seglog.Log, error) {
 	dir := filepath.Join(cfg.Dir, logFolder)
-	if err := makeSynced(dir); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	// Whoever made these may have died before they were durable.
+	if err := errors.Join(syncDir(cfg.Dir), syncDir(filepath.Dir(filepath.Clean(cfg.Dir)))); err != nil {
 		return nil, err
 	}
 	c := seglog.Config{FS: cfg.fs, Log: cfg.Log, SegmentSize: cfg.segment, FillAhead: cfg.FillAhead}
@@ -231,11 +239,10 @@ func (s *Store) View(ctx context.Context, fn func(engine.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.life.RLock()
-	defer s.life.RUnlock()
-	if s.closed {
-		return engine.ErrClosed
+	if err := s.life.enter(); err != nil {
+		return err
 	}
+	defer s.life.leave()
 	if err := s.index.views.wait(ctx, s.durable.Load()); err != nil {
 		return err
 	}
@@ -286,9 +293,7 @@ func (s *Store) Close() error {
 		s.stop()
 		s.work.Wait()
 		s.committer.stop()
-		s.life.Lock()
-		s.closed = true
-		s.life.Unlock()
+		s.life.close()
 		s.checkpoint()
 		err = s.release()
 	})

@@ -63,17 +63,26 @@ func (t *tx) SetUntil(key, value []byte, exp time.Time) {
 func (t *tx) Delete(key []byte) { t.write(key, cell{deleted: true}) }
 
 func (t *tx) write(key []byte, c cell) {
-	switch {
-	case engine.Reserved(key):
+	if engine.Reserved(key) {
 		t.err = fmt.Errorf("%w: %x", engine.ErrReserved, key)
-	case len(key) > maxKey || len(c.value) > maxValue:
-		t.err = fmt.Errorf("%w: a key of %d bytes with %d", engine.ErrTooLarge, len(key), len(c.value))
-	default:
-		t.over.put(key, c)
+		return
 	}
+	t.put(key, c)
+}
+
+// put writes any key. What Badger would refuse must not get into the log.
+func (t *tx) put(key []byte, c cell) {
+	if len(key) > maxKey || len(c.value) > maxValue {
+		t.err = fmt.Errorf("%w: a key of %d bytes with %d", engine.ErrTooLarge, len(key), len(c.value))
+		return
+	}
+	t.over.put(key, c)
 }
 
 func (t *tx) DeleteRange(from, to []byte, most int) (int, error) {
+	if most <= 0 {
+		return 0, nil
+	}
 	var keys [][]byte
 	err := t.Scan(engine.Range{From: from, To: to, KeysOnly: true, Limit: most}, func(k, _ []byte) error {
 		keys = append(keys, bytes.Clone(k))
@@ -93,7 +102,7 @@ func (t *tx) Emit(change []byte) uint64 {
 	}
 	t.seq = last + 1
 	t.over.put(k, cell{value: u64(t.seq)})
-	t.over.put(feedKey(t.domain, t.seq), cell{value: change, exp: t.base.now + t.store.cfg.FeedRetention.Milliseconds()})
+	t.put(feedKey(t.domain, t.seq), cell{value: change, exp: t.base.now + t.store.cfg.FeedRetention.Milliseconds()})
 	return t.seq
 }
 

@@ -198,6 +198,9 @@ func cellFrom1(txn *badger.Txn, key []byte, c cell, to *restorer) error {
 	}
 	if rec.inFile {
 		to.add(key, c)
+		if to.bytes >= restoreBatch {
+			return to.flush()
+		}
 		return nil
 	}
 	if err := to.cell(key, c); err != nil {

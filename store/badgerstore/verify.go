@@ -68,17 +68,21 @@ func newChecker(cfg Config, report func(Finding)) (*checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{Store: &Store{cfg: cfg, lock: lock}, report: report}
+	c := &checker{Store: &Store{cfg: cfg, lock: lock, life: newVisitors()}, report: report}
 	c.blobs = &blobs{store: c.Store, dir: filepath.Join(cfg.Dir, bodyFolder)}
 	return c, nil
 }
 
-func (c *checker) close() (err error) {
+func (c *checker) close() error { return errors.Join(c.closeFiles(), c.lock.release()) }
+
+// closeFiles closes all but the lock.
+func (c *checker) closeFiles() (err error) {
 	err = c.index.close()
 	if c.log != nil {
 		err = errors.Join(err, c.log.Close())
 	}
-	return errors.Join(err, c.lock.release())
+	c.index, c.log = nil, nil
+	return err
 }
 
 func (c *checker) find(f Finding) {
@@ -159,7 +163,7 @@ func (c *checker) compare(ctx context.Context) (err error) {
 	}
 	real := c.index
 	c.index = nil
-	scratch := filepath.Join(c.cfg.Dir, "verify")
+	scratch := filepath.Join(c.cfg.Dir, verifyFolder)
 	defer func() {
 		err = errors.Join(err, real.close(), c.index.close(), os.RemoveAll(scratch))
 		c.index = nil

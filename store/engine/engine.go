@@ -192,14 +192,16 @@ type Op struct {
 	// Frees says that the Op gives space back, or is needed for that: it is
 	// accepted when the disk is nearly full.
 	Frees bool
-	// Fn may be run again after a lost commit; it must have no effect besides
-	// tx. It must not keep tx.
+	// Fn may be run again after a lost commit, and in any goroutine; it must have
+	// no effect besides tx, must not keep tx, and must return: not end its
+	// goroutine, as t.Fatal does.
 	Fn func(tx Tx) error
 }
 
 // Commit is the receipt of a durable Op.
 type Commit struct {
-	// Sequence is the domain's newest sequence after this Op.
+	// Sequence is that of the newest change that the Op emitted; 0 if it emitted
+	// none.
 	Sequence uint64
 }
 

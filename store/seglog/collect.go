@@ -66,6 +66,9 @@ func (l *Log) dropStubs() error {
 		if err := l.cfg.FS.Remove(l.segments[0].name); err != nil {
 			return err
 		}
+		if err := l.cfg.FS.SyncDir(); err != nil { // one after the other, or a gap may show
+			return err
+		}
 		l.segments = l.segments[1:]
 	}
 	return nil

@@ -84,6 +84,9 @@ func (c *Config) defaults() error {
 // ErrFull: the disk had no room for a group. Nothing of it stays; the log goes on.
 var ErrFull = errors.New("no space left for the log")
 
+// ErrLarge: a group is over MaxGroup. The log goes on.
+var ErrLarge = errors.New("the group is too large for the log")
+
 // Pos is where a record's payload begins.
 type Pos struct {
 	Segment uint32

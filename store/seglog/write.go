@@ -29,7 +29,7 @@ func (l *Log) Begin(room int64) (*Group, error) {
 		return nil, l.failed
 	}
 	if align(groupHeader+room) > l.cfg.MaxGroup {
-		return nil, fmt.Errorf("a group of %d bytes is over the limit of %d", room, l.cfg.MaxGroup)
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrLarge, room, l.cfg.MaxGroup)
 	}
 	if l.tail+align(groupHeader+room)+sector > l.cfg.SegmentSize { // one sector is kept for the seal
 		if err := l.Roll(); err != nil {
