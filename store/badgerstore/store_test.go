@@ -23,7 +23,10 @@ import (
 func TestMain(m *testing.M) {
 	storetest.CrashChild(crashOpen) // returns unless this process is a child to be killed
 	fullChild()                     // or one that fills a disk
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
+		// Badger leaves these behind when it refuses to open damaged files.
+		goleak.IgnoreTopFunction("github.com/dgraph-io/badger/v4.(*DB).monitorCache"),
+		goleak.IgnoreTopFunction("github.com/dgraph-io/ristretto/v2/z.(*AllocatorPool).freeupAllocators"))
 }
 
 var background = context.Background()
