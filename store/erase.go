@@ -36,11 +36,11 @@ func (s *Store) DeleteDomain(ctx context.Context, sc gateway.Scope, id gateway.D
 
 func erasingKey(d gateway.DomainID) []byte { return key(subSetting, 0).text("erasing/").u32(uint32(d)) }
 
-// FinishDeletions goes on with deletions that were cut short. It returns how many
-// there were.
-func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (n int, err error) {
+// FinishDeletions goes on with deletions that were cut short. It returns the
+// domains that are gone now.
+func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (gone []gateway.DomainID, err error) {
 	if sc.Level() != gateway.LevelInstance {
-		return 0, denied("domain")
+		return nil, denied("domain")
 	}
 	var ids []gateway.DomainID
 	err = s.view(ctx, func(r engine.Reader) error {
@@ -53,8 +53,11 @@ func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (n int, e
 		if err == nil {
 			err = s.erase(ctx, id)
 		}
+		if err == nil {
+			gone = append(gone, id)
+		}
 	}
-	return len(ids), err
+	return gone, translate(err)
 }
 
 // Compact takes off the disk what was deleted before: see engine.Engine.

@@ -121,8 +121,8 @@ func TestDeletionCutShort(t *testing.T) {
 	if n, some := w.keysOf(w.ours.ID); n > 0 {
 		t.Errorf("%d keys are left, such as %v", n, some)
 	}
-	if n, err := w.FinishDeletions(w.ctx(), system); n != 0 || err != nil {
-		t.Errorf("%d deletions are left, %v", n, err)
+	if left, err := w.FinishDeletions(w.ctx(), system); len(left) != 0 || err != nil {
+		t.Errorf("deletions of %v are left, %v", left, err)
 	}
 	w.fits()
 }

@@ -126,6 +126,33 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// The sessions of a deleted domain's keys end, and nobody else's.
+func TestEndDomain(t *testing.T) {
+	k, _ := newKeys(t)
+	other := domainKey
+	other.Domain++
+	instance := NewKey{Level: gateway.LevelInstance}
+	var open []*Session
+	for _, n := range []NewKey{domainKey, other, instance} {
+		_, token := create(t, k, n)
+		s, err := k.Open(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		open = append(open, s)
+	}
+	k.EndDomain(domainKey.Domain)
+	if err := gateway.AsError(open[0].Err()); err == nil || err.Kind != gateway.InvalidKey {
+		t.Errorf("a session of the domain: %v", err)
+	}
+	for _, s := range open[1:] {
+		if err := s.Err(); err != nil {
+			t.Errorf("a session of %v: %v", s.Scope().Level(), err)
+		}
+	}
+}
+
 // All refusals have one text; the log gets the reason, and whose key it was.
 func TestRefusals(t *testing.T) {
 	k, _ := newKeys(t)

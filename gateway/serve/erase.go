@@ -17,7 +17,9 @@ func (g *Gateway) DeleteDomain(ctx context.Context, s gateway.Scope, idOrName st
 		return err
 	}
 	err = g.Store.DeleteDomain(ctx, s, d.ID)
-	g.Keys.EndDomain(d.ID)
+	if err == nil {
+		g.Keys.EndDomain(d.ID)
+	}
 	select {
 	case g.erased <- struct{}{}:
 	default:
@@ -25,12 +27,15 @@ func (g *Gateway) DeleteDomain(ctx context.Context, s gateway.Scope, idOrName st
 	return err
 }
 
-// erase finishes deletions that were cut short, at the start and after one that
-// failed, and takes off the disk what was deleted.
+// erase takes off the disk what was deleted, and finishes deletions that were cut
+// short: by the end of a process, or of a request.
 func (g *Gateway) erase(ctx context.Context) error {
-	n, err := g.Store.FinishDeletions(ctx, keys.System())
-	for {
-		if err == nil && n > 0 {
+	for asked := false; ; asked = true {
+		gone, err := g.Store.FinishDeletions(ctx, keys.System())
+		for _, d := range gone {
+			g.Keys.EndDomain(d)
+		}
+		if err == nil && (asked || len(gone) > 0) {
 			err = g.Store.Compact(ctx, keys.System())
 		}
 		if err != nil && ctx.Err() == nil { // the next start tries again
@@ -40,9 +45,6 @@ func (g *Gateway) erase(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-g.erased:
-		}
-		if _, err = g.Store.FinishDeletions(ctx, keys.System()); err == nil {
-			n = 1
 		}
 	}
 }
