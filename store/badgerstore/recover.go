@@ -202,7 +202,7 @@ func (p *replayer) check() error {
 	defer txn.Discard()
 	for key, want := range p.canaries {
 		if sum, stays := storedSum(txn, []byte(key)); !stays || sum != want {
-			return fmt.Errorf("%w: another value, or none, under the canary %x", errIndex, key)
+			return fmt.Errorf("%w: another value, or none, under a canary in %.5x", errIndex, key) // the rest may be an address
 		}
 	}
 	return nil
