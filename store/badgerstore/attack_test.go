@@ -45,6 +45,78 @@ func until(t *testing.T, what string, fn func() bool) {
 	}
 }
 
+// A body that goes again in the group that brought it can't be read in the log.
+func TestBodyOfOneGroup(t *testing.T) {
+	dir := t.TempDir()
+	s := openSmall(t, dir)
+	kept, gone := []byte("the body that stays"), []byte("the body that is gone")
+	var refs [2]engine.BlobRef
+	for i, b := range [][]byte{gone, kept} {
+		w, err := s.Blobs().Create(t.Context(), 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if _, err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if refs[i], err = w.Seal(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.Update(t.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
+		return errors.Join(tx.Link(refs[0]), tx.Link(refs[1]), tx.Unlink(refs[0]))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Blobs().Check(t.Context(), refs[1]); err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "log", "seg-00000001"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(log, kept) || bytes.Contains(log, gone) {
+		t.Errorf("the log holds the body that stays: %v, and that which is gone: %v", bytes.Contains(log, kept), bytes.Contains(log, gone))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openSmall(t, dir)
+	defer s.Close()
+	if err := s.Blobs().Check(t.Context(), refs[1]); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Blobs().Open(t.Context(), refs[0], 0, -1); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("the body that is gone: %v", err)
+	}
+}
+
+// Groups that reach the index together do so as one: where two wrote a key, it holds
+// what the later one wrote, and the deletions too.
+func TestMerged(t *testing.T) {
+	list := func(pairs ...string) (all []keyed) {
+		for i := 0; i < len(pairs); i += 2 {
+			all = append(all, keyed{[]byte(pairs[i]), cell{value: []byte(pairs[i+1]), deleted: pairs[i+1] == ""}})
+		}
+		return all
+	}
+	rows := []struct{ a, b, want []keyed }{
+		{nil, nil, nil},
+		{nil, list("k", "1"), list("k", "1")},
+		{list("k", "1"), nil, list("k", "1")},
+		{list("a", "1", "b", "1", "d", "1"), list("b", "2", "c", "2"), list("a", "1", "b", "2", "c", "2", "d", "1")},
+		{list("a", "1", "b", "1"), list("a", ""), list("a", "", "b", "1")},
+		{list("b", ""), list("a", "2", "b", "2", "c", ""), list("a", "2", "b", "2", "c", "")},
+	}
+	for _, r := range rows {
+		if got := merged(r.a, r.b); fmt.Sprint(got) != fmt.Sprint(r.want) {
+			t.Errorf("%v and %v are %v, want %v", r.a, r.b, got, r.want)
+		}
+	}
+}
+
 // A body is read inside a View while somebody closes the store: both end.
 func TestReadBodyInViewBesideClose(t *testing.T) {
 	s := openSmall(t, t.TempDir())

@@ -105,9 +105,17 @@ func (r *blobRecord) encode() []byte {
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(r.ref.Size))
 	b = binary.BigEndian.AppendUint32(b, r.ref.CRC32C)
-	b = append(b, r.ref.SHA256[:]...)
-	b = binary.BigEndian.AppendUint32(b, r.place.Segment)
-	return binary.BigEndian.AppendUint32(b, r.place.Offset)
+	b = append(append(b, r.ref.SHA256[:]...), make([]byte, blobSize-placeAt)...)
+	putPlace(b, r.place)
+	return b
+}
+
+// placeAt is where in a body's record its place is.
+const placeAt = 49
+
+func putPlace(record []byte, at seglog.Pos) {
+	binary.BigEndian.PutUint32(record[placeAt:], at.Segment)
+	binary.BigEndian.PutUint32(record[placeAt+4:], at.Offset)
 }
 
 func decodeBlob(domain uint32, id uint64, b []byte) (*blobRecord, error) {
@@ -119,7 +127,7 @@ func decodeBlob(domain uint32, id uint64, b []byte) (*blobRecord, error) {
 		Domain: domain, ID: id, Size: int64(binary.BigEndian.Uint64(b[5:])),
 		CRC32C: binary.BigEndian.Uint32(b[13:]), SHA256: [32]byte(b[17:]),
 	}
-	r.place = seglog.Pos{Segment: binary.BigEndian.Uint32(b[49:]), Offset: binary.BigEndian.Uint32(b[53:])}
+	r.place = seglog.Pos{Segment: binary.BigEndian.Uint32(b[placeAt:]), Offset: binary.BigEndian.Uint32(b[placeAt+4:])}
 	return r, nil
 }
 
@@ -185,24 +193,46 @@ func (t *tx) Unlink(ref engine.BlobRef) error {
 	return nil
 }
 
-// place puts the small bodies of a group into the log, writes down where they
-// are, and keeps count of what lives in each segment.
-func (s *Store) place(g *group, out *seglog.Group) error {
+// lay puts the small bodies of a closure into the draft of its group.
+func (g *group) lay(t *tx) {
+	for _, w := range t.staged {
+		if w.path == "" {
+			g.layBody(w.ref, w.small)
+		}
+	}
+	for _, m := range t.moved {
+		g.layBody(m.ref, m.bytes)
+	}
+}
+
+func (g *group) layBody(ref engine.BlobRef, body []byte) {
+	at := g.draft.Add(recordBody, blobKey(ref.Domain, ref.ID)[1:], body)
+	g.laid = append(g.laid, laidBody{ref, at + bodyHead})
+}
+
+// place writes down where the bodies of a group are, now that it has its place, and
+// keeps count of what lives in each segment. A body that a later closure of the
+// group has unlinked must not be found in the log.
+func (s *Store) place(g *group) error {
 	lives := make(map[uint32]int64)
+	for _, b := range g.laid {
+		c, _ := g.over.cells.Get(string(blobKey(b.ref.Domain, b.ref.ID)))
+		if c.deleted {
+			g.draft.Blank(b.at, int(b.ref.Size))
+			continue
+		}
+		rec, err := decodeBlob(b.ref.Domain, b.ref.ID, c.value)
+		if err != nil {
+			return err
+		}
+		if rec.place.Segment != 0 {
+			lives[rec.place.Segment] -= b.ref.Size
+		}
+		rec.place = g.draft.Pos(b.at)
+		lives[rec.place.Segment] += b.ref.Size
+		putPlace(c.value, rec.place)
+	}
 	for _, r := range g.ran {
-		for _, w := range r.tx.staged {
-			if w.path != "" {
-				continue
-			}
-			if err := r.tx.place(out, lives, w.ref, w.small.Bytes()); err != nil {
-				return err
-			}
-		}
-		for _, m := range r.tx.moved {
-			if err := r.tx.place(out, lives, m.ref, m.bytes); err != nil {
-				return err
-			}
-		}
 		for _, rec := range r.tx.freed {
 			if !rec.inFile && rec.place.Segment != 0 {
 				lives[rec.place.Segment] -= rec.ref.Size
@@ -210,28 +240,6 @@ func (s *Store) place(g *group, out *seglog.Group) error {
 		}
 	}
 	return g.ran[0].tx.countLives(lives)
-}
-
-// place puts one body into the log, unless a later closure of its group has
-// unlinked it.
-func (t *tx) place(out *seglog.Group, lives map[uint32]int64, ref engine.BlobRef, body []byte) error {
-	key := blobKey(ref.Domain, ref.ID)
-	c, _ := t.over.cells.Get(string(key))
-	if c.deleted {
-		return nil
-	}
-	rec, err := decodeBlob(ref.Domain, ref.ID, c.value)
-	if err != nil {
-		return err
-	}
-	if rec.place.Segment != 0 {
-		lives[rec.place.Segment] -= ref.Size
-	}
-	rec.place = out.Add(recordBody, key[1:], body)
-	rec.place.Offset += bodyHead
-	lives[rec.place.Segment] += ref.Size
-	t.putBlob(rec)
-	return nil
 }
 
 // countLives changes the counters of live bytes. They only say where collecting

@@ -31,7 +31,7 @@ func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engi
 	}
 	w := b.writer(domain, b.store.boot<<32|uint64(b.last.Add(1)))
 	if sizeHint > 0 && sizeHint <= inlineMax {
-		w.small.Grow(int(sizeHint))
+		w.hint = int(sizeHint)
 	}
 	if sizeHint > inlineMax || b.held.Load() > stagedMax {
 		if err := w.spill(); err != nil {
@@ -42,7 +42,7 @@ func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engi
 }
 
 func (b *blobs) writer(domain uint32, id uint64) *blobWriter {
-	w := &blobWriter{blobs: b, sum: sha256.New(), crc: crc32.New(castagnoli), ref: engine.BlobRef{Domain: domain, ID: id}}
+	w := &blobWriter{blobs: b, ref: engine.BlobRef{Domain: domain, ID: id}}
 	b.mu.Lock()
 	b.staged[id] = w
 	b.mu.Unlock()
@@ -55,12 +55,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type blobWriter struct {
 	blobs  *blobs
 	ref    engine.BlobRef
-	sum    hash.Hash
-	crc    hash.Hash32
-	small  bytes.Buffer
-	file   *os.File // being written
-	path   string   // of the sealed file
-	sealed bool     // guarded by blobs.mu
+	small  []byte
+	hint   int       // of its size; 0: unknown
+	file   *os.File  // being written
+	sum    hash.Hash // of what is in file
+	crc    uint32
+	path   string // of the sealed file
+	sealed bool   // guarded by blobs.mu
 	linked atomic.Bool
 	closed bool
 	err    error // a write failed: what was collected is not the body
@@ -73,22 +74,24 @@ func (w *blobWriter) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	if w.file == nil && w.small.Len()+len(p) > inlineMax {
+	if w.file == nil && len(w.small)+len(p) > inlineMax {
 		if err := w.spill(); err != nil {
 			w.err = w.blobs.store.space.full(err)
 			return 0, w.err
 		}
 	}
-	w.sum.Write(p)
-	w.crc.Write(p)
 	w.ref.Size += int64(len(p))
 	if w.file != nil {
-		n, err := w.file.Write(p)
+		n, err := w.toFile(p)
 		w.err = w.blobs.store.space.full(err)
 		return n, w.err
 	}
 	w.blobs.held.Add(int64(len(p)))
-	return w.small.Write(p)
+	if w.small == nil && len(p) < w.hint { // a body that comes whole needs no zeros first
+		w.small = make([]byte, 0, w.hint)
+	}
+	w.small = append(w.small, p...)
+	return len(p), nil
 }
 
 // spill moves what was collected into a file.
@@ -97,10 +100,17 @@ func (w *blobWriter) spill() (err error) {
 	if w.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return err
 	}
-	_, err = w.file.Write(w.small.Bytes())
-	w.blobs.held.Add(-int64(w.small.Len()))
-	w.small = bytes.Buffer{}
+	w.sum = sha256.New()
+	_, err = w.toFile(w.small)
+	w.blobs.held.Add(-int64(len(w.small)))
+	w.small = nil
 	return err
+}
+
+func (w *blobWriter) toFile(p []byte) (int, error) {
+	w.sum.Write(p)
+	w.crc = crc32.Update(w.crc, castagnoli, p)
+	return w.file.Write(p)
 }
 
 // Seal ends the body; a file is synced, named and its folder synced.
@@ -111,9 +121,10 @@ func (w *blobWriter) Seal() (engine.BlobRef, error) {
 	if w.err != nil {
 		return engine.BlobRef{}, w.err
 	}
-	w.ref.SHA256 = [32]byte(w.sum.Sum(nil))
-	w.ref.CRC32C = w.crc.Sum32()
-	if w.file != nil {
+	if w.file == nil {
+		w.ref.SHA256, w.ref.CRC32C = sha256.Sum256(w.small), crc32.Checksum(w.small, castagnoli)
+	} else {
+		w.ref.SHA256, w.ref.CRC32C = [32]byte(w.sum.Sum(nil)), w.crc
 		if err := w.keep(); err != nil {
 			return engine.BlobRef{}, w.blobs.store.space.full(err)
 		}
@@ -183,7 +194,7 @@ func (w *blobWriter) Close() error {
 	}
 	w.closed = true
 	if w.file == nil {
-		b.held.Add(-int64(w.small.Len()))
+		b.held.Add(-int64(len(w.small)))
 		return nil
 	}
 	if w.path == "" {
@@ -204,7 +215,7 @@ func (b *blobs) Open(ctx context.Context, ref engine.BlobRef, off, n int64) (io.
 		n = ref.Size - off
 	}
 	if w := b.find(ref); w != nil && w.path == "" {
-		return io.NopCloser(io.NewSectionReader(bytes.NewReader(w.small.Bytes()), off, n)), nil
+		return io.NopCloser(io.NewSectionReader(bytes.NewReader(w.small), off, n)), nil
 	} else if w != nil {
 		return openFile(w.path, off, n)
 	}

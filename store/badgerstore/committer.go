@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/centerleap/postern/store/engine"
+	"github.com/centerleap/postern/store/seglog"
 )
 
 // request is one Update on its way.
@@ -45,11 +46,12 @@ func (r *request) finish(err error) {
 // the last: a caller who finds the line free leads a group through it, others' work
 // with its own.
 //
-//   - gathering: the leader runs closures, one after the other, while the log syncs
-//     the group before;
-//   - writing: once the log is free, the group is laid out, and the next leader may
+//   - gathering: the leader runs closures, one after the other, and lays out their
+//     bodies, while the log syncs the group before;
+//   - writing: once the log is free, the group has its place, and the next leader may
 //     gather; the group is written and synced, and its callers have their answer;
-//   - applying: a goroutine puts it into the index while the next one syncs.
+//   - applying: a goroutine puts it into the index while the next one syncs, together
+//     with those that came meanwhile.
 //
 // A group is closed when the log is ready for it, not earlier: so whoever comes
 // during a sync shares the next one. There is no timer. A view waits for what was
@@ -57,8 +59,9 @@ func (r *request) finish(err error) {
 type committer struct {
 	store     *Store
 	queue     chan *request
-	gathering chan struct{} // has a token while nobody gathers
-	writing   chan struct{} // has one while nobody writes to the log
+	gathering chan struct{}      // has a token while nobody gathers
+	writing   chan struct{}      // has one while nobody writes to the log
+	drafts    chan *seglog.Group // of whoever gathers, and of whoever writes
 	applying  chan *group
 	closing   chan struct{}
 	stopped   chan struct{} // closed when nothing is run any more
@@ -79,21 +82,14 @@ const queueLength = 1024
 func newCommitter(s *Store) *committer {
 	c := &committer{
 		store: s, queue: make(chan *request, queueLength), gathering: make(chan struct{}, 1), writing: make(chan struct{}, 1),
-		applying: make(chan *group), closing: make(chan struct{}), stopped: make(chan struct{}),
+		drafts: make(chan *seglog.Group, 2), applying: make(chan *group, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	for range cap(c.drafts) {
+		c.drafts <- new(seglog.Group)
 	}
 	c.gathering <- struct{}{}
 	c.writing <- struct{}{}
-	c.applier.Go(func() {
-		for whole := true; ; {
-			g, more := <-c.applying
-			if !more {
-				return
-			}
-			// After one that failed none may follow: the index would say that it has both.
-			whole = whole && s.apply(g)
-			close(g.ended)
-		}
-	})
+	c.applier.Go(c.apply)
 	return c
 }
 
@@ -171,12 +167,55 @@ func (c *committer) lead() {
 	if !hurry {
 		c.gathering <- struct{}{}
 	}
-	if built && c.append(g) {
+	appended := built && c.append(g)
+	g.draft.Reset()
+	c.drafts <- g.draft
+	if appended {
 		c.applying <- g
 	}
 	c.writing <- struct{}{}
 	if hurry { // in a goroutine of its own: this caller has its answer
 		go c.lead()
+	}
+}
+
+// apply puts groups into the index, those together that came meanwhile: sorting them
+// into one costs less than two insertions.
+func (c *committer) apply() {
+	var first *group // of those to apply; the others are in the channel
+	for whole := true; ; {
+		if first == nil {
+			if first = <-c.applying; first == nil {
+				return
+			}
+		}
+		var groups []*group
+		groups, first = c.together(first)
+		// After one that failed none may follow: the index would say that it has both.
+		whole = whole && c.store.apply(groups)
+		for _, g := range groups {
+			close(g.ended)
+		}
+	}
+}
+
+// together adds to a group those behind it that fit into the same batch. next is one
+// that does not.
+func (c *committer) together(first *group) (groups []*group, next *group) {
+	bytes, cells := first.over.bytes, first.over.cells.Len()
+	for groups = append(groups, first); ; groups = append(groups, next) {
+		select {
+		case next = <-c.applying:
+		default:
+			next = nil
+		}
+		if next == nil {
+			return groups, nil
+		}
+		bytes, cells = bytes+next.over.bytes, cells+next.over.cells.Len()
+		if !c.store.index.fits(bytes, cells) {
+			return groups, next
+		}
 	}
 }
 

@@ -14,8 +14,10 @@ import (
 
 const (
 	// groupOps and groupBodies bound a group, and so how long one waits for its
-	// sync; Badger's limit on a transaction bounds it too.
-	groupOps    = 512
+	// sync; Badger's limit on a transaction bounds it too. Were all of 256 callers in
+	// one group, nobody would gather while it is written: 128 were the quickest of 32,
+	// 64, 96, 128, 192 and 512.
+	groupOps    = 128
 	groupBodies = 4 << 20
 	// opBodies bounds the small bodies of one closure, in bytes.
 	opBodies = 16 << 20
@@ -26,14 +28,21 @@ type group struct {
 	ran      []*request
 	failed   []*request // their answers may rest on what others here wrote
 	bodies   int64      // bytes that go into the log
+	draft    *seglog.Group
+	laid     []laidBody // out in draft
 	over     *overlay
 	coming   []*group // what it saw besides the index, newest first
 	base     *reader
 	end      func()        // releases base
-	out      *seglog.Group // valid until the log has it; nil if nothing was written
-	sequence uint64        // of out
+	sequence uint64        // 0 if nothing was written
 	err      error         // why it is not durable; set before ended is closed
 	ended    chan struct{} // closed once it is in the index, or failed
+}
+
+// laidBody is a body in the draft of a group.
+type laidBody struct {
+	ref engine.BlobRef
+	at  int // where in the draft it begins
 }
 
 func (g *group) isEnded() bool {
@@ -74,7 +83,7 @@ func (c *committer) coming() []*group {
 // gather runs first, which is claimed, and whoever comes until the log is free,
 // whose token it then has.
 func (c *committer) gather(first *request) *group {
-	g := &group{over: new(overlay), ended: make(chan struct{}), coming: c.coming()}
+	g := &group{over: new(overlay), draft: <-c.drafts, ended: make(chan struct{}), coming: c.coming()}
 	g.base, g.end = c.store.index.begin()
 	c.recent = slices.Insert(c.recent, 0, g)
 	c.take(g, first)
@@ -112,7 +121,7 @@ func (c *committer) take(g *group, r *request) bool {
 	g.over.mark()
 	err := r.run()
 	size := r.tx.bodies()
-	if err == nil && (!s.fits(g.over) || g.bodies+size > opBodies) {
+	if err == nil && (!s.index.fits(g.over.bytes, g.over.cells.Len()) || g.bodies+size > opBodies) {
 		if len(g.ran) > 0 {
 			g.over.rollback()
 			c.held = r
@@ -128,6 +137,7 @@ func (c *committer) take(g *group, r *request) bool {
 	}
 	g.bodies += size
 	g.ran = append(g.ran, r)
+	g.lay(r.tx)
 	return true
 }
 
@@ -159,16 +169,9 @@ func (t *tx) bodies() (n int64) {
 	return n
 }
 
-// slack is kept of a group's room for the cells that the committer adds.
-const slack = 4096
-
-func (s *Store) fits(o *overlay) bool {
-	return o.bytes+slack < s.index.db.MaxBatchSize()*9/10 && int64(o.cells.Len())+64 < s.index.db.MaxBatchCount()*9/10
-}
-
-// build lays a group out for the log: its bodies, then what its closures wrote,
-// with the bodies' places filled in. If it can't be, or nobody is left in it, it
-// ends.
+// build gives a group its place in the log, and adds to its bodies what its closures
+// wrote, with the bodies' places filled in. If it can't, or nobody is left in the
+// group, it ends.
 func (c *committer) build(g *group) bool {
 	s := c.store
 	defer g.end()
@@ -179,13 +182,9 @@ func (c *committer) build(g *group) bool {
 	if g.over.cells.Len() == 0 {
 		return true
 	}
-	room := seglog.RecordSize(int(g.over.bytes)+slack) + g.bodies
-	for _, r := range g.ran {
-		room += int64(len(r.tx.staged)+len(r.tx.moved)) * seglog.RecordSize(bodyHead)
-	}
-	out, err := s.log.Begin(room)
+	err := s.log.Place(g.draft, seglog.RecordSize(int(g.over.bytes)+slack))
 	if err == nil {
-		err = s.place(g, out)
+		err = s.place(g)
 	}
 	if err != nil {
 		s.settle(g, s.logError(err))
@@ -196,12 +195,12 @@ func (c *committer) build(g *group) bool {
 		c.commit = appendCell(c.commit, key, v)
 		return true
 	})
-	out.Add(recordCommit, c.commit)
+	g.draft.Add(recordCommit, c.commit)
 	if cap(c.commit) > 1<<20 {
 		c.commit = nil
 	}
-	g.out, g.sequence = out, out.Sequence()
-	s.checkpoints.wrote(room)
+	g.sequence = g.draft.Sequence()
+	s.checkpoints.wrote(g.bodies + g.over.bytes)
 	return true
 }
 
@@ -216,8 +215,8 @@ func (c *committer) append(g *group) bool {
 	if err == nil {
 		err = g.lost()
 	}
-	if err == nil && g.out != nil {
-		err = s.logError(s.log.Append(g.out))
+	if err == nil && g.sequence > 0 {
+		err = s.logError(s.log.Append(g.draft))
 	}
 	if err != nil {
 		s.settle(g, err)
@@ -245,15 +244,18 @@ func (s *Store) logError(err error) error {
 	return fmt.Errorf("%w: %w", engine.ErrReadOnly, err)
 }
 
-// apply puts a durable group into the index. It returns false if it could not.
-func (s *Store) apply(g *group) bool {
-	if g.sequence > 0 {
-		cells := make([]keyed, 0, g.over.cells.Len()+1)
-		g.over.cells.Scan(func(key string, c cell) bool {
-			cells = append(cells, keyed{[]byte(key), c})
-			return true
-		})
-		if err := s.index.apply(g.sequence, g.base.now, cells); err != nil {
+// apply puts durable groups that follow each other into the index. It returns false if
+// it could not.
+func (s *Store) apply(groups []*group) bool {
+	var cells []keyed
+	var newest *group
+	for _, g := range groups {
+		if g.sequence > 0 {
+			cells, newest = merged(cells, g.over.sorted()), g
+		}
+	}
+	if newest != nil {
+		if err := s.index.apply(newest.sequence, newest.base.now, cells); err != nil {
 			// The next start will show it. Until then nobody must take its absence for
 			// the truth, and nothing can be built on top of it.
 			s.fail("the index can't be written", err)
@@ -261,10 +263,12 @@ func (s *Store) apply(g *group) bool {
 			return false
 		}
 	}
-	for _, r := range g.ran {
-		s.blobs.removeFiles(r.tx.freed)
-		if r.tx.seq > 0 {
-			s.feeds.wake(r.op.Domain)
+	for _, g := range groups {
+		for _, r := range g.ran {
+			s.blobs.removeFiles(r.tx.freed)
+			if r.tx.seq > 0 {
+				s.feeds.wake(r.op.Domain)
+			}
 		}
 	}
 	return true

@@ -64,6 +64,41 @@ func (o *overlay) rollback() {
 	o.undo = o.undo[:0]
 }
 
+// sorted lists the cells by their keys.
+func (o *overlay) sorted() []keyed {
+	size := 0
+	o.cells.Scan(func(key string, _ cell) bool {
+		size += len(key)
+		return true
+	})
+	keys, all := make([]byte, 0, size), make([]keyed, 0, o.cells.Len()+1) // one more comes in index.apply
+	o.cells.Scan(func(key string, c cell) bool {
+		keys = append(keys, key...) // one piece of memory for all of them
+		all = append(all, keyed{keys[len(keys)-len(key) : len(keys) : len(keys)], c})
+		return true
+	})
+	return all
+}
+
+// merged is two sorted lists as one. Where both have a key, b is the newer.
+func merged(a, b []keyed) []keyed {
+	if len(a) == 0 {
+		return b
+	}
+	all := make([]keyed, 0, len(a)+len(b)+1)
+	for len(a) > 0 && len(b) > 0 {
+		switch c := bytes.Compare(a[0].key, b[0].key); {
+		case c < 0:
+			all, a = append(all, a[0]), a[1:]
+		case c > 0:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			a = a[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}
+
 // source walks a range of keys in one direction.
 type source interface {
 	valid() bool

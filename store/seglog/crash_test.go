@@ -16,6 +16,7 @@ type ledger struct {
 	acked  uint64
 	gone   map[uint64]bool // sequences that Collect was called for
 	buf    []byte
+	draft  Group
 }
 
 func newLedger() *ledger { return &ledger{groups: map[uint64]string{}, gone: map[uint64]bool{}} }
@@ -62,12 +63,19 @@ func group(rng *rand.Rand) (records []Record, room int64) {
 // append appends one group and keeps the books.
 func (k *ledger) append(l *Log, rng *rand.Rand) error {
 	records, room := group(rng)
-	g, err := l.Begin(room)
+	k.draft.Reset()
+	g := &k.draft
+	early := rng.IntN(len(records) + 1) // how many are added before the group has its place
+	for _, r := range records[:early] {
+		g.Add(r.Type, r.Payload[:len(r.Payload)/2], r.Payload[len(r.Payload)/2:])
+		room -= RecordSize(len(r.Payload))
+	}
+	err := l.Place(g, room)
 	k.acked = l.Head()
 	if err != nil {
 		return err
 	}
-	for _, r := range records {
+	for _, r := range records[early:] {
 		g.Add(r.Type, r.Payload[:len(r.Payload)/2], r.Payload[len(r.Payload)/2:])
 	}
 	k.groups[g.Sequence()] = string(content(nil, records))

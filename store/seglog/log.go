@@ -106,7 +106,7 @@ func (d *DamageError) Error() string {
 	return fmt.Sprintf("segment %d of the log is damaged at byte %d: %s", d.Segment, d.Offset, d.What)
 }
 
-// Log is an open log. Begin and Append belong to one goroutine at a time; the
+// Log is an open log. Place, Begin and Append belong to one goroutine at a time; the
 // other methods may be called from any.
 type Log struct {
 	cfg Config
@@ -122,7 +122,6 @@ type Log struct {
 	// The writer's.
 	cur    *segment
 	tail   int64 // where the next group begins in it
-	group  Group // reused
 	failed error // a sync failed: nothing is appended any more
 
 	fill filler

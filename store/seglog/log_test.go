@@ -24,7 +24,7 @@ func appendOne(t testing.TB, l *Log, payload []byte) (seq uint64, at Pos) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at = g.Add(FirstType, payload)
+	at = g.Pos(g.Add(FirstType, payload))
 	if err := l.Append(g); err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func TestConcurrent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := g.Add(FirstType, payload(g.Sequence()))
+		at := g.Pos(g.Add(FirstType, payload(g.Sequence())))
 		if err := l.Append(g); err != nil {
 			t.Fatal(err)
 		}

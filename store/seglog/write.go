@@ -8,10 +8,12 @@ import (
 	"syscall"
 )
 
-// Group collects the records of one group. It is placed in its segment from the
-// start, so the positions that Add returns are final.
+// Group collects the records of one group. Records may be added while the log still
+// syncs the group before; Place then says where the group goes, the last records may
+// be added, which say where the first ones are, and Append writes it all. A zero
+// Group is an empty one that has no place.
 type Group struct {
-	log  *Log
+	log  *Log // nil until it has a place
 	at   int64
 	room int64
 	head groupHead
@@ -21,63 +23,110 @@ type Group struct {
 // RecordSize is what a record with a payload of n bytes takes of a group's room.
 func RecordSize(n int) int64 { return recordHeader + int64(n) }
 
-// Begin starts the next group, with room bytes for its records as RecordSize
-// counts them. When the current segment has less left, the group goes to the
-// next one. The Group is valid until the next Begin.
-func (l *Log) Begin(room int64) (*Group, error) {
-	if l.failed != nil {
-		return nil, l.failed
+// keptBuffer bounds the memory that a Group keeps for its next use, in bytes.
+const keptBuffer = 4 << 20
+
+// Reset empties a group, so that it may be used again.
+func (g *Group) Reset() {
+	buf := g.buf[:0]
+	if cap(buf) > keptBuffer {
+		buf = nil
 	}
+	*g = Group{buf: buf}
+}
+
+// Begin makes a group that has its place, with room bytes for its records as
+// RecordSize counts them.
+func (l *Log) Begin(room int64) (*Group, error) {
+	g := &Group{buf: make([]byte, 0, align(groupHeader+min(room, l.cfg.MaxGroup)))}
+	return g, l.Place(g, room)
+}
+
+// Place gives a group its place, with room for more bytes of records than it holds,
+// as RecordSize counts them. When the current segment has less left, the group goes
+// to the next one. It is the next one to be appended, or is thrown away.
+func (l *Log) Place(g *Group, more int64) error {
+	if l.failed != nil {
+		return l.failed
+	}
+	g.begin()
+	room := int64(len(g.buf)-groupHeader) + more
 	if align(groupHeader+room) > l.cfg.MaxGroup {
-		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrLarge, room, l.cfg.MaxGroup)
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrLarge, room, l.cfg.MaxGroup)
 	}
 	if l.tail+align(groupHeader+room)+sector > l.cfg.SegmentSize { // one sector is kept for the seal
 		if err := l.Roll(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return l.begin(room), nil
+	l.place(g, room)
+	return nil
 }
 
-func (l *Log) begin(room int64) *Group {
-	g := &l.group
-	if cap(g.buf) > 1<<20 && room < 1<<18 {
-		g.buf = nil // one large group shouldn't hold its memory for ever
-	}
-	*g = Group{
-		log: l, at: l.tail, room: room, buf: append(g.buf[:0], make([]byte, groupHeader)...),
-		head: groupHead{sequence: l.head.Load() + 1, segment: l.cur.number},
-	}
-	return g
+func (l *Log) place(g *Group, room int64) {
+	g.begin()
+	g.log, g.at, g.room = l, l.tail, room
+	g.head.sequence, g.head.segment = l.head.Load()+1, l.cur.number
 }
 
-// Sequence of this group.
+// begin makes room for the header.
+func (g *Group) begin() {
+	if len(g.buf) == 0 {
+		g.buf = append(g.buf, make([]byte, groupHeader)...)
+	}
+}
+
+// Sequence of a group that has its place.
 func (g *Group) Sequence() uint64 { return g.head.sequence }
 
-// Add puts a record into the group, its payload in parts, and returns where the
-// payload will be.
-func (g *Group) Add(t Type, parts ...[]byte) Pos {
+// Add puts a record into the group, its payload in parts, and returns where in the
+// group the payload begins.
+func (g *Group) Add(t Type, parts ...[]byte) int {
 	if t < FirstType {
 		panic("seglog: a record of a type that is the log's own")
 	}
 	return g.add(t, parts...)
 }
 
-func (g *Group) add(t Type, parts ...[]byte) Pos {
-	start := len(g.buf)
-	g.buf = append(g.buf, make([]byte, recordHeader)...)
+func (g *Group) add(t Type, parts ...[]byte) int {
+	g.begin()
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	var head [recordHeader]byte
+	binary.BigEndian.PutUint32(head[:], uint32(size))
+	head[4] = byte(t)
+	g.buf = append(g.buf, head[:]...) // its checksum needs the group's place
+	at := len(g.buf)
 	for _, p := range parts {
 		g.buf = append(g.buf, p...)
 	}
-	if int64(len(g.buf)-groupHeader) > g.room {
+	if g.log != nil && int64(len(g.buf)-groupHeader) > g.room {
 		panic("seglog: a group outgrew the room it was given")
 	}
-	head, payload := g.buf[start:start+recordHeader], g.buf[start+recordHeader:]
-	binary.BigEndian.PutUint32(head, uint32(len(payload)))
-	head[4] = byte(t)
-	binary.BigEndian.PutUint32(head[8:], g.log.id.recordSum(g.head.sequence, head, payload))
 	g.head.records++
-	return Pos{Segment: g.head.segment, Offset: uint32(g.at + int64(start) + recordHeader)}
+	return at
+}
+
+// Pos is where in the log a payload is that begins in the group at some byte. The
+// group has its place.
+func (g *Group) Pos(at int) Pos {
+	return Pos{Segment: g.head.segment, Offset: uint32(g.at + int64(at))}
+}
+
+// Blank overwrites n bytes of a payload with zeros, from where it begins in the group.
+func (g *Group) Blank(at, n int) { clear(g.buf[at : at+n]) }
+
+// sums puts the checksums into the records.
+func (g *Group) sums() {
+	for at := groupHeader; at < len(g.buf); {
+		head := g.buf[at : at+recordHeader]
+		at += recordHeader
+		payload := g.buf[at : at+int(binary.BigEndian.Uint32(head))]
+		at += len(payload)
+		binary.BigEndian.PutUint32(head[8:], g.log.id.recordSum(g.head.sequence, head, payload))
+	}
 }
 
 // Append makes the group durable. After ErrFull nothing of it is there, and the
@@ -87,6 +136,7 @@ func (l *Log) Append(g *Group) error {
 	if l.failed != nil {
 		return l.failed
 	}
+	g.sums()
 	g.head.length = uint32(len(g.buf) - groupHeader)
 	span := g.head.span()
 	g.buf = append(g.buf, make([]byte, span-int64(len(g.buf)))...)
@@ -141,7 +191,8 @@ func (l *Log) Roll() error {
 	if err != nil {
 		return fmt.Errorf("make the next segment of the log: %w", full(err))
 	}
-	g := l.begin(RecordSize(4))
+	g := new(Group)
+	l.place(g, RecordSize(4))
 	g.add(typeSeal, binary.BigEndian.AppendUint32(nil, next.number))
 	if err := l.Append(g); err != nil {
 		return err
