@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,13 @@ type index struct {
 }
 
 const (
-	memTable   = 16 << 20 // bytes; also bounds a group to 15 % of it
+	memTable = 32 << 20 // bytes; also bounds a group to 15 % of it
+	// memTables is how many may wait to be flushed besides the one that is written.
+	memTables = 2
+	// levelZero is how many flushed memtables make Badger merge them into the tables
+	// below. Few merges of many cost far less than many of few, and what a burst
+	// brings is merged after it; but each read asks each of them.
+	levelZero  = 8
 	blockCache = 16 << 20
 	indexCache = 16 << 20
 	maxKey     = 4096
@@ -52,7 +59,9 @@ func openIndex(dir string, log *slog.Logger, now func() time.Time) (*index, erro
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
 		WithMemTableSize(memTable).
-		WithNumMemtables(3).
+		WithNumMemtables(memTables).
+		WithNumLevelZeroTables(levelZero).
+		WithNumLevelZeroTablesStall(2 * levelZero).
 		WithBaseTableSize(2 << 20).
 		WithNumCompactors(2).
 		WithBlockCacheSize(blockCache).
@@ -129,6 +138,14 @@ func (x *index) apply(sequence uint64, nowMilli int64, cells []keyed) error {
 	}
 	x.views.show(sequence, x.db)
 	return nil
+}
+
+// slack is kept of a batch's room for the cells that the committer adds.
+const slack = 4096
+
+// fits reports whether Badger takes cells at once.
+func (x *index) fits(bytes int64, cells int) bool {
+	return bytes+slack < x.db.MaxBatchSize()*9/10 && int64(cells)+64 < x.db.MaxBatchCount()*9/10
 }
 
 // sortedFrom is how many cells make Badger's loader worth its buffers: it keeps
@@ -245,11 +262,11 @@ func (x *index) flush(ctx context.Context) error {
 	return nil
 }
 
-// flushDeleted is flush so that compact finds what is deleted: Badger compacts the
-// newest level into another when it has enough tables, or when there is another.
+// flushDeleted is flush so that compact finds what is deleted: Badger merges the
+// newest level into another when there is another, or when it has enough tables.
 func (x *index) flushDeleted(ctx context.Context, p *space) error {
 	x.views.forget(x.db)
-	for range x.db.Opts().NumLevelZeroTables + 1 {
+	for n := 0; n == 0 || n <= levelZero && x.newestOnly(); n++ {
 		if !p.holds(flushRoom) {
 			return fmt.Errorf("%w: there is no room to flush the index", engine.ErrFull)
 		}
@@ -258,6 +275,12 @@ func (x *index) flushDeleted(ctx context.Context, p *space) error {
 		}
 	}
 	return nil
+}
+
+// newestOnly reports whether all tables are in the newest level, and not too many.
+func (x *index) newestOnly() bool {
+	all := x.db.Tables()
+	return len(all) <= levelZero && !slices.ContainsFunc(all, func(t badger.TableInfo) bool { return t.Level > 0 })
 }
 
 // compact drops what is deleted or overwritten, as far as no view sees it.

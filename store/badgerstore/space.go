@@ -95,7 +95,7 @@ func (p *space) measure() {
 	p.index.Store(n)
 }
 
-// floor is what Badger may need to flush three memtables and compact.
+// floor is what Badger may need to flush its memtables and compact.
 func (p *space) floor() int64 {
 	return min(max(p.reserve/2, 3*memTable/2+min(p.index.Load(), 128<<20)), p.reserve*3/4)
 }
