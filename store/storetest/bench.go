@@ -129,11 +129,13 @@ func benchFeeds(b *testing.B, open Opener, feeds int) {
 }
 
 func benchRead(b *testing.B, open Opener, read func(engine.Engine) error) {
-	e := open(b, b.TempDir(), time.Now)
-	defer e.Close()
-	if err := Fill(b.Context(), e, stored); err != nil {
+	dir := b.TempDir()
+	e := open(b, dir, time.Now)
+	if err := errors.Join(Fill(b.Context(), e, stored), e.Close()); err != nil {
 		b.Fatal(err)
 	}
+	e = open(b, dir, time.Now) // as after a restart: nothing is in memory
+	defer e.Close()
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := read(e); err != nil {
@@ -167,7 +169,7 @@ func NewMessage(number uint64) *Message {
 	at := mix(number) % uint64(len(text)-BodySize)
 	m := &Message{Body: text[at : at+BodySize], Record: text[at : at+RecordSize], Change: text[at : at+changeSize]}
 	m.Entry = append(binary.BigEndian.AppendUint64(make([]byte, 0, entrySize), number), text[at:at+entrySize-8]...)
-	m.RecordKey = benchKey(recordName, number)
+	m.RecordKey = RecordKey(number)
 	mailbox := number % 100
 	m.IndexKeys = [...][]byte{
 		benchKey(newestName, number),
@@ -179,6 +181,9 @@ func NewMessage(number uint64) *Message {
 	}
 	return m
 }
+
+// RecordKey is the key of the record of the message with a number.
+func RecordKey(number uint64) []byte { return benchKey(recordName, number) }
 
 func benchKey(name byte, parts ...uint64) []byte {
 	b := append(make([]byte, 0, 6+16), 0x70, 0, 0, 0, 1, name)
@@ -309,7 +314,7 @@ func ReadNewest(ctx context.Context, e engine.Engine, n int) error {
 }
 
 func readRecord(r engine.Reader, number uint64) error {
-	rec, err := r.Get(benchKey(recordName, number))
+	rec, err := r.Get(RecordKey(number))
 	if err == nil && len(rec) != RecordSize {
 		err = fmt.Errorf("a record of %d bytes, want %d", len(rec), RecordSize)
 	}

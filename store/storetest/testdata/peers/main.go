@@ -24,6 +24,7 @@ import (
 // peers in the order of the first round.
 var peers = []peer{
 	{"raw", openRaw},
+	{"overwrite", openOverwrite},
 	{"postern", openPostern},
 	{"postern-hot", openHot},
 	{"badger", openBadger},

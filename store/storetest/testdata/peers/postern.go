@@ -30,7 +30,7 @@ func openReady(dir string, hot bool) (store, error) {
 }
 
 func openEngine(dir string, hot bool) (*postern, error) {
-	s, err := badgerstore.Open(badgerstore.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), FillAhead: rawSize})
+	s, err := badgerstore.Open(badgerstore.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), FillAhead: filledSize})
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func openEngine(dir string, hot bool) (*postern, error) {
 func filled(segment string) error {
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		info, err := os.Stat(segment)
-		if err != nil || info.Size() >= rawSize {
+		if err != nil || info.Size() >= filledSize {
 			return err
 		}
 		if time.Now().After(deadline) {

@@ -9,12 +9,13 @@ import (
 	"github.com/centerleap/postern/store/storetest"
 )
 
-// raw is the limit of the disk: one file, filled with zeros beforehand, and one
-// goroutine that puts what all waiting callers brought into one write and one
-// fdatasync. It keeps nothing that one could find again. At its end it begins
-// anew, which costs a disk the same.
+// raw is a group log and nothing else: one goroutine puts what all waiting callers
+// brought into one write at the end of a file, and one fdatasync. It keeps all that
+// it was given, so every write goes to fresh space, as in any log; but nothing can be
+// found in it again.
 type raw struct {
 	file  *os.File
+	size  int64 // at which it begins anew at 0, or 0: it grows
 	queue chan *rawRequest
 	ended chan struct{}
 }
@@ -25,17 +26,30 @@ type rawRequest struct {
 }
 
 const (
-	rawSize  = 256 << 20
-	rawGroup = 512 // messages in one write
+	filledSize = 256 << 20
+	rawGroup   = 512 // messages in one write
 )
 
+// openRaw opens the log that grows.
 func openRaw(dir string) (store, error) {
 	f, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err
 	}
+	return newRaw(f, 0), nil
+}
+
+// openOverwrite opens a file that was filled beforehand and that is written over
+// again and again. It is no log, for it loses what is older than a few seconds: no
+// page of it has to be found or made, no block to be allotted. It is the limit of the
+// device and of the calls into the kernel.
+func openOverwrite(dir string) (store, error) {
+	f, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
 	zeros := make([]byte, 1<<20)
-	for range rawSize / len(zeros) {
+	for range filledSize / len(zeros) {
 		if _, err := f.Write(zeros); err != nil {
 			return nil, err
 		}
@@ -43,9 +57,13 @@ func openRaw(dir string) (store, error) {
 	if err := f.Sync(); err != nil {
 		return nil, err
 	}
-	r := &raw{file: f, queue: make(chan *rawRequest, 1024), ended: make(chan struct{})}
+	return newRaw(f, filledSize), nil
+}
+
+func newRaw(f *os.File, size int64) *raw {
+	r := &raw{file: f, size: size, queue: make(chan *rawRequest, 1024), ended: make(chan struct{})}
 	go r.collect()
-	return r, nil
+	return r
 }
 
 func (r *raw) accept(_ context.Context, m *storetest.Message) error {
@@ -65,9 +83,12 @@ func (r *raw) collect() {
 			group = append(group, <-r.queue)
 		}
 		for _, req := range group {
-			b = append(append(b, req.m.Body...), req.m.Record...)
+			_ = eachPair(req.m, func(k, v []byte) error {
+				b = append(append(b, k...), v...)
+				return nil
+			})
 		}
-		if at+int64(len(b)) > rawSize {
+		if r.size > 0 && at+int64(len(b)) > r.size {
 			at = 0
 		}
 		_, err := r.file.WriteAt(b, at)
