@@ -16,6 +16,7 @@ type Delivery struct {
 	Recipient  string
 	State      DeliveryState
 	Held       HeldReason // why, when State is held
+	Then       HeldReason // what holds it after that
 	Attempts   int
 	Due        time.Time
 	LastCode   int
@@ -52,6 +53,10 @@ const (
 	HeldScheduled HeldReason = "scheduled" // until its time
 	HeldPlugin    HeldReason = "plugin"    // an outbound hook asked for approval
 )
+
+// LastDraft is the last event of a message that was never sent. Source: the list of
+// statuses in openapi.yaml.
+const LastDraft = "draft"
 
 // Outcome is how one attempt ended.
 type Outcome struct {

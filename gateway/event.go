@@ -31,6 +31,8 @@ type EventType string
 const (
 	EventReceived   EventType = "email.received"
 	EventQueued     EventType = "email.queued"
+	EventScheduled  EventType = "email.scheduled"
+	EventDrafted    EventType = "email.drafted"
 	EventDelivered  EventType = "email.delivered"
 	EventDelayed    EventType = "email.delivery_delayed"
 	EventFailed     EventType = "email.failed"

@@ -31,6 +31,13 @@ const (
 	Archive = "Archive"
 )
 
+// SentMailbox and DraftsMailbox number two of them: they are made first, in their
+// order, and keep their number when they are renamed.
+const (
+	SentMailbox   MailboxID = 2
+	DraftsMailbox MailboxID = 3
+)
+
 // UseTrash is the special use of the mailbox that empties itself, RFC 6154 section 2.
 const UseTrash = `\Trash`
 

@@ -26,6 +26,8 @@ type Message struct {
 	Auth       AuthResults
 	Key        ID // that sent it
 
+	Scheduled time.Time // when it is to leave; zero: at once
+
 	Thread    ID
 	Position  int // rank in the thread, by date
 	LastEvent string

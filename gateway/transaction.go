@@ -1,5 +1,7 @@
 package gateway
 
+import "time"
+
 // Acceptance is all that one accepted submission makes durable, in one commit
 // of the sender's domain.
 type Acceptance struct {
@@ -11,7 +13,30 @@ type Acceptance struct {
 	NewThread  ID // of the conversation it may start; zero: any
 	Effects    Effects
 	Activity   *Activity // filled and logged with the commit; may be nil
+	// Draft keeps the message in Drafts: nothing is sent, counted or delivered.
+	Draft bool
+	// Replaces is the draft that is sent: it goes, and the message takes its ID and
+	// its conversation.
+	Replaces bool
 }
+
+// Once makes a request happen once, however often a client makes it. Source: the
+// Idempotency-Key header, draft-ietf-httpapi-idempotency-key-header.
+type Once struct {
+	Name   string                  // the request's route and what the client calls it
+	Digest [32]byte                // SHA-256 of what it asks for
+	Answer func([]Accepted) []byte // its answer, which commits with what it did
+}
+
+// Replay is what a request that has happened was, and its answer.
+type Replay struct {
+	Digest [32]byte
+	Answer []byte
+}
+
+// OnceRetention is how long the answer to a request is kept for those who make it
+// again.
+const OnceRetention = 24 * time.Hour
 
 // Accepted is what the commit decided.
 type Accepted struct {

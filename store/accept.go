@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -13,7 +14,7 @@ import (
 // counters and log row, in one commit of the sender's domain. Inside it the key
 // and the domain are read again, so a key revoked meanwhile stores nothing.
 func (s *Store) Accept(ctx context.Context, sc gateway.Scope, a *gateway.Acceptance) (gateway.Accepted, error) {
-	out, err := s.AcceptAll(ctx, sc, []*gateway.Acceptance{a})
+	out, err := s.AcceptAll(ctx, sc, []*gateway.Acceptance{a}, nil)
 	if err != nil {
 		return gateway.Accepted{}, err
 	}
@@ -21,14 +22,15 @@ func (s *Store) Accept(ctx context.Context, sc gateway.Scope, a *gateway.Accepta
 }
 
 // AcceptAll accepts several submissions of one domain in one commit: all or none.
-func (s *Store) AcceptAll(ctx context.Context, sc gateway.Scope, list []*gateway.Acceptance) (out []gateway.Accepted, err error) {
+// With once, which may be nil, the answer is kept with them.
+func (s *Store) AcceptAll(ctx context.Context, sc gateway.Scope, list []*gateway.Acceptance, once *gateway.Once) (out []gateway.Accepted, err error) {
 	d := sc.Domain()
 	if d == 0 {
 		return nil, denied("domain")
 	}
 	err = s.update(ctx, d, func(t *tx) error {
 		out = make([]gateway.Accepted, 0, len(list)) // Fn may run again
-		limits, err := t.mayAccept(sc)
+		limits, err := t.mayAccept(sc, list)
 		if err != nil {
 			return err
 		}
@@ -38,6 +40,9 @@ func (s *Store) AcceptAll(ctx context.Context, sc gateway.Scope, list []*gateway
 				return err
 			}
 			out = append(out, done)
+		}
+		if once != nil {
+			return t.once(sc, once, out)
 		}
 		return nil
 	})
@@ -51,12 +56,13 @@ type rates struct {
 }
 
 // mayAccept reads key and domain as they are at the commit.
-func (t *tx) mayAccept(sc gateway.Scope) (r rates, err error) {
+func (t *tx) mayAccept(sc gateway.Scope, list []*gateway.Acceptance) (r rates, err error) {
 	dom, err := readDomain(t, t.domain)
 	if err != nil {
 		return r, missing(err, "domain")
 	}
-	if dom.Status != gateway.DomainVerified {
+	leaves := slices.ContainsFunc(list, func(a *gateway.Acceptance) bool { return !a.Draft })
+	if leaves && dom.Status != gateway.DomainVerified {
 		return r, gateway.Errorf(gateway.DomainNotAuthorized, "domain %s is not verified", dom.Name)
 	}
 	r.domain = dom.Limits
@@ -87,21 +93,29 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	if err != nil {
 		return done, err
 	}
-	if done.Used, err = t.count(r, len(a.Deliveries)); err != nil {
-		return done, err
-	}
 	m := &stored{Message: *a.Message, Facts: a.Facts}
 	m.Account, m.Sent, m.Entries = account.ID, true, nil
-	m.LastEvent = string(a.Deliveries[0].State)
-	if err := t.addMessage(m, placed{a.Thread, a.NewThread}); err != nil {
+	thread := a.NewThread
+	if a.Replaces {
+		was, err := t.takeDraft(m)
+		if err != nil {
+			return done, err
+		}
+		if thread.IsZero() {
+			thread = was
+		}
+	}
+	if !a.Draft {
+		if done.Used, err = t.count(r, len(a.Deliveries)); err != nil {
+			return done, err
+		}
+	}
+	if err := t.addMessage(m, placed{a.Thread, thread}); err != nil {
 		return done, err
 	}
-	sent, err := readMailbox(t, t.domain, account.ID, sentID)
-	if err != nil {
+	if err := t.fileAccepted(m, a); err != nil {
 		return done, err
 	}
-	t.addEntry(m, sent, gateway.Seen, nil, gateway.EventQueued)
-	t.putMessage(m)
 	for i := range a.Deliveries {
 		if err := t.enqueue(m, a.Deliveries[i]); err != nil {
 			return done, err
@@ -119,9 +133,61 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	return done, nil
 }
 
-// sentID is the Sent mailbox: the standard mailboxes are made first, in their
-// order, and keep their number when they are renamed.
-const sentID gateway.MailboxID = 2
+// fileAccepted puts an accepted message where its account finds it: in Drafts, or in
+// Sent with its fate so far.
+func (t *tx) fileAccepted(m *stored, a *gateway.Acceptance) error {
+	id, flags, typ := gateway.SentMailbox, gateway.Seen, gateway.EventQueued
+	switch {
+	case a.Draft:
+		id, flags, typ = gateway.DraftsMailbox, gateway.Seen|gateway.Draft, gateway.EventDrafted
+		m.LastEvent = gateway.LastDraft
+	case a.Deliveries[0].Held == gateway.HeldScheduled:
+		typ, m.LastEvent = gateway.EventScheduled, string(gateway.HeldScheduled)
+	default:
+		m.LastEvent = string(a.Deliveries[0].State)
+	}
+	box, err := readMailbox(t, t.domain, m.Account, id)
+	if err != nil {
+		return err
+	}
+	t.addEntry(m, box, flags, nil, typ)
+	t.putMessage(m)
+	return nil
+}
+
+// takeDraft removes the draft that m is, which leaves its ID to m; and its
+// conversation, if the draft was alone in it. InvalidState if it is none any more.
+func (t *tx) takeDraft(m *stored) (thread gateway.ID, err error) {
+	b, err := t.Get(uuidKey(t.domain, m.ID))
+	if err != nil {
+		return thread, missing(err, "email")
+	}
+	account, n, err := messageRef(b)
+	if err != nil {
+		return thread, err
+	}
+	draft, err := readMessage(t, t.domain, account, n)
+	if err != nil {
+		return thread, missing(err, "email")
+	}
+	if account != m.Account || !slices.ContainsFunc(draft.Stands, func(r entryRef) bool { return r.Mailbox == gateway.DraftsMailbox }) {
+		return thread, gateway.Errorf(gateway.InvalidState, "the email is no draft any more")
+	}
+	for _, at := range slices.Clone(draft.Stands) {
+		st, err := t.stand(gateway.Place{Domain: t.domain, Account: account, Mailbox: at.Mailbox, UID: at.UID})
+		if err != nil {
+			return thread, err
+		}
+		t.removeEntry(draft, st.box, st.entry, t.emit(st.event(gateway.EventDeleted)))
+	}
+	if err := t.dropMessage(draft); err != nil {
+		return thread, err
+	}
+	if _, err := readThread(t, t.domain, draft.Thread); errors.Is(err, engine.ErrNotFound) {
+		thread = draft.Thread
+	}
+	return thread, nil
+}
 
 // author finds the account of the author's address, or makes an implicit one.
 func (t *tx) author(sc gateway.Scope, from gateway.Address) (*gateway.Account, error) {

@@ -80,7 +80,7 @@ const (
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subCarried, subOutcome,
-	subPlugin, subPluginUse, subPluginKV, subActivity, subByKey, subKeyUsage, subDomUsage,
+	subPlugin, subPluginUse, subPluginKV, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }
 
 func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {

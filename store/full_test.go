@@ -71,7 +71,7 @@ func TestNearlyFull(t *testing.T) {
 	for what, err := range map[string]error{
 		"body":           second(w.CreateBlob(w.ctx(), sc, w.ours.ID, 0)),
 		"deliver":        w.Deliver(w.ctx(), inside(w.ours.ID), &gateway.Filing{Message: &message, Copies: []gateway.Copy{{Account: w.ann.ID, ID: newID(), Folder: gateway.Inbox}}}),
-		"accept":         second(w.AcceptAll(w.ctx(), inside(w.ours.ID), nil)),
+		"accept":         second(w.AcceptAll(w.ctx(), inside(w.ours.ID), nil, nil)),
 		"append":         second(w.Append(w.ctx(), sc, at, &gateway.Appending{Message: &message})),
 		"copy":           second(w.Copy(w.ctx(), sc, at, uids[:1], trash.Mailbox, false)),
 		"folder":         second(w.CreateMailbox(w.ctx(), sc, at.Domain, at.Account, "New")),

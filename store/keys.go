@@ -46,6 +46,7 @@ import (
 //	60 | domain | row uuid                             activity; expires
 //	61 | domain | key uuid | row uuid                  activity of a key -> empty; expires
 //	70 | domain | key uuid     71 | domain             hourly window of a key, of the domain
+//	72 | domain | account | hash(name)                 answer of a request that happens once; expires
 //
 // The engine keeps 00, 15, 20, 21 and 90 for itself.
 const (
@@ -81,6 +82,7 @@ const (
 	subByKey      = 0x61
 	subKeyUsage   = 0x70
 	subDomUsage   = 0x71
+	subOnce       = 0x72
 )
 
 // keyBuilder appends the fields of a key.

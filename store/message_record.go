@@ -44,6 +44,7 @@ func (m *stored) encode() []byte {
 	}
 	e.message(15, func(e *encoder) { encodeFacts(e, &m.Facts) })
 	e.message(16, func(e *encoder) { encodeSummary(e, &m.Content) })
+	e.time(17, m.Scheduled)
 	return e.b
 }
 
@@ -117,6 +118,8 @@ func readMessageParts(m *stored, f field) error {
 		return decodeFacts(f.b, &m.Facts)
 	case 16:
 		return decodeSummary(f.b, &m.Content)
+	case 17:
+		m.Scheduled = f.time()
 	}
 	return nil
 }

@@ -90,10 +90,10 @@ func (s *Store) Message(ctx context.Context, sc gateway.Scope, id gateway.ID) (m
 		if err != nil {
 			return missing(err, "email")
 		}
-		if len(b) != 12 {
-			return errRecord
+		a, n, err := messageRef(b)
+		if err != nil {
+			return err
 		}
-		a, n := gateway.AccountID(binary.BigEndian.Uint32(b)), gateway.MessageNumber(binary.BigEndian.Uint64(b[4:]))
 		if !sc.Covers(d, a) {
 			return denied("email")
 		}
@@ -101,6 +101,14 @@ func (s *Store) Message(ctx context.Context, sc gateway.Scope, id gateway.ID) (m
 		return missing(err, "email")
 	})
 	return m, err
+}
+
+// messageRef is what a public id leads to.
+func messageRef(b []byte) (gateway.AccountID, gateway.MessageNumber, error) {
+	if len(b) != 12 {
+		return 0, 0, errRecord
+	}
+	return gateway.AccountID(binary.BigEndian.Uint32(b)), gateway.MessageNumber(binary.BigEndian.Uint64(b[4:])), nil
 }
 
 // wholeMessage reads a message with structure and entries.

@@ -35,15 +35,21 @@ func (t *tx) enqueue(m *stored, d gateway.Delivery) error {
 	if err := t.Link(blobRef(d.Blob)); err != nil {
 		return err
 	}
-	if d.State == gateway.DeliveryQueued {
+	if timed(&d) {
 		t.Set(timedKey(subDue, d.Due, t.domain, d.ID), nil)
 	}
-	if d.State == gateway.DeliveryHeld {
+	if d.State == gateway.DeliveryHeld && d.Held != gateway.HeldScheduled {
 		t.emit(deliveryEvent(&d, gateway.EventHeld))
 	}
 	t.Set(carriedKey(t.domain, m.Account, m.Number).id(d.ID), nil)
 	t.Set(deliveryKey(t.domain, d.ID), encodeDelivery(&d))
 	return nil
+}
+
+// timed reports whether a delivery stands in the due index: its time will come by
+// itself.
+func timed(d *gateway.Delivery) bool {
+	return d.State == gateway.DeliveryQueued || d.State == gateway.DeliveryHeld && d.Held == gateway.HeldScheduled
 }
 
 func deliveryEvent(d *gateway.Delivery, typ gateway.EventType) gateway.Event {
@@ -113,10 +119,17 @@ func (s *Store) lease(ctx context.Context, d gateway.DomainID, ws []waiting, lea
 			} else if err != nil {
 				return err
 			}
-			if !j.Due.Equal(w.at) || j.State != gateway.DeliveryQueued && j.State != gateway.DeliveryLeased {
+			if !j.Due.Equal(w.at) || !timed(j) && j.State != gateway.DeliveryLeased {
 				continue // taken, or changed, since the scan
 			}
 			t.unqueue(j)
+			if j.State == gateway.DeliveryHeld && j.Then != "" {
+				if err := t.holdOn(j); err != nil {
+					return err
+				}
+				continue
+			}
+			j.Held, j.Then = "", ""
 			j.State, j.Due = gateway.DeliveryLeased, t.now.Add(lease).Truncate(time.Millisecond)
 			j.Attempts++
 			j.Fence = max(j.Fence+1, s.engine.Boot()<<32)
@@ -132,12 +145,20 @@ func (s *Store) lease(ctx context.Context, d gateway.DomainID, ws []waiting, lea
 
 // unqueue takes a delivery out of the index it stands in.
 func (t *tx) unqueue(j *gateway.Delivery) {
-	switch j.State {
-	case gateway.DeliveryQueued:
+	switch {
+	case timed(j):
 		t.Delete(timedKey(subDue, j.Due, t.domain, j.ID))
-	case gateway.DeliveryLeased:
+	case j.State == gateway.DeliveryLeased:
 		t.Delete(timedKey(subLease, j.Due, t.domain, j.ID))
 	}
+}
+
+// holdOn lets the next reason hold a delivery, in no index.
+func (t *tx) holdOn(j *gateway.Delivery) error {
+	j.Held, j.Then, j.UpdatedAt = j.Then, "", t.now
+	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	t.emit(deliveryEvent(j, gateway.EventHeld))
+	return t.noteEvent(j, gateway.EventHeld)
 }
 
 // Finish records how a leased attempt ended. InvalidState if the lease was lost

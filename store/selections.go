@@ -289,7 +289,7 @@ func (s *Store) Append(ctx context.Context, sc gateway.Scope, at gateway.Selecti
 		if err != nil {
 			return missing(err, "folder")
 		}
-		if box.ID == sentID {
+		if box.ID == gateway.SentMailbox {
 			known, found, err := t.sentBefore(at, a.Message.Content.MessageID)
 			if found || err != nil {
 				e = known
@@ -297,7 +297,7 @@ func (s *Store) Append(ctx context.Context, sc gateway.Scope, at gateway.Selecti
 			}
 		}
 		m := &stored{Message: *a.Message, Facts: a.Facts}
-		m.Account, m.Sent, m.Entries = at.Account, box.ID == sentID, nil
+		m.Account, m.Sent, m.Entries = at.Account, box.ID == gateway.SentMailbox, nil
 		if err := t.addMessage(m, placed{}); err != nil {
 			return err
 		}

@@ -153,6 +153,7 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.time(15, d.CreatedAt)
 	e.time(16, d.UpdatedAt)
 	e.uint(17, d.Fence)
+	e.text(18, string(d.Then))
 	return e.b
 }
 
@@ -204,6 +205,8 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 		d.UpdatedAt = f.time()
 	case 17:
 		d.Fence = f.v
+	case 18:
+		d.Then = gateway.HeldReason(f.text())
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 // Trace is what the gateway decides about a message it composes. Both are final:
 // they are never rewritten later.
 type Trace struct {
-	MessageID string // with angle brackets
-	Date      time.Time
+	MessageID string    // with angle brackets
+	Date      time.Time // zero: none is written
 }
 
 // Compose writes the message that c describes: text and html as alternatives,
@@ -57,7 +57,9 @@ func topHeader(c *gateway.Compose, t Trace) (message.Header, error) {
 	setAddresses(&h, "To", c.To)
 	setAddresses(&h, "From", []gateway.Address{c.From})
 	h.SetMessageID(strings.Trim(t.MessageID, "<>"))
-	h.SetDate(t.Date)
+	if !t.Date.IsZero() { // a draft is dated when it is sent
+		h.SetDate(t.Date)
+	}
 	return h.Header, nil
 }
 

@@ -125,7 +125,7 @@ func badField(line []byte) error {
 // Write writes the whole message, with the Message-ID and Date of t where it had
 // none that is usable.
 func (s *Submitted) Write(w io.Writer, t Trace) error {
-	if s.Date.IsZero() {
+	if s.Date.IsZero() && !t.Date.IsZero() {
 		if _, err := fmt.Fprintf(w, "Date: %s\r\n", t.Date.Format(time.RFC1123Z)); err != nil {
 			return err
 		}

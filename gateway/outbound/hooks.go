@@ -29,7 +29,7 @@ type Signer interface {
 // hooks asks whether the message may leave: a refusal is told now, not by a
 // report later.
 func (s *Sender) hooks(ctx context.Context, t *tray) error {
-	if s.cfg.Hooks == nil {
+	if s.cfg.Hooks == nil || t.sub.Draft {
 		return nil
 	}
 	look := s.look(ctx, t)
@@ -71,7 +71,7 @@ func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
 		Via: "rest", Until: t.hooksUntil, Effects: &t.effects,
 		Reading: &content.Reading{Open: open, Content: t.content, Limits: s.cfg.Limits},
 	}
-	if t.written != nil {
+	if t.sub.Written != nil {
 		look.Via = "smtp"
 	}
 	if t.account != nil {
@@ -82,7 +82,7 @@ func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
 
 // choose asks which conversation the message belongs to.
 func (s *Sender) choose(ctx context.Context, t *tray) (err error) {
-	if s.cfg.Hooks == nil {
+	if s.cfg.Hooks == nil || t.sub.Draft {
 		return nil
 	}
 	internal := s.cfg.Internal(t.domain.ID)
@@ -106,7 +106,7 @@ func (s *Sender) choose(ctx context.Context, t *tray) (err error) {
 // sign adds what proves the message to be the domain's. Without a signer it
 // leaves unsigned.
 func (s *Sender) sign(ctx context.Context, t *tray) error {
-	if s.cfg.Signer == nil {
+	if s.cfg.Signer == nil || t.sub.Draft {
 		return nil
 	}
 	r, err := s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, 0, -1)

@@ -17,10 +17,14 @@ import (
 	"github.com/centerleap/postern/gateway"
 )
 
-// Submission is a message that wants to leave: described, or written.
+// Submission is a message that wants to leave: described, written, or a draft.
 type Submission struct {
 	Compose *gateway.Compose
-	Written *Written // instead of Compose
+	Written *Written         // instead of Compose
+	Stored  *gateway.Message // instead of both: a draft, which it replaces
+
+	Draft bool      // keep it as a draft: nothing leaves, no hook is asked
+	At    time.Time // when it leaves; zero: at once
 	// Activity, if set, is the log row that becomes durable with the message;
 	// the commit fills in whom and what it was about.
 	Activity *gateway.Activity
@@ -31,6 +35,32 @@ type Written struct {
 	ReturnPath string   // empty is the null reverse-path
 	Recipients []string // forward-paths
 	Body       io.Reader
+}
+
+// Batch is what is submitted in one commit of one domain.
+type Batch struct {
+	List       []Submission
+	Permissive bool  // what can't be sent is left out, instead of stopping all
+	Once       *Once // may be nil
+}
+
+// Once makes a batch happen once: its answer is kept with it, for who asks again.
+type Once struct {
+	Name   string
+	Digest [32]byte
+	Answer func(Receipts) []byte
+}
+
+// Receipts are what became of a batch, in its order.
+type Receipts struct {
+	Sent    []Receipt
+	Refused []Refusal // of a permissive batch
+}
+
+// Refusal is a message of a batch that can't be sent.
+type Refusal struct {
+	Index int
+	Err   *gateway.Error
 }
 
 // Receipt is what the sender gets: the message is durable when it is returned.
@@ -53,8 +83,16 @@ type Store interface {
 
 	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
-	// AcceptAll makes all submissions durable, or none.
-	AcceptAll(ctx context.Context, s gateway.Scope, list []*gateway.Acceptance) ([]gateway.Accepted, error)
+	// AcceptAll makes all submissions durable, or none; with once, the answer too.
+	AcceptAll(ctx context.Context, s gateway.Scope, list []*gateway.Acceptance, once *gateway.Once) ([]gateway.Accepted, error)
+	// Answered finds the answer of a request that happened. NotFound if none did.
+	Answered(ctx context.Context, s gateway.Scope, name string) (gateway.Replay, error)
+
+	// What a sender may change before the first attempt; InvalidState after it.
+	Cancel(ctx context.Context, s gateway.Scope, m *gateway.Message) error
+	Reschedule(ctx context.Context, s gateway.Scope, m *gateway.Message, at time.Time) error
+	Release(ctx context.Context, s gateway.Scope, m *gateway.Message) error
+	CancelOfKey(ctx context.Context, s gateway.Scope, d gateway.DomainID, key gateway.ID) (int, error)
 
 	// Candidates returns the conversations that a message belongs to by its facts.
 	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)

@@ -27,9 +27,11 @@ type tray struct {
 	domain     *gateway.Domain
 	account    *gateway.Account // nil: the address has none yet
 
+	now     time.Time          // when it is accepted
 	written *content.Submitted // the sender's own words, or nil and
 	compose gateway.Compose    // the description of them, completed
 	trace   content.Trace
+	source  io.Closer // of written, if it has to be closed
 	body    gateway.BlobWriter
 	blob    gateway.Blob
 	content *gateway.Content
@@ -41,51 +43,81 @@ type tray struct {
 	facts      gateway.ThreadFacts
 	choice     gateway.ThreadChoice // of plugins
 	newThread  gateway.ID           // that plugins were told it starts
-	deliveries []gateway.Delivery
 	acceptance *gateway.Acceptance
+}
+
+func (t *tray) close() {
+	if t.body != nil {
+		_ = t.body.Close() // drops the body unless the commit has it
+	}
+	if t.source != nil {
+		_ = t.source.Close()
+	}
 }
 
 // Submit is the whole way from a client's words to a message that is durable
 // and under way; once it returns nil the door may answer 200 or 250.
 func (s *Sender) Submit(ctx context.Context, sc gateway.Scope, sub Submission) (Receipt, error) {
-	out, err := s.SubmitAll(ctx, sc, []Submission{sub})
+	out, err := s.SubmitAll(ctx, sc, Batch{List: []Submission{sub}})
 	if err != nil {
 		return Receipt{}, err
 	}
-	return out[0], nil
+	return out.Sent[0], nil
 }
 
-// SubmitAll submits several messages of one domain in one commit: all or none.
-// The Field of its error starts with the index of the message at fault, if
-// there are several.
-func (s *Sender) SubmitAll(ctx context.Context, sc gateway.Scope, subs []Submission) ([]Receipt, error) {
-	trays := make([]tray, len(subs))
+// SubmitAll submits several messages of one domain in one commit. The Field of its
+// error starts with the index of the message at fault, if there are several.
+func (s *Sender) SubmitAll(ctx context.Context, sc gateway.Scope, b Batch) (out Receipts, err error) {
+	trays := make([]tray, len(b.List))
 	defer func() {
 		for i := range trays {
-			if trays[i].body != nil {
-				trays[i].body.Close() // drops the body unless the commit has it
-			}
+			trays[i].close()
 		}
 	}()
-	list := make([]*gateway.Acceptance, len(subs))
+	var list []*gateway.Acceptance
 	for i := range trays {
-		trays[i] = tray{scope: sc, sub: subs[i], large: i >= bodiesPerCommit}
-		if err := s.prepare(ctx, &trays[i]); err != nil {
-			return nil, atIndex(err, i, len(subs))
+		trays[i] = tray{scope: sc, sub: b.List[i], large: i >= bodiesPerCommit}
+		err := s.prepare(ctx, &trays[i])
+		switch e := gateway.AsError(err); {
+		case err == nil:
+			list = append(list, trays[i].acceptance)
+		case !b.Permissive || !ofTheMessage(e.Kind):
+			return out, atIndex(err, i, len(b.List))
+		default:
+			out.Refused = append(out.Refused, Refusal{i, e})
 		}
-		list[i] = trays[i].acceptance
 	}
-	accepted, err := s.cfg.Store.AcceptAll(ctx, sc, list)
+	if len(list) == 0 {
+		return out, nil // nothing happens, so there is nothing to make happen once
+	}
+	var once *gateway.Once
+	if b.Once != nil {
+		once = &gateway.Once{Name: b.Once.Name, Digest: b.Once.Digest, Answer: func(done []gateway.Accepted) []byte {
+			return b.Once.Answer(Receipts{receipts(list, done), out.Refused})
+		}}
+	}
+	accepted, err := s.cfg.Store.AcceptAll(ctx, sc, list, once)
 	if err != nil {
-		return nil, fmt.Errorf("outbound/store: %w", err)
+		return out, fmt.Errorf("outbound/store: %w", err)
 	}
 	s.Wake()
-	out := make([]Receipt, len(accepted))
-	for i, a := range accepted {
+	out.Sent = receipts(list, accepted)
+	return out, nil
+}
+
+// ofTheMessage reports whether a refusal is about one message: the next one of its
+// batch may do better.
+func ofTheMessage(k gateway.Kind) bool {
+	return k != gateway.Internal && k != gateway.InvalidKey && k != gateway.Unavailable && k != gateway.RateLimited
+}
+
+func receipts(list []*gateway.Acceptance, done []gateway.Accepted) []Receipt {
+	out := make([]Receipt, len(done))
+	for i, a := range done {
 		m := list[i].Message
 		out[i] = Receipt{ID: m.ID, MessageID: m.Content.MessageID, Thread: a.Thread, Account: a.Account, Used: a.Used}
 	}
-	return out, nil
+	return out
 }
 
 // bodiesPerCommit is how many bodies of a batch may travel inside its commit;
@@ -121,8 +153,13 @@ func atIndex(err error, i, n int) error {
 }
 
 // open takes author and envelope from whichever form the submission has.
-func (s *Sender) open(_ context.Context, t *tray) (err error) {
-	if w := t.sub.Written; w != nil {
+func (s *Sender) open(ctx context.Context, t *tray) (err error) {
+	t.now = s.cfg.Now().UTC()
+	switch {
+	case t.sub.Stored != nil:
+		return s.openDraft(ctx, t)
+	case t.sub.Written != nil:
+		w := t.sub.Written
 		if t.written, err = content.ReadSubmitted(w.Body, s.cfg.Limits); err != nil {
 			return err
 		}
@@ -148,7 +185,7 @@ func (s *Sender) authorize(ctx context.Context, t *tray) (err error) {
 	if host != t.domain.Name {
 		return gateway.Fieldf(gateway.DomainNotAuthorized, "from", "the key belongs to %s and may not send as %s", t.domain.Name, from)
 	}
-	if t.domain.Status != gateway.DomainVerified {
+	if t.domain.Status != gateway.DomainVerified && !t.sub.Draft {
 		return &gateway.Error{
 			Kind: gateway.DomainNotAuthorized, Field: "from", Reason: "domain not verified",
 			Message: fmt.Sprintf("domain %s is not verified; publish its DNS records and verify it", t.domain.Name),
@@ -167,7 +204,13 @@ func (s *Sender) authorize(ctx context.Context, t *tray) (err error) {
 
 // compose makes the final bytes, and reads them once.
 func (s *Sender) compose(ctx context.Context, t *tray) (err error) {
-	t.trace = content.Trace{MessageID: "<" + newID().String() + "@" + t.domain.Name + ">", Date: s.cfg.Now().UTC()}
+	t.trace = content.Trace{MessageID: "<" + newID().String() + "@" + t.domain.Name + ">", Date: t.now}
+	switch {
+	case t.sub.Draft:
+		t.trace.Date = time.Time{} // it is dated when it is sent
+	case !t.sub.At.IsZero():
+		t.trace.Date = t.sub.At.UTC()
+	}
 	if t.written != nil {
 		err = s.writeBody(ctx, t, 0, func(w io.Writer) error { return t.written.Write(w, t.trace) })
 	} else {
@@ -189,8 +232,11 @@ func (s *Sender) compose(ctx context.Context, t *tray) (err error) {
 		t.content.Bcc = t.written.Bcc
 	}
 	t.message = &gateway.Message{
-		ID: newID(), Domain: t.domain.ID, Arrived: t.trace.Date, Sent: true, ReturnPath: t.returnPath,
+		ID: newID(), Domain: t.domain.ID, Arrived: t.now, Sent: true, ReturnPath: t.returnPath, Scheduled: t.sub.At,
 		Recipients: t.recipients, Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
+	}
+	if d := t.sub.Stored; d != nil {
+		t.message.ID, t.message.Tags = d.ID, d.Tags
 	}
 	return nil
 }
@@ -234,12 +280,19 @@ const largeBody = 1 << 20
 // thread gathers what decides the conversation, and asks plugins; the store looks
 // it up inside the commit, where no other message can slip in between.
 func (s *Sender) thread(ctx context.Context, t *tray) error {
-	t.facts = threading.Facts(t.content, t.trace.Date)
+	t.facts = threading.Facts(t.content, t.now)
 	return s.choose(ctx, t)
 }
 
 // address makes one delivery per recipient, and the acceptance of it all.
 func (s *Sender) address(ctx context.Context, t *tray) error {
+	t.acceptance = &gateway.Acceptance{
+		Message: t.message, From: t.from, Facts: t.facts, Thread: t.choice, NewThread: t.newThread,
+		Effects: t.effects, Activity: t.sub.Activity, Draft: t.sub.Draft, Replaces: t.sub.Stored != nil,
+	}
+	if t.sub.Draft {
+		return nil
+	}
 	if len(t.message.Recipients) == 0 {
 		return gateway.Fieldf(gateway.MissingField, "to", "at least one recipient is needed")
 	}
@@ -247,29 +300,39 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 	if err != nil {
 		return err
 	}
-	now := t.trace.Date
 	for _, rcpt := range t.message.Recipients {
-		d := gateway.Delivery{
-			ID: newID(), Recipient: rcpt, ReturnPath: t.returnPath, Author: t.domain.Name,
-			State: gateway.DeliveryQueued, Due: now.Truncate(time.Millisecond),
-		}
 		here, err := s.livesHere(ctx, rcpt)
 		if err != nil {
 			return err
 		}
-		switch {
-		case t.held != "":
-			d.State, d.Held = gateway.DeliveryHeld, t.held
-		case !here && mode == gateway.ModeCapture:
-			d.State, d.Held = gateway.DeliveryHeld, gateway.HeldCapture
-		}
-		t.deliveries = append(t.deliveries, d)
-	}
-	t.acceptance = &gateway.Acceptance{
-		Message: t.message, From: t.from, Facts: t.facts, Thread: t.choice, NewThread: t.newThread,
-		Deliveries: t.deliveries, Effects: t.effects, Activity: t.sub.Activity,
+		t.acceptance.Deliveries = append(t.acceptance.Deliveries, t.delivery(rcpt, !here && mode == gateway.ModeCapture))
 	}
 	return nil
+}
+
+// delivery is the job for one recipient. What holds it: a plugin, then its time, then
+// the capturing of foreign mail.
+func (t *tray) delivery(rcpt string, captured bool) gateway.Delivery {
+	d := gateway.Delivery{
+		ID: newID(), Recipient: rcpt, ReturnPath: t.returnPath, Author: t.domain.Name,
+		State: gateway.DeliveryQueued, Due: t.now.Truncate(time.Millisecond), Held: t.held,
+	}
+	if !t.sub.At.IsZero() {
+		d.Due = t.sub.At.UTC().Truncate(time.Millisecond)
+		if d.Held == "" {
+			d.Held = gateway.HeldScheduled
+		}
+	}
+	switch {
+	case captured && d.Held == "":
+		d.Held = gateway.HeldCapture
+	case captured:
+		d.Then = gateway.HeldCapture
+	}
+	if d.Held != "" {
+		d.State = gateway.DeliveryHeld
+	}
+	return d
 }
 
 // livesHere reports whether an address belongs to a domain of ours. Only a

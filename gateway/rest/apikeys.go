@@ -210,11 +210,19 @@ func (s *Server) revokeKey(k *call) error {
 	if err != nil {
 		return gateway.Errorf(gateway.NotFound, "no such key")
 	}
-	if k.c.Query("cancel_pending") != "" {
-		return gateway.Fieldf(gateway.InvalidParameter, "cancel_pending", "cancel_pending is not built yet; accepted mail stays")
-	}
-	if _, err := s.cfg.Keys.Revoke(k.ctx, k.scope, id); err != nil {
+	cancel, err := k.flag("cancel_pending")
+	if err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "api_key", "id": id.String(), "deleted": true})
+	key, err := s.cfg.Keys.Revoke(k.ctx, k.scope, id)
+	if err != nil {
+		return err
+	}
+	out := fiber.Map{"object": "api_key", "id": id.String(), "deleted": true}
+	if cancel { // the key is dead by now: nothing is added meanwhile
+		if out["canceled"], err = s.cancelOfKey(k, key); err != nil {
+			return err
+		}
+	}
+	return k.c.JSON(out)
 }

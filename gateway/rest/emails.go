@@ -81,6 +81,19 @@ func (k *call) number(name string, def int) (int, error) {
 	return n, nil
 }
 
+// flag reads a query parameter that is true or false; false if it is not there.
+func (k *call) flag(name string) (bool, error) {
+	v := k.c.Query(name)
+	if v == "" {
+		return false, nil
+	}
+	on, err := strconv.ParseBool(v)
+	if err != nil {
+		err = gateway.Fieldf(gateway.InvalidParameter, name, "%s is true or false", name)
+	}
+	return on, err
+}
+
 // parseRef reads an id as a client gives it: a UUID, a UID, or a Message-ID,
 // with or without its brackets.
 func parseRef(v string) (ref mailbox.Ref, err error) {
@@ -195,18 +208,21 @@ type emailChange struct {
 }
 
 func (s *Server) updateEmail(k *call) error {
-	scope, ref, err := s.target(k)
-	if err != nil {
-		return err
-	}
 	var ch emailChange
 	if err := s.readJSON(k, &ch); err != nil {
 		return err
 	}
-	switch {
-	case ch.ScheduledAt != nil:
-		return gateway.Fieldf(gateway.InvalidParameter, "scheduled_at", "scheduled sending is not built yet")
-	case ch.IsRead == nil && ch.IsStarred == nil && ch.Folder == nil && len(ch.AddLabels) == 0 && len(ch.RemoveLabels) == 0:
+	if ch.ScheduledAt != nil {
+		return s.reschedule(k, &ch)
+	}
+	if k.sendOnly() {
+		return gateway.Errorf(gateway.Restricted, "a send-only key changes nothing but scheduled_at")
+	}
+	scope, ref, err := s.target(k)
+	if err != nil {
+		return err
+	}
+	if ch.IsRead == nil && ch.IsStarred == nil && ch.Folder == nil && len(ch.AddLabels) == 0 && len(ch.RemoveLabels) == 0 {
 		return gateway.Errorf(gateway.MissingField, "nothing to change: give is_read, is_starred, folder, add_labels or remove_labels")
 	}
 	it, err := s.cfg.Mail.Update(k.ctx, scope, ref, mailbox.Change{
@@ -235,11 +251,9 @@ func (s *Server) deleteEmail(k *call) error {
 	if err != nil {
 		return err
 	}
-	permanent := false
-	if v := k.c.Query("permanent"); v != "" {
-		if permanent, err = strconv.ParseBool(v); err != nil {
-			return gateway.Fieldf(gateway.InvalidParameter, "permanent", "permanent is true or false")
-		}
+	permanent, err := k.flag("permanent")
+	if err != nil {
+		return err
 	}
 	r, err := s.cfg.Mail.Delete(k.ctx, scope, ref, permanent)
 	if err != nil {

@@ -18,29 +18,52 @@ type accepted struct {
 }
 
 func (s *Server) sendEmail(k *call) error {
-	var list []*gateway.Compose
-	done, err := s.readSends(k, func(r *sendReader) error {
-		c, err := r.email()
-		list = append(list, c)
-		return err
-	})
+	r, err := s.readSends(k, func(r *sendReader) error { return r.sending() })
 	if err != nil {
 		return err
 	}
-	defer done()
-	scope, err := s.sendScope(k, list[0])
+	defer r.close()
+	return s.submit(k, r, false, func(out outbound.Receipts) any { return answerOf(out.Sent[0]) })
+}
+
+// submit sends what a request asks for, and answers it.
+func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(outbound.Receipts) any) error {
+	scope, err := s.sendScope(k, r.list[0].Compose)
 	if err != nil {
 		return err
 	}
-	row := k.row
-	row.Status = 200
-	receipt, err := s.cfg.Sender.Submit(k.ctx, scope, outbound.Submission{Compose: list[0], Activity: s.commitRow(k, row)})
+	if replayed, err := s.replay(k, scope, r.once); replayed || err != nil {
+		return err
+	}
+	b := outbound.Batch{List: r.list, Permissive: permissive, Once: r.once.keep(answer)}
+	for i := range b.List {
+		if err := s.maySubmit(k, &b.List[i]); err != nil {
+			return err
+		}
+		row := k.row
+		row.Status = 200
+		b.List[i].Activity = s.commitRow(k, row)
+	}
+	out, err := s.cfg.Sender.SubmitAll(k.ctx, scope, b)
 	if err != nil {
 		return err
 	}
-	k.logged = k.session != nil
-	s.rateHeaders(k, receipt.Used)
-	return k.c.JSON(answerOf(receipt))
+	if n := len(out.Sent); n > 0 {
+		k.logged = k.session != nil
+		s.rateHeaders(k, out.Sent[n-1].Used)
+	}
+	return k.c.JSON(answer(out))
+}
+
+// maySubmit checks what only this door knows of a submission.
+func (s *Server) maySubmit(k *call, sub *outbound.Submission) error {
+	if sub.Draft && k.sendOnly() {
+		return gateway.Fieldf(gateway.Restricted, "draft", "a send-only key can send emails and keep none")
+	}
+	if sub.At.IsZero() {
+		return nil
+	}
+	return s.cfg.Sender.CheckTime(sub.At)
 }
 
 func answerOf(r outbound.Receipt) accepted {
@@ -56,25 +79,27 @@ func (s *Server) commitRow(k *call, row gateway.Activity) *gateway.Activity {
 	return &row
 }
 
-// readSends reads the body of a send with fn; a large one takes a slot. done
-// gives the spooled files back.
-func (s *Server) readSends(k *call, fn func(*sendReader) error) (done func(), err error) {
+// readSends reads the body of a send with fn; a large one takes a slot. The reader,
+// closed, gives the spooled files and the claim of the Idempotency-Key back.
+func (s *Server) readSends(k *call, fn func(*sendReader) error) (*sendReader, error) {
 	b, err := s.openBody(k, jsonBody, s.cfg.Limits.SendBytes)
 	if err != nil {
 		return nil, err
 	}
-	if k.c.Get("Idempotency-Key") != "" { // to ignore it would send twice what must go once
-		return nil, b.refuse(gateway.Fieldf(gateway.InvalidParameter, "idempotency-key", "Idempotency-Key is not built yet; send without it"))
+	once, done, err := s.openOnce(k)
+	if err != nil {
+		return nil, b.refuse(err)
 	}
 	if n := int64(k.c.Request().Header.ContentLength()); n < 0 || n > s.cfg.Limits.JSONBytes {
 		select {
 		case s.sends <- struct{}{}:
 			defer func() { <-s.sends }()
 		default:
+			done()
 			return nil, b.refuse(&gateway.Error{Kind: gateway.Unavailable, Message: "too many large emails are being sent at once; try again", Retry: time.Second})
 		}
 	}
-	r := &sendReader{t: newTokens(b), lim: s.cfg.Limits, dir: s.cfg.SpoolDir}
+	r := &sendReader{t: newTokens(once.reads(b)), lim: s.cfg.Limits, dir: s.cfg.SpoolDir, once: once, done: done}
 	stop := b.watch()
 	err = fn(r)
 	if err == nil {
@@ -85,7 +110,7 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (done func(), er
 		r.close()
 		return nil, b.refuse(err)
 	}
-	return r.close, nil
+	return r, nil
 }
 
 // sendScope is the caller's; an instance key acts for the domain of From.
@@ -145,64 +170,31 @@ func (s *Server) sendBatch(k *call) error {
 	default:
 		return gateway.Fieldf(gateway.InvalidParameter, "x-batch-validation", "x-batch-validation is strict or permissive")
 	}
-	var list []*gateway.Compose
-	done, err := s.readSends(k, func(r *sendReader) error {
+	r, err := s.readSends(k, func(r *sendReader) error {
 		return r.t.array(func(i int) error {
 			if int64(i) >= s.cfg.Limits.Batch {
 				return gateway.Fieldf(gateway.InvalidParameter, "", "a batch has at most %d emails", s.cfg.Limits.Batch)
 			}
-			c, err := r.email()
-			list = append(list, c)
-			return err
+			return r.sending()
 		})
 	})
 	if err != nil {
 		return err
 	}
-	defer done()
-	if len(list) == 0 {
+	defer r.close()
+	if len(r.list) == 0 {
 		return gateway.Errorf(gateway.MissingField, "a batch has at least one email")
 	}
-	scope, err := s.sendScope(k, list[0])
-	if err != nil {
-		return err
-	}
-	subs := make([]outbound.Submission, len(list))
-	for i, c := range list {
-		row := k.row
-		row.Status = 200
-		subs[i] = outbound.Submission{Compose: c, Activity: s.commitRow(k, row)}
-	}
-	if permissive {
-		return s.sendEach(k, scope, subs)
-	}
-	receipts, err := s.cfg.Sender.SubmitAll(k.ctx, scope, subs)
-	if err != nil {
-		return err
-	}
-	k.logged = k.session != nil
-	answer := batchAnswer{}
-	for _, r := range receipts {
-		answer.Data = append(answer.Data, answerOf(r))
-	}
-	s.rateHeaders(k, receipts[len(receipts)-1].Used)
-	return k.c.JSON(answer)
+	return s.submit(k, r, permissive, func(out outbound.Receipts) any { return batchOf(out) })
 }
 
-func (s *Server) sendEach(k *call, scope gateway.Scope, subs []outbound.Submission) error {
+func batchOf(out outbound.Receipts) batchAnswer {
 	answer := batchAnswer{Data: []accepted{}}
-	for i, sub := range subs {
-		r, err := s.cfg.Sender.Submit(k.ctx, scope, sub)
-		if err != nil {
-			e := gateway.AsError(err)
-			if e.Kind == gateway.Internal || e.Kind == gateway.InvalidKey || e.Kind == gateway.Unavailable {
-				return err
-			}
-			answer.Errors = append(answer.Errors, batchError{i, e.Kind.String(), e.Message})
-			continue
-		}
+	for _, r := range out.Sent {
 		answer.Data = append(answer.Data, answerOf(r))
-		s.rateHeaders(k, r.Used)
 	}
-	return k.c.JSON(answer)
+	for _, r := range out.Refused {
+		answer.Errors = append(answer.Errors, batchError{r.Index, r.Err.Kind.String(), r.Err.Message})
+	}
+	return answer
 }

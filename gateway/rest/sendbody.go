@@ -6,6 +6,7 @@ import (
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/outbound"
 )
 
 // sendReader reads the emails of a send request. Attachments go to files as
@@ -14,14 +15,18 @@ type sendReader struct {
 	t     *tokens
 	lim   gateway.Limits
 	dir   string
+	list  []outbound.Submission
 	files []*os.File
 	text  int64 // bytes of html and text so far
+	once  *once
+	done  func() // leaves the claim of once
 }
 
 func (r *sendReader) close() {
 	for _, f := range r.files {
 		_ = f.Close() // it has no name any more
 	}
+	r.done()
 }
 
 const (
@@ -39,27 +44,45 @@ const (
 var refusedFields = map[string]string{
 	"template": "templates are not built; send html", "template_id": "templates are not built; send html",
 	"variables": "templates are not built; send html", "topic_id": "topics are not built", "region": "there are no regions",
-	"scheduled_at": "scheduled sending is not built yet", "draft": "drafts are not built yet",
 	"amp": "amp is not built", "unsubscribe": "unsubscribe pages are not built",
 }
 
-// email reads one email object.
-func (r *sendReader) email() (*gateway.Compose, error) {
-	c := &gateway.Compose{}
+// sending reads one email object.
+func (r *sendReader) sending() error {
+	sub := outbound.Submission{Compose: &gateway.Compose{}}
 	var given fields
-	err := r.t.object(func(name string) error {
+	err := r.t.object(func(name string) (err error) {
 		if why, refused := refusedFields[name]; refused {
 			return gateway.Fieldf(gateway.InvalidParameter, r.t.at(), "%s: %s", name, why)
 		}
 		if isNull, err := r.t.null(); isNull || err != nil {
 			return err
 		}
-		return r.field(c, name, &given)
+		switch name {
+		case "scheduled_at":
+			return r.schedule(&sub)
+		case "draft":
+			sub.Draft, err = r.t.boolean()
+			return err
+		}
+		return r.field(sub.Compose, name, &given)
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return c, r.complete(c, &given)
+	r.list = append(r.list, sub)
+	return r.complete(&sub, &given)
+}
+
+func (r *sendReader) schedule(sub *outbound.Submission) error {
+	v, err := r.t.text(maxType)
+	if err != nil || v == "" {
+		return err
+	}
+	if sub.At, err = scheduledAt(v); err != nil {
+		return gateway.Fieldf(gateway.InvalidParameter, r.t.at(), "%s", gateway.AsError(err).Message)
+	}
+	return nil
 }
 
 // fields notes what was there: an empty subject is a subject.
@@ -109,14 +132,17 @@ func (r *sendReader) body() (string, error) {
 }
 
 // complete checks what no single field can.
-func (r *sendReader) complete(c *gateway.Compose, given *fields) error {
-	at := r.t.at()
+func (r *sendReader) complete(sub *outbound.Submission, given *fields) error {
+	c, at := sub.Compose, r.t.at()
 	if at != "" {
 		at += "."
 	}
 	switch {
 	case !given.from:
 		return gateway.Fieldf(gateway.MissingField, at+"from", "from is required")
+	case sub.Draft && !sub.At.IsZero():
+		return gateway.Fieldf(gateway.InvalidParameter, at+"scheduled_at", "a draft has no time; schedule it when it is sent")
+	case sub.Draft: // what is missing is asked for when it is sent
 	case !given.to || len(c.To) == 0:
 		return gateway.Fieldf(gateway.MissingField, at+"to", "to is required")
 	case !given.subject:

@@ -74,6 +74,7 @@ type Server struct {
 	openapi   []byte
 	sends     chan struct{} // one slot for each send request being read
 	streams   streamCount
+	claims    claims
 	backingUp atomic.Bool
 }
 

@@ -53,6 +53,7 @@ type emailItem struct {
 	Tags        []gateway.Tag `json:"tags"`
 	Size        int64         `json:"size"`
 	LastEvent   *string       `json:"last_event"`
+	ScheduledAt *string       `json:"scheduled_at"`
 }
 
 func itemOf(it *mailbox.Item) emailItem {
@@ -60,12 +61,13 @@ func itemOf(it *mailbox.Item) emailItem {
 	e := emailItem{
 		ID: c.MessageID, From: firstAddr(c.From), To: strings.Join(addrs(c.To), ", "), Subject: c.Subject,
 		Preview: c.Preview, Date: stamp(m.Arrived), IsRead: it.Entry.Flags.Has(gateway.Seen),
-		IsStarred: it.Entry.Flags.Has(gateway.Flagged), IsSent: m.Sent, Folder: it.Folder,
+		IsStarred: it.Entry.Flags.Has(gateway.Flagged), IsSent: m.Sent && m.LastEvent != gateway.LastDraft, Folder: it.Folder,
 		HasAttachments: c.HasAttachments(), ThreadID: m.Thread.String(), InReplyTo: orNull(c.InReplyTo),
 		ThreadPosition: m.Position,
 		EmailID:        m.ID.String(), UID: it.Entry.UID, Email: it.Email, MessageID: orNull(c.MessageID),
 		ToAddresses: addrs(c.To), Cc: addrs(c.Cc), Bcc: addrs(c.Bcc), ReplyTo: addrs(c.ReplyTo),
 		Labels: it.Entry.Labels, Tags: m.Tags, Size: m.Size(), LastEvent: orNull(m.LastEvent),
+		ScheduledAt: stampOrNull(m.Scheduled),
 	}
 	if e.ID == "" {
 		e.ID = e.EmailID

@@ -173,6 +173,20 @@ func (t *tokens) null() (ok bool, err error) {
 	return true, t.word("null")
 }
 
+// boolean reads true or false.
+func (t *tokens) boolean() (bool, error) {
+	c, err := t.peek()
+	switch {
+	case err != nil:
+		return false, err
+	case c == 't':
+		return true, t.word("true")
+	case c == 'f':
+		return false, t.word("false")
+	}
+	return false, t.errorf("true or false was expected, not %q", c)
+}
+
 func (t *tokens) word(w string) error {
 	for i := range len(w) {
 		c, err := t.r.ReadByte()

@@ -166,9 +166,8 @@ func BenchmarkReadSend(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		r := &sendReader{t: newTokens(bytes.NewReader(body)), lim: gateway.DefaultLimits(), dir: dir}
-		c, err := r.email()
-		if err != nil || c.Attachments[0].Size != 5 {
+		r := &sendReader{t: newTokens(bytes.NewReader(body)), lim: gateway.DefaultLimits(), dir: dir, done: func() {}}
+		if err := r.sending(); err != nil || r.list[0].Compose.Attachments[0].Size != 5 {
 			b.Fatal(err)
 		}
 		r.close()
