@@ -16,7 +16,7 @@ type request struct {
 	ctx     context.Context //nolint:containedctx // it lives as long as the call
 	op      engine.Op
 	claimed atomic.Bool // by a leader, to be run; or by its caller, who gave it up
-	tx      *tx
+	tx      tx
 	err     error
 	done    chan struct{}
 }
@@ -74,6 +74,9 @@ type committer struct {
 
 	// Of whoever writes.
 	commit []byte // reused
+
+	// Of whoever applies.
+	sorted sorted // reused
 }
 
 // queueLength is how many closures may wait; more block in Update.

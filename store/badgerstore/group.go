@@ -117,7 +117,7 @@ func (c *committer) gather(first *request) *group {
 // it is the first of the next one.
 func (c *committer) take(g *group, r *request) bool {
 	s := c.store
-	r.tx = &tx{store: s, group: g, base: g.base, over: g.over, domain: r.op.Domain}
+	r.tx = tx{store: s, group: g, base: g.base, over: g.over, domain: r.op.Domain}
 	g.over.mark()
 	err := r.run()
 	size := r.tx.bodies()
@@ -137,7 +137,7 @@ func (c *committer) take(g *group, r *request) bool {
 	}
 	g.bodies += size
 	g.ran = append(g.ran, r)
-	g.lay(r.tx)
+	g.lay(&r.tx)
 	return true
 }
 
@@ -150,7 +150,7 @@ func (r *request) run() (err error) {
 			err = fmt.Errorf("transaction panicked: %v", p)
 		}
 	}()
-	if err := r.op.Fn(r.tx); err != nil {
+	if err := r.op.Fn(&r.tx); err != nil {
 		return err
 	}
 	return r.tx.err
@@ -250,9 +250,16 @@ func (s *Store) apply(groups []*group) bool {
 	var cells []keyed
 	var newest *group
 	for _, g := range groups {
-		if g.sequence > 0 {
-			cells, newest = merged(cells, g.over.sorted()), g
+		switch {
+		case g.sequence == 0:
+			continue
+		case newest == nil:
+			s.committer.sorted = s.committer.sorted.take(g.over)
+			cells = s.committer.sorted.cells
+		default:
+			cells = merged(cells, sorted{}.take(g.over).cells)
 		}
+		newest = g
 	}
 	if newest != nil {
 		if err := s.index.apply(newest.sequence, newest.base.now, cells); err != nil {

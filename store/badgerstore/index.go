@@ -33,6 +33,8 @@ type index struct {
 	db    *badger.DB
 	now   func() time.Time // decides what has expired
 	views views
+
+	values []byte // of the last batch, used again
 }
 
 const (
@@ -153,6 +155,9 @@ func (x *index) fits(bytes int64, cells int) bool {
 // inserting them a third cheaper.
 const sortedFrom = 512
 
+// keptValues bounds the memory that is kept from one batch for the next, in bytes.
+const keptValues = 4 << 20
+
 // batch writes cells with one version to Badger, all in one memtable: the group is
 // smaller than what Badger takes at once.
 type batch struct {
@@ -171,7 +176,10 @@ func (x *index) writer(sequence uint64, nowMilli int64, cells []keyed) *batch {
 	for _, k := range cells {
 		size += len(k.value) + 9
 	}
-	w.values = make([]byte, 0, size) // never grown: what is in it is referred to
+	if size > cap(x.values) || cap(x.values) > keptValues {
+		x.values = make([]byte, 0, size) // never grown: what is in it is referred to
+	}
+	w.values = x.values[:0]
 	if len(cells) >= sortedFrom {
 		w.loader = x.db.NewKVLoader(1)
 	} else {

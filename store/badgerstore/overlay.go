@@ -23,6 +23,7 @@ func (c cell) live(nowMilli int64) bool { return !c.deleted && (c.exp == 0 || no
 type overlay struct {
 	cells btree.Map[string, cell]
 	bytes int64 // as Badger counts a transaction; more than the log needs
+	keys  int64 // bytes of the keys
 	undo  []undo
 }
 
@@ -45,6 +46,7 @@ func (o *overlay) put(k []byte, c cell) {
 		o.bytes -= int64(len(old.value))
 	} else {
 		o.bytes += int64(len(k)) + entryCost
+		o.keys += int64(len(k))
 	}
 }
 
@@ -59,25 +61,35 @@ func (o *overlay) rollback() {
 		} else {
 			now, _ := o.cells.Delete(u.key)
 			o.bytes -= int64(len(u.key)) + entryCost + int64(len(now.value))
+			o.keys -= int64(len(u.key))
 		}
 	}
 	o.undo = o.undo[:0]
 }
 
-// sorted lists the cells by their keys.
-func (o *overlay) sorted() []keyed {
-	size := 0
-	o.cells.Scan(func(key string, _ cell) bool {
-		size += len(key)
-		return true
-	})
-	keys, all := make([]byte, 0, size), make([]keyed, 0, o.cells.Len()+1) // one more comes in index.apply
+// sorted is the cells of an overlay by their keys, in memory that is used again.
+type sorted struct {
+	cells []keyed
+	keys  []byte // of all of them
+}
+
+// keptKeys bounds the memory that is kept from one list for the next, in bytes.
+const keptKeys = 1 << 20
+
+func (b sorted) take(o *overlay) sorted {
+	if n := int(o.keys); n > cap(b.keys) || cap(b.keys) > keptKeys {
+		b.keys = make([]byte, 0, n) // never grown: what is in it is referred to
+	}
+	if n := o.cells.Len() + 1; n > cap(b.cells) || cap(b.cells) > keptKeys/16 { // one more comes in index.apply
+		b.cells = make([]keyed, 0, n)
+	}
+	b.keys, b.cells = b.keys[:0], b.cells[:0]
 	o.cells.Scan(func(key string, c cell) bool {
-		keys = append(keys, key...) // one piece of memory for all of them
-		all = append(all, keyed{keys[len(keys)-len(key) : len(keys) : len(keys)], c})
+		b.keys = append(b.keys, key...)
+		b.cells = append(b.cells, keyed{b.keys[len(b.keys)-len(key) : len(b.keys) : len(b.keys)], c})
 		return true
 	})
-	return all
+	return b
 }
 
 // merged is two sorted lists as one. Where both have a key, b is the newer.
