@@ -32,6 +32,9 @@ func (s *Store) Erase(ctx context.Context, domain uint32) error {
 
 // erase deletes some keys of a domain in one of the engine's own sub-spaces.
 func (t *tx) erase(sub byte, domain uint32) (more bool, err error) {
+	if sub == engine.SubFeed {
+		t.erased = domain // and what its group has not written yet
+	}
 	rng := engine.Prefix(ownKey(sub, domain))
 	rng.Limit = eraseBatch
 	n := 0

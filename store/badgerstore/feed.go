@@ -3,7 +3,6 @@ package badgerstore
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"sync"
 
 	"github.com/centerleap/postern/store/engine"
@@ -70,11 +69,22 @@ func (f *feed) Next(ctx context.Context, most int) (out []engine.Change, err err
 		rng := engine.Prefix(ownKey(engine.SubFeed, f.domain))
 		rng.From, rng.Limit = feedKey(f.domain, f.after+1), most
 		if err := r.Scan(rng, func(k, v []byte) error {
-			if n := len(out); n > 0 && binary.BigEndian.Uint64(k[5:]) != out[n-1].Sequence+1 {
-				return engine.ErrStop // one has expired before its neighbours: the next call says so
+			done := false
+			err := eachChange(k, v, func(c engine.Change) (more bool) {
+				switch n := len(out); {
+				case c.Sequence <= f.after: // the beginning of a run that was read before
+					return true
+				case n == most, n > 0 && c.Sequence != out[n-1].Sequence+1:
+					done = true // or one has expired before its neighbours: the next call says so
+					return false
+				}
+				out = append(out, engine.Change{Sequence: c.Sequence, Payload: bytes.Clone(c.Payload)})
+				return true
+			})
+			if done && err == nil {
+				err = engine.ErrStop
 			}
-			out = append(out, engine.Change{Sequence: binary.BigEndian.Uint64(k[5:]), Payload: bytes.Clone(v)})
-			return nil
+			return err
 		}); err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ type group struct {
 	bodies   int64      // bytes that go into the log
 	draft    *seglog.Group
 	laid     []laidBody // out in draft
+	news     news       // changes that are not in over yet
 	over     *overlay
 	coming   []*group // what it saw besides the index, newest first
 	base     *reader
@@ -121,13 +122,14 @@ func (c *committer) take(g *group, r *request) bool {
 	g.over.mark()
 	err := r.run()
 	size := r.tx.bodies()
-	if err == nil && (!s.index.fits(g.over.bytes, g.over.cells.Len()) || g.bodies+size > opBodies) {
+	bytes, cells := g.over.bytes+g.news.bytes+r.tx.news(), g.over.cells.Len()+g.news.cells()+len(r.tx.changes)
+	if err == nil && (!s.index.fits(bytes, cells) || g.bodies+size > opBodies) {
 		if len(g.ran) > 0 {
 			g.over.rollback()
 			c.held = r
 			return false
 		}
-		err = fmt.Errorf("%w: %d bytes in %d keys, and %d of bodies", engine.ErrTooLarge, g.over.bytes, g.over.cells.Len(), size)
+		err = fmt.Errorf("%w: %d bytes in %d keys, and %d of bodies", engine.ErrTooLarge, bytes, cells, size)
 	}
 	if err != nil {
 		g.over.rollback()
@@ -138,6 +140,7 @@ func (c *committer) take(g *group, r *request) bool {
 	g.bodies += size
 	g.ran = append(g.ran, r)
 	g.lay(&r.tx)
+	g.news.add(&r.tx)
 	return true
 }
 
@@ -182,6 +185,7 @@ func (c *committer) build(g *group) bool {
 	if g.over.cells.Len() == 0 {
 		return true
 	}
+	g.news.write(g.over, g.base.now+s.cfg.FeedRetention.Milliseconds())
 	err := s.log.Place(g.draft, seglog.RecordSize(int(g.over.bytes)+slack))
 	if err == nil {
 		err = s.place(g)

@@ -15,6 +15,7 @@ import (
 //	00 | 0 | live | segment u32      bytes of live bodies in a segment of the log u64
 //	00 | domain | seq                newest sequence u64
 //	15 | domain | sequence u64       change; expires
+//	15 | domain | last u64 | n u32   n changes in a row, the last one's sequence last; expires
 //	20 | domain | blob u64           body record
 //	90 | 0 | name                    lease
 var (
@@ -37,6 +38,11 @@ func sequenceKey(domain uint32) []byte { return append(ownKey(engine.SubMeta, do
 
 func feedKey(domain uint32, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(ownKey(engine.SubFeed, domain), seq)
+}
+
+// feedRunKey is the key of several changes.
+func feedRunKey(domain uint32, last uint64, n int) []byte {
+	return binary.BigEndian.AppendUint32(feedKey(domain, last), uint32(n))
 }
 
 func blobKey(domain uint32, id uint64) []byte {

@@ -18,11 +18,13 @@ type tx struct {
 	over   *overlay // of the group
 	domain uint32
 
-	staged []*blobWriter // bodies that this closure linked first
-	freed  []*blobRecord // bodies that it unlinked last
-	moved  []movedBody   // bodies that it copies to the end of the log
-	seq    uint64        // newest sequence emitted; 0 if none
-	err    error         // what a method without an error result met
+	staged  []*blobWriter // bodies that this closure linked first
+	freed   []*blobRecord // bodies that it unlinked last
+	moved   []movedBody   // bodies that it copies to the end of the log
+	seq     uint64        // newest sequence emitted; 0 if none
+	changes [][]byte      // that it emitted, the last one under seq
+	erased  uint32        // the domain whose feed it erased
+	err     error         // what a method without an error result met
 }
 
 func (t *tx) Get(key []byte) ([]byte, error) {
@@ -100,9 +102,12 @@ func (t *tx) Emit(change []byte) uint64 {
 	if err != nil {
 		t.err = err
 	}
+	if len(change) > maxChange {
+		t.err = fmt.Errorf("%w: a change of %d bytes", engine.ErrTooLarge, len(change))
+	}
 	t.seq = last + 1
 	t.over.put(k, cell{value: u64(t.seq)})
-	t.put(feedKey(t.domain, t.seq), cell{value: change, exp: t.base.now + t.store.cfg.FeedRetention.Milliseconds()})
+	t.changes = append(t.changes, change)
 	return t.seq
 }
 

@@ -20,8 +20,9 @@ import (
 
 const (
 	versionFile = "VERSION"
-	// version is of all that the engine writes. 1 was Badger alone; 2 has the log.
-	version = 2
+	// version is of all that the engine writes. 1 was Badger alone; 2 has the log; 3
+	// has runs of changes, besides what 2 wrote.
+	version = 3
 )
 
 // upgrade brings the folder to this version, step by step, or refuses one of a
@@ -35,12 +36,14 @@ func upgrade(cfg Config) error {
 	switch {
 	case v > version:
 		return fmt.Errorf("the store has version %d, this build knows %d: use a newer one", v, version)
-	case v == version:
-		return removeUpgraded(cfg.Dir) // an upgrade may have died in its last step
+	case v >= 2: // whose records this version reads; the upgrade from 1 may have died in its last step
+		if err := removeUpgraded(cfg.Dir); err != nil || v == version {
+			return err
+		}
 	case v == 1:
 		cfg.Log.LogAttrs(context.Background(), slog.LevelInfo, "the store is brought to a new version", slog.Int("from", v), slog.Int("to", version))
 		if err := upgradeFrom1(cfg); err != nil {
-			return fmt.Errorf("bring the store from version 1 to 2: %w", err)
+			return fmt.Errorf("bring the store from version 1: %w", err)
 		}
 	}
 	return writeVersion(cfg.Dir)
