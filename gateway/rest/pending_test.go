@@ -191,6 +191,7 @@ func TestScheduled(t *testing.T) {
 	}
 	c.do(422, "PATCH", "/emails/"+later, key, `{"scheduled_at":"`+at(-time.Hour)+`"}`)
 	c.do(422, "PATCH", "/emails/"+later, key, `{"scheduled_at":"`+at(time.Hour)+`","is_read":true}`)
+	abroad := c.do(200, "POST", "/emails", key, email("to", "someone@example.com", "scheduled_at", at(time.Hour))).Str("id")
 	inbox := func() string {
 		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
 		return fmt.Sprint(a.At("total"), a.Str("data.0.subject"))
@@ -201,6 +202,10 @@ func TestScheduled(t *testing.T) {
 	clock.add(time.Hour + time.Second)
 	c.do(200, "POST", "/emails", key, email("to", "other@demo.localhost")) // wakes the queue, whose timer is the machine's
 	gatewaytest.Eventually(t, "the one that is due", func() bool { return inbox() == "1soon" })
+	gatewaytest.Eventually(t, "the one for abroad is captured", func() bool {
+		_, a := c.g.Do("GET", "/emails/"+abroad, key, nil)
+		return a.Str("events.0.reason") == "capture" && a.Str("last_event") == "held"
+	})
 	c.do(409, "POST", "/emails/"+soon+"/cancel", key, nil)
 	clock.add(2 * time.Hour)
 	c.g.Restart()

@@ -100,6 +100,12 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (*sendReader, er
 		}
 	}
 	r := &sendReader{t: newTokens(once.reads(b)), lim: s.cfg.Limits, dir: s.cfg.SpoolDir, once: once, done: done}
+	whole := false
+	defer func() { // also when fn panics: a claim must not outlive its request
+		if !whole {
+			r.close()
+		}
+	}()
 	stop := b.watch()
 	err = fn(r)
 	if err == nil {
@@ -107,9 +113,9 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (*sendReader, er
 	}
 	stop()
 	if err != nil {
-		r.close()
 		return nil, b.refuse(err)
 	}
+	whole = true
 	return r, nil
 }
 
