@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -206,7 +207,7 @@ func TestNewerVersion(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, versionFile), []byte("3\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, versionFile), []byte(fmt.Sprintln(version+1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(Config{Dir: dir, Log: quiet}); err == nil || !strings.Contains(err.Error(), "newer") {
