@@ -11,7 +11,7 @@ type Activity struct {
 	Account   AccountID
 	Key       ID
 	KeyPrefix string
-	Protocol  string // rest, smtp, imap, system
+	Protocol  string // one of Protocols
 	Method    string
 	Endpoint  string
 	Status    int
@@ -20,7 +20,11 @@ type Activity struct {
 	Email     ID     // the message it was about
 	Error     string // error name
 	Reason    string // precise: unknown, revoked, expired, wrong username ...
+	Tags      []Tag  // of the message, if the row is about sending it
 }
+
+// Protocols are the ways in which something happens that leaves a row.
+var Protocols = [...]string{"rest", "smtp", "imap", "system", "plugin"}
 
 // ActivityFilter narrows a listing of the log, which is newest first.
 type ActivityFilter struct {
@@ -30,6 +34,7 @@ type ActivityFilter struct {
 	Protocol     string
 	Status       int
 	Since, Until time.Time
+	Tag          *TagFilter
 	Before       ID // cursor: rows older than this one
 	Limit        int
 }

@@ -103,6 +103,22 @@ type Tag struct {
 	Value string `json:"value"`
 }
 
+// TagFilter asks for a tag by its name and, if it has a value, by that too.
+type TagFilter struct {
+	Name  string
+	Value *string
+}
+
+// In reports whether a tag of a list is asked for.
+func (f *TagFilter) In(tags []Tag) bool {
+	for _, t := range tags {
+		if t.Name == f.Name && (f.Value == nil || t.Value == *f.Value) {
+			return true
+		}
+	}
+	return false
+}
+
 // Defects are what the scanner met and survived.
 type Defects uint16
 

@@ -115,11 +115,15 @@ type ListQuery struct {
 	Skip    int
 	Limit   int
 	After   *Entry // the entries below this one
+	Before  *Entry // instead: those just above it, in list order all the same
+	// Since and Until narrow to arrivals from one time on and before another; zero
+	// does not.
+	Since, Until time.Time
 }
 
 // Listing is a page of a mailbox.
 type Listing struct {
 	Mailbox  Mailbox
 	Messages []*Message // each with Entries[0] being the entry listed
-	More     bool
+	More     bool       // on the far side of the page, seen from where it began
 }

@@ -126,7 +126,7 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	}
 	if a.Activity != nil {
 		row := *a.Activity
-		row.Domain, row.Account, row.Email = t.domain, account.ID, m.ID
+		row.Domain, row.Account, row.Email, row.Tags = t.domain, account.ID, m.ID, m.Tags
 		t.logRow(&row)
 	}
 	done.Account, done.Thread = account.ID, m.Thread

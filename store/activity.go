@@ -95,7 +95,8 @@ func matches(f *gateway.ActivityFilter, a *gateway.Activity) bool {
 		(f.Protocol == "" || a.Protocol == f.Protocol) &&
 		(f.Status == 0 || a.Status == f.Status) &&
 		(f.Since.IsZero() || !a.At.Before(f.Since)) &&
-		(f.Until.IsZero() || a.At.Before(f.Until))
+		(f.Until.IsZero() || a.At.Before(f.Until)) &&
+		(f.Tag == nil || f.Tag.In(a.Tags))
 }
 
 // ActivityByID returns one row.

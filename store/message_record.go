@@ -31,9 +31,7 @@ func (m *stored) encode() []byte {
 	e.texts(5, m.Recipients)
 	e.bytes(6, m.Prefix)
 	e.message(7, func(e *encoder) { encodeBlob(e, m.Blob) })
-	for _, t := range m.Tags {
-		e.message(8, func(e *encoder) { e.text(1, t.Name); e.text(2, t.Value) })
-	}
+	encodeTags(e, 8, m.Tags)
 	e.message(9, func(e *encoder) { encodeAuth(e, &m.Auth) })
 	e.id(10, m.Key)
 	e.id(11, m.Thread)
@@ -87,18 +85,7 @@ func readMessageParts(m *stored, f field) error {
 	case 7:
 		return decodeBlob(f.b, &m.Blob)
 	case 8:
-		var t gateway.Tag
-		err := readFields(f.b, func(f field) error {
-			switch f.n {
-			case 1:
-				t.Name = f.text()
-			case 2:
-				t.Value = f.text()
-			}
-			return nil
-		})
-		m.Tags = append(m.Tags, t)
-		return err
+		return decodeTag(f.b, &m.Tags)
 	case 9:
 		return decodeAuth(f.b, &m.Auth)
 	case 14:
@@ -122,6 +109,28 @@ func readMessageParts(m *stored, f field) error {
 		m.Scheduled = f.time()
 	}
 	return nil
+}
+
+func encodeTags(e *encoder, n int, tags []gateway.Tag) {
+	for _, t := range tags {
+		e.message(protoNumber(n), func(e *encoder) { e.text(1, t.Name); e.text(2, t.Value) })
+	}
+}
+
+// decodeTag appends one tag to a list.
+func decodeTag(b []byte, tags *[]gateway.Tag) error {
+	var t gateway.Tag
+	err := readFields(b, func(f field) error {
+		switch f.n {
+		case 1:
+			t.Name = f.text()
+		case 2:
+			t.Value = f.text()
+		}
+		return nil
+	})
+	*tags = append(*tags, t)
+	return err
 }
 
 func encodeBlob(e *encoder, b gateway.Blob) {

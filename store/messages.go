@@ -113,7 +113,7 @@ func messageRef(b []byte) (gateway.AccountID, gateway.MessageNumber, error) {
 
 // wholeMessage reads a message with structure and entries.
 func wholeMessage(r engine.Reader, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) (*gateway.Message, error) {
-	m, err := readMessage(r, d, a, n)
+	m, err := filedMessage(r, d, a, n)
 	if err != nil {
 		return nil, err
 	}
@@ -121,17 +121,7 @@ func wholeMessage(r engine.Reader, d gateway.DomainID, a gateway.AccountID, n ga
 	if err != nil {
 		return nil, err
 	}
-	if err := decodeStructure(b, &m.Content); err != nil {
-		return nil, err
-	}
-	for _, at := range m.Stands {
-		e, err := readEntry(r, d, a, at.Mailbox, at.UID)
-		if err != nil {
-			return nil, err
-		}
-		m.Entries = append(m.Entries, e)
-	}
-	return &m.Message, nil
+	return m, decodeStructure(b, &m.Content)
 }
 
 // maxNamesakes bounds how many messages of one Message-ID are told apart.
@@ -180,86 +170,6 @@ func (s *Store) MessageByUID(ctx context.Context, sc gateway.Scope, at gateway.P
 		return missing(err, "email")
 	})
 	return m, err
-}
-
-// List returns a page of a mailbox in list order, without structures.
-func (s *Store) List(ctx context.Context, sc gateway.Scope, q gateway.ListQuery) (l gateway.Listing, err error) {
-	if !sc.Covers(q.Domain, q.Account) {
-		return l, denied("folder")
-	}
-	err = s.view(ctx, func(r engine.Reader) error {
-		head, err := readMailbox(r, q.Domain, q.Account, q.Mailbox)
-		if err != nil {
-			return missing(err, "folder")
-		}
-		l.Mailbox = *head
-		rng := engine.Prefix(key(subList, q.Domain).account(q.Account).mailbox(q.Mailbox))
-		rng.KeysOnly, rng.Limit = true, q.Skip+q.Limit+1
-		if q.After != nil {
-			if rng.From, err = listPosition(r, q); err != nil {
-				return err
-			}
-		}
-		at, err := scanList(r, rng, q.Skip)
-		if err != nil {
-			return err
-		}
-		if len(at) > q.Limit {
-			l.More, at = true, at[:q.Limit]
-		}
-		for _, e := range at {
-			m, err := messageAt(r, q, e)
-			if err != nil {
-				return err
-			}
-			l.Messages = append(l.Messages, m)
-		}
-		return nil
-	})
-	return l, err
-}
-
-// messageAt reads the message of a list key, with the one entry listed.
-func messageAt(r engine.Reader, q gateway.ListQuery, at entryAt) (*gateway.Message, error) {
-	m, err := readMessage(r, q.Domain, q.Account, at.n)
-	if err != nil {
-		return nil, err
-	}
-	e, err := readEntry(r, q.Domain, q.Account, q.Mailbox, at.uid)
-	m.Entries = []gateway.Entry{e}
-	return &m.Message, err
-}
-
-type entryAt struct {
-	n   gateway.MessageNumber
-	uid uint32
-}
-
-// scanList returns the entries of a range of list keys after skipping some.
-func scanList(r engine.Reader, rng engine.Range, skip int) (at []entryAt, err error) {
-	err = r.Scan(rng, func(k, _ []byte) error {
-		if skip > 0 {
-			skip--
-			return nil
-		}
-		n, uid := listTail(k)
-		at = append(at, entryAt{n, uid})
-		return nil
-	})
-	return at, err
-}
-
-// listPosition is the first list key below the entry of q.After.
-func listPosition(r engine.Reader, q gateway.ListQuery) ([]byte, error) {
-	e, err := readEntry(r, q.Domain, q.Account, q.Mailbox, q.After.UID)
-	if err != nil {
-		return nil, missing(err, "email")
-	}
-	m, err := readMessage(r, q.Domain, q.Account, e.Message)
-	if err != nil {
-		return nil, missing(err, "email")
-	}
-	return append(listKey(q.Domain, q.Account, q.Mailbox, m.Arrived, m.Number, e.UID), 0), nil
 }
 
 // Mailboxes lists an account's mailboxes in the order they were made.

@@ -177,6 +177,8 @@ func TestWalls(t *testing.T) {
 			"Message":      second(w.Message(w.ctx(), s, id)),
 			"MessageByUID": second(w.MessageByUID(w.ctx(), s, at)),
 			"List":         second(w.List(w.ctx(), s, gateway.ListQuery{Domain: m.Domain, Account: m.Account, Mailbox: at.Mailbox, Limit: 1})),
+			"Walk":         second(w.Walk(w.ctx(), s, gateway.ListQuery{Domain: m.Domain, Account: m.Account, Mailbox: at.Mailbox, Limit: 1}, nil)),
+			"Newest":       third(w.Newest(w.ctx(), s, m.Thread, 1)),
 			"Mailboxes":    second(w.Mailboxes(w.ctx(), s, m.Domain, m.Account)),
 			"Thread":       third(w.Thread(w.ctx(), s, m.Thread, 0, 1)),
 			"Change":       second(w.Change(w.ctx(), s, at, gateway.FlagChange{Add: gateway.Seen}, "")),
@@ -444,9 +446,9 @@ func TestDomainsAndEvents(t *testing.T) {
 
 func TestActivity(t *testing.T) {
 	w := newWorld(t)
-	k := newID()
+	k, welcome := newID(), "welcome"
 	w.ok(w.AddActivity(w.ctx(), system, []gateway.Activity{
-		{ID: newID(), At: w.clock, Domain: w.ours.ID, Account: w.ann.ID, Key: k, Protocol: "rest", Status: 200},
+		{ID: newID(), At: w.clock, Domain: w.ours.ID, Account: w.ann.ID, Key: k, Protocol: "rest", Status: 200, Tags: []gateway.Tag{{Name: "kind", Value: "welcome"}, {Name: "n", Value: "1"}}},
 		{ID: newID(), At: w.clock, Domain: w.ours.ID, Account: w.eve.ID, Protocol: "smtp", Status: 401, Reason: "revoked"},
 		{ID: newID(), At: w.clock, Protocol: "rest", Status: 401, Reason: "unknown"},
 	}))
@@ -463,6 +465,9 @@ func TestActivity(t *testing.T) {
 		{inside(w.ours.ID), gateway.ActivityFilter{Key: k}, 1},
 		{inside(w.ours.ID), gateway.ActivityFilter{Protocol: "smtp"}, 1},
 		{inside(w.ours.ID), gateway.ActivityFilter{Status: 401}, 1},
+		{inside(w.ours.ID), gateway.ActivityFilter{Tag: &gateway.TagFilter{Name: "n"}}, 1},
+		{inside(w.ours.ID), gateway.ActivityFilter{Tag: &gateway.TagFilter{Name: "kind", Value: &welcome}}, 1},
+		{inside(w.ours.ID), gateway.ActivityFilter{Tag: &gateway.TagFilter{Name: "n", Value: &welcome}}, 0},
 		{inside(w.ours.ID), gateway.ActivityFilter{Since: w.clock.Add(time.Second)}, 0},
 	} {
 		tt.f.Limit = 10

@@ -275,6 +275,7 @@ func encodeActivity(a *gateway.Activity) []byte {
 	e.id(11, a.Email)
 	e.text(12, a.Error)
 	e.text(13, a.Reason)
+	encodeTags(e, 14, a.Tags)
 	return e.b
 }
 
@@ -308,6 +309,8 @@ func decodeActivity(d gateway.DomainID, id gateway.ID, b []byte) (gateway.Activi
 			a.Error = f.text()
 		case 13:
 			a.Reason = f.text()
+		case 14:
+			return decodeTag(f.b, &a.Tags)
 		}
 		return nil
 	})
