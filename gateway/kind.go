@@ -108,6 +108,7 @@ type Error struct {
 	Retry   time.Duration // when to try again, if known
 	Limit   string        // which limit was met, for RateLimited
 	Code    int           // SMTP reply code that a plugin chose instead of the Kind's; 0 for none
+	IDs     []ID          // what an ambiguous id may mean
 	Reason  string        // the precise reason for the activity log, if Message hides it
 	Err     error
 }

@@ -18,6 +18,10 @@ type Limits struct {
 	Batch                                  int64
 	PageSize, PageReach                    int64
 	FilterReach                            int64
+	FilterBytes, FilterWords               int64
+	Participants                           int64
+	LogExport                              int64
+	InlineImage, InlineImages              int64
 	KeyMessages, KeyRecipients             int64
 	KeysPerDomain, AccountsPerDomain       int64
 	ImplicitAccounts                       int64
@@ -82,6 +86,12 @@ var LimitTable = []Limit{
 	{"page_size", 100, "items of a page; more is clamped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PageSize }},
 	{"page_reach", 10000, "items that pages reach", InvalidParameter, "ours; cursors go further", func(l *Limits) *int64 { return &l.PageReach }},
 	{"filter_reach", 50000, "entries that a filtered list looks at", InvalidParameter, "ours; the total is then marked as capped", func(l *Limits) *int64 { return &l.FilterReach }},
+	{"filter_bytes", 1 * kiB, "bytes of one filter of a list", InvalidParameter, "ours; each entry is compared with it", func(l *Limits) *int64 { return &l.FilterBytes }},
+	{"filter_words", 20, "words that a list is searched for", InvalidParameter, "ours; each entry is compared with all", func(l *Limits) *int64 { return &l.FilterWords }},
+	{"participants", 50, "addresses shown of a conversation; more are left out", InvalidParameter, "ours; a message may have 150", func(l *Limits) *int64 { return &l.Participants }},
+	{"log_export", 10000, "rows of the log in one CSV; a cursor goes on", InvalidParameter, "ours; they stand in memory, about 1 KiB each", func(l *Limits) *int64 { return &l.LogExport }},
+	{"inline_image", 1 * miB, "bytes of an image that is put into the HTML; a larger one stays beside it", TooLarge, "ours; a data URI is a third longer", func(l *Limits) *int64 { return &l.InlineImage }},
+	{"inline_images", 5 * miB, "bytes of them together, each time one is shown", TooLarge, "ours; they stand in memory", func(l *Limits) *int64 { return &l.InlineImages }},
 	{"key_messages", 1000, "messages of a key per hour", RateLimited, "API guide, \"Rate Limits\"", func(l *Limits) *int64 { return &l.KeyMessages }},
 	{"key_recipients", 10000, "recipients of a key per hour", RateLimited, "ours; 50 a message must not multiply the guide's limit", func(l *Limits) *int64 { return &l.KeyRecipients }},
 	{"keys_per_domain", 100, "live keys of a domain", InvalidState, "ours", func(l *Limits) *int64 { return &l.KeysPerDomain }},

@@ -32,20 +32,36 @@ func better(a, b *Item) bool {
 	return a.Message.Arrived.After(b.Message.Arrived)
 }
 
-// one finds the one entry to change; several are a conflict, never a guess.
-func (m *Mail) one(ctx context.Context, s gateway.Scope, ref Ref) (Item, error) {
+// One finds the one message to act on, wherever it stands; several are a conflict,
+// never a guess.
+func (m *Mail) One(ctx context.Context, s gateway.Scope, ref Ref) (Item, error) {
 	found, err := m.find(ctx, s, ref)
 	if err != nil {
 		return Item{}, err
 	}
-	if len(found) == 1 && (ref.Folder != "" || len(found[0].Message.Entries) == 1) {
-		return found[0], nil
+	if len(found) > 1 {
+		return Item{}, ambiguous(found)
 	}
+	return found[0], nil
+}
+
+// one is One for a change of an entry: the message must not stand in two folders
+// unless ref says which.
+func (m *Mail) one(ctx context.Context, s gateway.Scope, ref Ref) (Item, error) {
+	it, err := m.One(ctx, s, ref)
+	if err == nil && ref.Folder == "" && len(it.Message.Entries) > 1 {
+		err = ambiguous([]Item{it})
+	}
+	return it, err
+}
+
+func ambiguous(found []Item) error {
 	e := gateway.Errorf(gateway.AmbiguousID, "the id names several emails; use an email_id, with folder if it stands in two:")
 	for _, it := range found {
 		e.Message += " " + it.Message.ID.String()
+		e.IDs = append(e.IDs, it.Message.ID)
 	}
-	return Item{}, e
+	return e
 }
 
 // find returns all messages that ref names within the scope, at least one.
@@ -60,7 +76,7 @@ func (m *Mail) find(ctx context.Context, s gateway.Scope, ref Ref) ([]Item, erro
 	}
 	var found []Item
 	for _, msg := range all {
-		if a != nil && msg.Account != a.ID {
+		if a != nil && msg.Account != a.ID || !ref.Key.IsZero() && msg.Key != ref.Key {
 			continue
 		}
 		owner, err := m.cfg.Store.AccountByID(ctx, s, msg.Domain, msg.Account)

@@ -8,18 +8,7 @@ import (
 
 // List returns a page of a folder, newest first, without structures.
 func (m *Mail) List(ctx context.Context, s gateway.Scope, q Query) (Page, error) {
-	a, err := m.oneAccount(ctx, s, q.Email)
-	if err != nil {
-		return Page{}, err
-	}
-	boxes, err := m.folders(ctx, s, a.Domain, a.ID)
-	if err != nil {
-		return Page{}, err
-	}
-	if q.Folder == "" {
-		q.Folder = gateway.Inbox
-	}
-	box, err := boxes.named(q.Folder)
+	a, box, err := m.listed(ctx, s, &q)
 	if err != nil {
 		return Page{}, err
 	}
@@ -27,33 +16,53 @@ func (m *Mail) List(ctx context.Context, s gateway.Scope, q Query) (Page, error)
 	if err != nil {
 		return Page{}, err
 	}
-	l, err := m.cfg.Store.List(ctx, s, lq)
-	if err != nil {
-		return Page{}, err
+	p := Page{Page: q.Page, Size: q.Limit}
+	var found []*gateway.Message
+	if q.Filter != nil {
+		found, err = m.filtered(ctx, s, lq, q.Filter, &p)
+	} else {
+		var l gateway.Listing
+		l, err = m.cfg.Store.List(ctx, s, lq)
+		p.Total, p.HasMore, found = l.Mailbox.Total, l.More, l.Messages
 	}
-	p := Page{Total: l.Mailbox.Total, HasMore: l.More, Page: q.Page, Size: q.Limit}
-	for _, msg := range l.Messages {
+	for _, msg := range found {
 		p.Items = append(p.Items, Item{Message: msg, Entry: msg.Entries[0], Folder: box.Name, Email: a.Email})
 	}
-	return p, nil
+	return p, err
+}
+
+// listed finds the folder that a query means.
+func (m *Mail) listed(ctx context.Context, s gateway.Scope, q *Query) (*gateway.Account, gateway.Mailbox, error) {
+	a, err := m.oneAccount(ctx, s, q.Email)
+	if err != nil {
+		return nil, gateway.Mailbox{}, err
+	}
+	if q.Folder == "" {
+		q.Folder = gateway.Inbox
+	}
+	box, err := m.Box(ctx, s, a, q.Folder)
+	return a, box, err
 }
 
 // listQuery puts a page, or a cursor, in the store's terms.
 func (m *Mail) listQuery(ctx context.Context, s gateway.Scope, a *gateway.Account, box gateway.Mailbox, q *Query) (gateway.ListQuery, error) {
 	lim := m.cfg.Limits
-	if q.Limit < 1 || int64(q.Limit) > lim.PageSize {
-		return gateway.ListQuery{}, gateway.Fieldf(gateway.InvalidParameter, "limit", "limit must be 1 to %d", lim.PageSize)
-	}
 	lq := gateway.ListQuery{Domain: a.Domain, Account: a.ID, Mailbox: box.ID, Limit: q.Limit}
-	if q.After != nil {
-		after := *q.After
-		after.Email, after.Folder = a.Email, box.Name
-		it, err := m.Get(ctx, s, after)
-		if err != nil {
-			return lq, err
+	if q.Limit < 1 || int64(q.Limit) > lim.PageSize {
+		return lq, gateway.Fieldf(gateway.InvalidParameter, "limit", "limit must be 1 to %d", lim.PageSize)
+	}
+	for _, cursor := range []struct {
+		ref *Ref
+		to  **gateway.Entry
+	}{{q.After, &lq.After}, {q.Before, &lq.Before}} {
+		if cursor.ref == nil {
+			continue
 		}
-		lq.After = &it.Entry
-		return lq, nil
+		ref := *cursor.ref
+		ref.Email, ref.Folder = a.Email, box.Name
+		it, err := m.Get(ctx, s, ref)
+		*cursor.to = &it.Entry
+		return lq, err
 	}
 	q.Page = max(q.Page, 1)
 	if int64(q.Page)*int64(q.Limit) > lim.PageReach {

@@ -21,6 +21,9 @@ type Store interface {
 	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
 	Mailboxes(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) ([]gateway.Mailbox, error)
 	List(ctx context.Context, s gateway.Scope, q gateway.ListQuery) (gateway.Listing, error)
+	// Walk shows fn entry after entry until it returns false. cut says that it ended
+	// after q.Limit although there were more.
+	Walk(ctx context.Context, s gateway.Scope, q gateway.ListQuery, fn func(*gateway.Message) bool) (cut bool, err error)
 	Message(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Message, error)
 	MessageByUID(ctx context.Context, s gateway.Scope, at gateway.Place) (*gateway.Message, error)
 	MessagesByMessageID(ctx context.Context, s gateway.Scope, a gateway.AccountID, msgid string) ([]*gateway.Message, error)
@@ -28,6 +31,8 @@ type Store interface {
 	Change(ctx context.Context, s gateway.Scope, at gateway.Place, c gateway.FlagChange, folder string) (gateway.Entry, error)
 	Expunge(ctx context.Context, s gateway.Scope, at gateway.Place) error
 	Thread(ctx context.Context, s gateway.Scope, id gateway.ID, skip, limit int) (gateway.Thread, []*gateway.Message, error)
+	// Newest returns a conversation with its newest messages, newest first.
+	Newest(ctx context.Context, s gateway.Scope, id gateway.ID, most int) (gateway.Thread, []*gateway.Message, error)
 	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
 	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
@@ -97,10 +102,11 @@ func New(cfg Config) (*Mail, error) {
 // Ref is how a client names a message: by one of ID, MessageID and UID.
 type Ref struct {
 	ID        gateway.ID
-	MessageID string // with angle brackets
-	UID       uint32 // needs Email with a domain scope; Folder is INBOX if empty
-	Folder    string // narrows to the entry there; "" lets reads take INBOX first
-	Email     string // narrows to one account; must be in scope
+	MessageID string     // with angle brackets
+	UID       uint32     // needs Email with a domain scope; Folder is INBOX if empty
+	Folder    string     // narrows to the entry there; "" lets reads take INBOX first
+	Email     string     // narrows to one account; must be in scope
+	Key       gateway.ID // narrows to what this key sent, if one is given
 }
 
 // Item is one message where it stands.
@@ -118,13 +124,16 @@ type Query struct {
 	Page   int    // from 1; 0 with After
 	Limit  int    // 1 to Limits.PageSize
 	After  *Ref   // instead of Page: the entries after this one in list order
+	Before *Ref   // instead of both: those just before this one
+	Filter *Filter
 }
 
 // Page is the answer to a Query.
 type Page struct {
 	Items   []Item
 	Total   int64
-	HasMore bool
+	Capped  bool // there may be more than Total: the filter looked no further
+	HasMore bool // in the direction of the query; with Capped, perhaps
 	Page    int
 	Size    int
 }

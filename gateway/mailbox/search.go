@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/content"
@@ -70,6 +72,23 @@ func (v *View) TextHas(ctx context.Context, m *gateway.Message, text string, hea
 	return false, nil
 }
 
-func contains(s, text string) bool {
-	return strings.Contains(strings.ToLower(s), strings.ToLower(text))
+func contains(s, text string) bool { return strings.Contains(fold(s), fold(text)) }
+
+// fold makes texts equal that differ in case alone: Unicode simple case folding,
+// each letter as the first of those it may be written as.
+func fold(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return strings.Map(foldRune, s)
+		}
+	}
+	return strings.ToUpper(s)
+}
+
+func foldRune(r rune) rune {
+	first := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		first = min(first, next)
+	}
+	return first
 }
