@@ -127,6 +127,18 @@ func (l *Log) List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilte
 	return l.cfg.Store.Activity(ctx, s, f)
 }
 
+// Export is List for a file: up to LogExport rows. more says that there are others.
+func (l *Log) Export(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error) {
+	if f.Limit < 1 || int64(f.Limit) > l.cfg.Limits.LogExport {
+		return nil, false, gateway.Fieldf(gateway.InvalidParameter, "limit", "limit must be 1 to %d", l.cfg.Limits.LogExport)
+	}
+	want := f.Limit
+	f.Limit++
+	l.Flush(ctx)
+	rows, err = l.cfg.Store.Activity(ctx, s, f)
+	return rows[:min(len(rows), want)], len(rows) > want, err
+}
+
 // Get returns one row; d names its domain for an instance scope.
 func (l *Log) Get(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.ID) (*gateway.Activity, error) {
 	if s.Level() != gateway.LevelInstance {

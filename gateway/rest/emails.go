@@ -9,91 +9,6 @@ import (
 	"github.com/centerleap/postern/gateway/mailbox"
 )
 
-// emailPage is a page of emails. Source: API guide, "List Response".
-type emailPage struct {
-	Object   string      `json:"object"`
-	Data     []emailItem `json:"data"`
-	Total    int64       `json:"total"`
-	HasMore  bool        `json:"has_more"`
-	Page     int         `json:"page"`
-	PageSize int         `json:"page_size"`
-}
-
-const defaultPage = 20
-
-// unbuiltFilters are refused by name: a filter that is ignored gives a wrong
-// answer.
-var unbuiltFilters = []string{"q", "from", "to", "subject", "since", "until", "is_read", "is_starred", "has_attachments", "label", "tag", "thread_id", "before"}
-
-func (s *Server) listEmails(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	for _, f := range unbuiltFilters {
-		if k.c.Query(f) != "" {
-			return gateway.Fieldf(gateway.InvalidParameter, f, "the filter %s is not built yet", f)
-		}
-	}
-	q := mailbox.Query{Email: k.c.Query("email"), Folder: k.c.Query("folder")}
-	if q.Limit, err = k.number("limit", defaultPage); err != nil {
-		return err
-	}
-	q.Limit = min(q.Limit, int(s.cfg.Limits.PageSize))
-	if q.Page, err = k.number("page", 1); err != nil {
-		return err
-	}
-	if after := k.c.Query("after"); after != "" {
-		if k.c.Query("page") != "" {
-			return gateway.Fieldf(gateway.InvalidParameter, "after", "after and page exclude each other")
-		}
-		ref, err := parseRef(after)
-		if err != nil {
-			return err
-		}
-		q.After = &ref
-	}
-	p, err := s.cfg.Mail.List(k.ctx, scope, q)
-	if err != nil {
-		return err
-	}
-	return k.c.JSON(pageOf(p))
-}
-
-func pageOf(p mailbox.Page) emailPage {
-	out := emailPage{Object: "list", Data: []emailItem{}, Total: p.Total, HasMore: p.HasMore, Page: p.Page, PageSize: p.Size}
-	for i := range p.Items {
-		out.Data = append(out.Data, itemOf(&p.Items[i]))
-	}
-	return out
-}
-
-// number reads a query parameter that counts from 1.
-func (k *call) number(name string, def int) (int, error) {
-	v := k.c.Query(name)
-	if v == "" {
-		return def, nil
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 || n > 1<<30 {
-		return 0, gateway.Fieldf(gateway.InvalidParameter, name, "%s is a whole number from 1", name)
-	}
-	return n, nil
-}
-
-// flag reads a query parameter that is true or false; false if it is not there.
-func (k *call) flag(name string) (bool, error) {
-	v := k.c.Query(name)
-	if v == "" {
-		return false, nil
-	}
-	on, err := strconv.ParseBool(v)
-	if err != nil {
-		err = gateway.Fieldf(gateway.InvalidParameter, name, "%s is true or false", name)
-	}
-	return on, err
-}
-
 // parseRef reads an id as a client gives it: a UUID, a UID, or a Message-ID,
 // with or without its brackets.
 func parseRef(v string) (ref mailbox.Ref, err error) {
@@ -139,18 +54,25 @@ func (s *Server) target(k *call) (gateway.Scope, mailbox.Ref, error) {
 }
 
 func (s *Server) getEmail(k *call) error {
+	format := k.c.Query("html_format", "cid")
+	if format != "cid" && format != "data_uri" {
+		return gateway.Fieldf(gateway.InvalidParameter, "html_format", "html_format is cid or data_uri")
+	}
 	scope, it, err := s.item(k)
 	if err != nil {
 		return err
 	}
 	d, err := s.detail(k, scope, it)
+	if err == nil && format == "data_uri" {
+		d.HTML, err = s.cfg.Mail.Inline(k.ctx, scope, it, d.HTML)
+	}
 	if err != nil {
 		return err
 	}
 	return k.c.JSON(d)
 }
 
-// item finds the email that a route names.
+// item finds the email that a route names, to read it.
 func (s *Server) item(k *call) (gateway.Scope, mailbox.Item, error) {
 	scope, ref, err := s.target(k)
 	if err != nil {
@@ -281,52 +203,6 @@ func (s *Server) getRawEmail(k *call) error {
 	k.c.Set("X-Content-Type-Options", "nosniff")
 	k.c.Context().SetBodyStream(r, int(size))
 	return nil
-}
-
-// conversation is a thread. Source: API guide, "Thread Response".
-type conversation struct {
-	Object       string      `json:"object"`
-	ThreadID     string      `json:"thread_id"`
-	Subject      string      `json:"subject"`
-	MessageCount int         `json:"message_count"`
-	Data         []emailItem `json:"data"`
-	HasMore      bool        `json:"has_more"`
-}
-
-const (
-	defaultThread = 100
-	maxThread     = 500
-)
-
-func (s *Server) getThread(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	id, err := gateway.ParseID(k.c.Params("threadId"))
-	if err != nil {
-		return gateway.Errorf(gateway.NotFound, "no such thread")
-	}
-	limit, err := k.number("limit", defaultThread)
-	if err != nil {
-		return err
-	}
-	page, err := k.number("page", 1)
-	if err != nil {
-		return err
-	}
-	th, err := s.cfg.Mail.Thread(k.ctx, scope, id, page, min(limit, maxThread))
-	if err != nil {
-		return err
-	}
-	out := conversation{
-		Object: "thread", ThreadID: th.Thread.ID.String(), Subject: th.Thread.Subject,
-		MessageCount: th.Thread.Count, Data: []emailItem{}, HasMore: th.HasMore,
-	}
-	for i := range th.Items {
-		out.Data = append(out.Data, itemOf(&th.Items[i]))
-	}
-	return k.c.JSON(out)
 }
 
 // folder is a mailbox.

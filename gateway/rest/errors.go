@@ -17,12 +17,13 @@ import (
 
 // problem is the body of every error.
 type problem struct {
-	StatusCode int     `json:"statusCode"`
-	Name       string  `json:"name"`
-	Message    string  `json:"message"`
-	Limit      string  `json:"limit,omitempty"`
-	Errors     []fault `json:"errors,omitempty"`
-	RequestID  string  `json:"request_id"`
+	StatusCode int      `json:"statusCode"`
+	Name       string   `json:"name"`
+	Message    string   `json:"message"`
+	Limit      string   `json:"limit,omitempty"`
+	Errors     []fault  `json:"errors,omitempty"`
+	EmailIDs   []string `json:"email_ids,omitempty"` // what an ambiguous id may mean
+	RequestID  string   `json:"request_id"`
 }
 
 type fault struct {
@@ -50,6 +51,9 @@ func (s *Server) answerError(k *call, err error) error {
 	body := problem{StatusCode: r.Status, Name: r.Name, Message: e.Message, Limit: e.Limit, RequestID: k.id}
 	if e.Field != "" {
 		body.Errors = []fault{{e.Field, e.Message}}
+	}
+	for _, id := range e.IDs {
+		body.EmailIDs = append(body.EmailIDs, id.String())
 	}
 	return k.c.Status(r.Status).JSON(body)
 }

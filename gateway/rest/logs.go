@@ -1,34 +1,40 @@
 package rest
 
 import (
+	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/centerleap/postern/gateway"
 )
 
 // logShape is a row of the log. Source: API guide, "Monitoring Usage".
 type logShape struct {
-	Object    string  `json:"object"`
-	ID        string  `json:"id"`
-	CreatedAt string  `json:"created_at"`
-	KeyID     *string `json:"key_id"`
-	KeyPrefix *string `json:"key_prefix"`
-	Protocol  string  `json:"protocol"`
-	Method    string  `json:"method"`
-	Endpoint  string  `json:"endpoint"`
-	Status    int     `json:"response_status"`
-	IP        string  `json:"ip"`
-	UserAgent string  `json:"user_agent"`
-	EmailID   *string `json:"email_id"`
-	Error     *string `json:"error"`
-	Reason    *string `json:"reason"`
+	Object    string        `json:"object"`
+	ID        string        `json:"id"`
+	CreatedAt string        `json:"created_at"`
+	KeyID     *string       `json:"key_id"`
+	KeyPrefix *string       `json:"key_prefix"`
+	Protocol  string        `json:"protocol"`
+	Method    string        `json:"method"`
+	Endpoint  string        `json:"endpoint"`
+	Status    int           `json:"response_status"`
+	IP        string        `json:"ip"`
+	UserAgent string        `json:"user_agent"`
+	EmailID   *string       `json:"email_id"`
+	Error     *string       `json:"error"`
+	Reason    *string       `json:"reason"`
+	Tags      []gateway.Tag `json:"tags"` // of the email, if the row is about sending it
 }
 
 func logOf(a *gateway.Activity) logShape {
+	tags := a.Tags
+	if tags == nil {
+		tags = []gateway.Tag{}
+	}
 	return logShape{
 		"log", a.ID.String(), stamp(a.At), idOrNull(a.Key), orNull(a.KeyPrefix), a.Protocol, a.Method, a.Endpoint, a.Status,
-		a.IP, a.UserAgent, idOrNull(a.Email), orNull(a.Error), orNull(a.Reason),
+		a.IP, a.UserAgent, idOrNull(a.Email), orNull(a.Error), orNull(a.Reason), tags,
 	}
 }
 
@@ -56,7 +62,18 @@ func (s *Server) listLogs(k *call) error {
 	if err != nil {
 		return err
 	}
-	want := f.Limit
+	table, err := k.wantsCSV()
+	if err != nil {
+		return err
+	}
+	k.c.Vary("Accept")
+	if table {
+		return s.exportLogs(k, scope, f)
+	}
+	if f.Limit, err = k.number("limit", defaultPage); err != nil {
+		return err
+	}
+	want := min(f.Limit, int(s.cfg.Limits.PageSize))
 	f.Limit = min(want+1, int(s.cfg.Limits.PageSize))
 	rows, err := s.cfg.Activity.List(k.ctx, scope, f)
 	if err != nil {
@@ -69,29 +86,29 @@ func (s *Server) listLogs(k *call) error {
 	return k.c.JSON(out)
 }
 
+// logFilter reads which rows are wanted.
 func (s *Server) logFilter(k *call, scope gateway.Scope) (f gateway.ActivityFilter, err error) {
-	if f.Limit, err = k.number("limit", defaultPage); err != nil {
+	if f.Key, err = k.uuid("key_id"); err != nil {
 		return f, err
 	}
-	f.Limit = min(f.Limit, int(s.cfg.Limits.PageSize))
-	for name, id := range map[string]*gateway.ID{"key_id": &f.Key, "after": &f.Before} {
-		if v := k.c.Query(name); v != "" {
-			if *id, err = gateway.ParseID(v); err != nil {
-				return f, gateway.Fieldf(gateway.InvalidParameter, name, "%s is an id", name)
-			}
-		}
+	if f.Before, err = k.uuid("after"); err != nil { // the log is newest first
+		return f, err
 	}
-	for name, t := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
-		if v := k.c.Query(name); v != "" {
-			if *t, err = time.Parse(time.RFC3339, v); err != nil {
-				return f, gateway.Fieldf(gateway.InvalidParameter, name, "%s is a time such as 2026-03-19T18:00:00Z", name)
-			}
-		}
+	if f.Since, err = k.time("since"); err != nil {
+		return f, err
 	}
-	f.Protocol = k.c.Query("protocol")
+	if f.Until, err = k.time("until"); err != nil {
+		return f, err
+	}
+	if f.Tag, err = k.tag(); err != nil {
+		return f, err
+	}
+	if f.Protocol = k.c.Query("protocol"); f.Protocol != "" && !slices.Contains(gateway.Protocols[:], f.Protocol) {
+		return f, gateway.Fieldf(gateway.InvalidParameter, "protocol", "protocol is one of %s", strings.Join(gateway.Protocols[:], ", "))
+	}
 	if v := k.c.Query("status"); v != "" {
-		if f.Status, err = strconv.Atoi(v); err != nil {
-			return f, gateway.Fieldf(gateway.InvalidParameter, "status", "status is a number")
+		if f.Status, err = strconv.Atoi(v); err != nil || f.Status < 100 || f.Status > 599 {
+			return f, gateway.Fieldf(gateway.InvalidParameter, "status", "status is a number from 100 to 599")
 		}
 	}
 	if email := k.c.Query("email"); email != "" {

@@ -12,12 +12,19 @@ import (
 
 // What a sender may still do with mail that is not under way.
 
-// ownItem is item for routes that are open to send-only keys, which reach what they
-// created and nothing else.
-func (s *Server) ownItem(k *call) (gateway.Scope, mailbox.Item, error) {
-	scope, it, err := s.item(k)
-	if err == nil && k.sendOnly() && it.Message.Key != k.session.Key().ID {
-		err = gateway.Errorf(gateway.NotFound, "no such email")
+// sentItem finds the one email that a route about sending names. A send-only key
+// reaches what it created and nothing else.
+func (s *Server) sentItem(k *call) (gateway.Scope, mailbox.Item, error) {
+	scope, ref, err := s.target(k)
+	if err != nil {
+		return scope, mailbox.Item{}, err
+	}
+	if k.sendOnly() {
+		ref.Key = k.session.Key().ID
+	}
+	it, err := s.cfg.Mail.One(k.ctx, scope, ref)
+	if err == nil {
+		k.row.Email, k.row.Tags = it.Message.ID, it.Message.Tags
 	}
 	return scope, it, err
 }
@@ -28,7 +35,7 @@ func (k *call) sendOnly() bool {
 }
 
 func (s *Server) cancelEmail(k *call) error {
-	scope, it, err := s.ownItem(k)
+	scope, it, err := s.sentItem(k)
 	if err != nil {
 		return err
 	}
@@ -40,7 +47,7 @@ func (s *Server) cancelEmail(k *call) error {
 
 // sendStored sends a draft, or lets go what a hook holds for approval.
 func (s *Server) sendStored(k *call) error {
-	scope, it, err := s.item(k)
+	scope, it, err := s.sentItem(k)
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func (s *Server) reschedule(k *call, ch *emailChange) error {
 	if err != nil {
 		return err
 	}
-	scope, it, err := s.ownItem(k)
+	scope, it, err := s.sentItem(k)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ var routes = []route{
 	{"POST", "/emails/batch", "sendBatch", senders, (*Server).sendBatch},
 	{"GET", "/emails", "listEmails", readers, (*Server).listEmails},
 	{"GET", "/emails/stream", "streamEmails", readers, (*Server).streamEmails},
+	{"GET", "/emails/threads", "listThreads", readers, (*Server).listThreads},
 	{"GET", "/emails/threads/:threadId", "getThread", readers, (*Server).getThread},
 	{"GET", "/emails/:id", "getEmail", readers, (*Server).getEmail},
 	{"PATCH", "/emails/:id", "updateEmail", senders, (*Server).updateEmail},

@@ -30,6 +30,8 @@ import (
 type Activity interface {
 	Add(row gateway.Activity)
 	List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) ([]gateway.Activity, error)
+	// Export is List for a file; more says that there are others.
+	Export(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error)
 	Get(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.ID) (*gateway.Activity, error)
 }
 
