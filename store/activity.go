@@ -48,8 +48,9 @@ func (s *Store) AddActivity(ctx context.Context, sc gateway.Scope, rows []gatewa
 }
 
 // Activity lists rows of the log, newest first. An account scope sees the rows
-// of its account alone. At most FilterReach rows are looked at.
-func (s *Store) Activity(ctx context.Context, sc gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, err error) {
+// of its account alone. At most FilterReach rows are looked at; more says that there
+// are others that match, or may be, behind those.
+func (s *Store) Activity(ctx context.Context, sc gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error) {
 	d := sc.Domain()
 	if sc.Level() == gateway.LevelInstance {
 		d = f.Domain
@@ -62,23 +63,29 @@ func (s *Store) Activity(ctx context.Context, sc gateway.Scope, f gateway.Activi
 		prefix = key(subByKey, d).id(f.Key)
 	}
 	rng := engine.Prefix(prefix)
-	rng.Reverse, rng.Limit = true, int(s.cfg.Limits.FilterReach)
+	rng.Reverse = true
 	if !f.Before.IsZero() {
 		rng.To = append(keyBuilder(nil), prefix...).id(f.Before)
 	}
+	seen := int64(0)
 	err = s.view(ctx, func(r engine.Reader) error {
 		return r.Scan(rng, func(k, v []byte) error {
-			if len(rows) >= f.Limit {
+			if seen++; seen > s.cfg.Limits.FilterReach {
+				more = true
 				return engine.ErrStop
 			}
 			a, err := activityAt(r, d, k, v, !f.Key.IsZero())
-			if err == nil && matches(&f, &a) {
-				rows = append(rows, a)
+			if err != nil || !matches(&f, &a) {
+				return err
 			}
-			return err
+			if more = len(rows) == f.Limit; more {
+				return engine.ErrStop
+			}
+			rows = append(rows, a)
+			return ctx.Err()
 		})
 	})
-	return rows, err
+	return rows, more, err
 }
 
 // activityAt decodes the row of a key of the log, or of its index by key.

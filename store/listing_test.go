@@ -103,3 +103,38 @@ func TestNewest(t *testing.T) {
 		t.Errorf("%+v, %d messages, %v", th, len(all), err)
 	}
 }
+
+// The log says whether there may be more: behind a full page, and behind the rows
+// that were looked at.
+func TestActivityMore(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.cfg.Limits = gateway.DefaultLimits()
+		w.cfg.Limits.FilterReach = 3
+	})
+	var rows []gateway.Activity
+	for status := range 5 { // the newest is the last
+		rows = append(rows, gateway.Activity{ID: newID(), At: w.clock, Domain: w.ours.ID, Protocol: "rest", Status: status + 1})
+	}
+	w.ok(w.AddActivity(w.ctx(), system, rows))
+	for _, tt := range []struct {
+		name string
+		f    gateway.ActivityFilter
+		want int
+		more bool
+	}{
+		{"a full page", gateway.ActivityFilter{Limit: 2}, 2, true},
+		{"as far as it looks", gateway.ActivityFilter{Limit: 3}, 3, true},
+		{"one within reach", gateway.ActivityFilter{Limit: 3, Status: 3}, 1, true},
+		{"one out of reach", gateway.ActivityFilter{Limit: 3, Status: 1}, 0, true},
+		{"one that a cursor reaches", gateway.ActivityFilter{Limit: 3, Status: 1, Before: rows[3].ID}, 1, false},
+		{"the rest", gateway.ActivityFilter{Limit: 3, Before: rows[3].ID}, 3, false},
+		{"the last page", gateway.ActivityFilter{Limit: 2, Before: rows[2].ID}, 2, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, more, err := w.Activity(w.ctx(), inside(w.ours.ID), tt.f)
+			if err != nil || len(got) != tt.want || more != tt.more {
+				t.Errorf("%d rows, more %v, %v, want %d, %v", len(got), more, err, tt.want, tt.more)
+			}
+		})
+	}
+}

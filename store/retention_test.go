@@ -33,7 +33,7 @@ func TestRetention(t *testing.T) {
 		if errors.Is(err, gateway.ErrTrimmed) != tt.trimmed || !tt.trimmed && err != nil {
 			t.Errorf("after %v the feed says %v", tt.after, err)
 		}
-		rows, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10})
+		rows, _, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10})
 		if err != nil || len(rows) != tt.rows {
 			t.Errorf("after %v: %d rows, %v, want %d", tt.after, len(rows), err, tt.rows)
 		}

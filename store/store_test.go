@@ -471,16 +471,16 @@ func TestActivity(t *testing.T) {
 		{inside(w.ours.ID), gateway.ActivityFilter{Since: w.clock.Add(time.Second)}, 0},
 	} {
 		tt.f.Limit = 10
-		if rows, err := w.Activity(w.ctx(), tt.s, tt.f); err != nil || len(rows) != tt.want {
+		if rows, _, err := w.Activity(w.ctx(), tt.s, tt.f); err != nil || len(rows) != tt.want {
 			t.Errorf("%+v: %d rows, %v, want %d", tt.f, len(rows), err, tt.want)
 		}
 	}
 	w.clock = w.clock.Add(gateway.ActivityRetention - time.Millisecond)
-	if rows, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10}); err != nil || len(rows) != 2 {
+	if rows, _, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10}); err != nil || len(rows) != 2 {
 		t.Errorf("just before their time: %d rows, %v", len(rows), err)
 	}
 	w.clock = w.clock.Add(time.Millisecond)
-	if rows, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10}); err != nil || len(rows) != 0 {
+	if rows, _, err := w.Activity(w.ctx(), inside(w.ours.ID), gateway.ActivityFilter{Limit: 10}); err != nil || len(rows) != 0 {
 		t.Errorf("after their time: %d rows, %v", len(rows), err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 // Store is the part of the store that the log needs.
 type Store interface {
 	AddActivity(ctx context.Context, s gateway.Scope, rows []gateway.Activity) error
-	Activity(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) ([]gateway.Activity, error)
+	Activity(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error)
 	ActivityByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.ID) (*gateway.Activity, error)
 }
 
@@ -118,25 +118,23 @@ func (l *Log) Flush(ctx context.Context) {
 	}
 }
 
-// List returns rows of a scope, newest first. What was added before is in it.
-func (l *Log) List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) ([]gateway.Activity, error) {
-	if f.Limit < 1 || int64(f.Limit) > l.cfg.Limits.PageSize {
-		return nil, gateway.Fieldf(gateway.InvalidParameter, "limit", "limit must be 1 to %d", l.cfg.Limits.PageSize)
+// List returns a page of the rows of a scope, newest first, and whether there may
+// be more. What was added before is in it.
+func (l *Log) List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) ([]gateway.Activity, bool, error) {
+	return l.list(ctx, s, f, l.cfg.Limits.PageSize)
+}
+
+// Export is List for a file: up to LogExport rows.
+func (l *Log) Export(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) ([]gateway.Activity, bool, error) {
+	return l.list(ctx, s, f, l.cfg.Limits.LogExport)
+}
+
+func (l *Log) list(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter, most int64) ([]gateway.Activity, bool, error) {
+	if f.Limit < 1 || int64(f.Limit) > most {
+		return nil, false, gateway.Fieldf(gateway.InvalidParameter, "limit", "limit must be 1 to %d", most)
 	}
 	l.Flush(ctx)
 	return l.cfg.Store.Activity(ctx, s, f)
-}
-
-// Export is List for a file: up to LogExport rows. more says that there are others.
-func (l *Log) Export(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error) {
-	if f.Limit < 1 || int64(f.Limit) > l.cfg.Limits.LogExport {
-		return nil, false, gateway.Fieldf(gateway.InvalidParameter, "limit", "limit must be 1 to %d", l.cfg.Limits.LogExport)
-	}
-	want := f.Limit
-	f.Limit++
-	l.Flush(ctx)
-	rows, err = l.cfg.Store.Activity(ctx, s, f)
-	return rows[:min(len(rows), want)], len(rows) > want, err
 }
 
 // Get returns one row; d names its domain for an instance scope.

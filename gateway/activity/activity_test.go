@@ -32,10 +32,10 @@ func (m *memory) AddActivity(_ context.Context, _ gateway.Scope, rows []gateway.
 	return nil
 }
 
-func (m *memory) Activity(context.Context, gateway.Scope, gateway.ActivityFilter) ([]gateway.Activity, error) {
+func (m *memory) Activity(context.Context, gateway.Scope, gateway.ActivityFilter) ([]gateway.Activity, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.rows, nil
+	return m.rows, false, nil
 }
 
 func (m *memory) ActivityByID(context.Context, gateway.Scope, gateway.DomainID, gateway.ID) (*gateway.Activity, error) {
@@ -83,12 +83,18 @@ func TestListIsCurrent(t *testing.T) {
 	m, out := &memory{}, &strings.Builder{}
 	l := newLog(t, m, out)
 	l.Add(gateway.Activity{Status: 200})
-	rows, err := l.List(t.Context(), gateway.Scope{}, gateway.ActivityFilter{Limit: 10})
+	rows, _, err := l.List(t.Context(), gateway.Scope{}, gateway.ActivityFilter{Limit: 10})
 	if err != nil || len(rows) != 1 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
-	if _, err := l.List(t.Context(), gateway.Scope{}, gateway.ActivityFilter{Limit: 101}); gateway.KindOf(err) != gateway.InvalidParameter {
+	if _, _, err := l.List(t.Context(), gateway.Scope{}, gateway.ActivityFilter{Limit: 101}); gateway.KindOf(err) != gateway.InvalidParameter {
 		t.Errorf("a page over the limit: %v", err)
+	}
+	if rows, _, err := l.Export(t.Context(), gateway.Scope{}, gateway.ActivityFilter{Limit: 10_000}); err != nil || len(rows) != 1 {
+		t.Errorf("export: %d rows, %v", len(rows), err)
+	}
+	if _, _, err := l.Export(t.Context(), gateway.Scope{}, gateway.ActivityFilter{Limit: 10_001}); gateway.KindOf(err) != gateway.InvalidParameter {
+		t.Errorf("an export over the limit: %v", err)
 	}
 }
 

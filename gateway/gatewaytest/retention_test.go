@@ -51,7 +51,7 @@ func TestRetention(t *testing.T) {
 		if errors.Is(err, gateway.ErrTrimmed) != tt.trimmed {
 			t.Errorf("after %v the feed says %v", tt.after, err)
 		}
-		rows, err := g.Store.Activity(t.Context(), keys.System(), gateway.ActivityFilter{Domain: d.ID, Until: began.Add(day), Limit: 100})
+		rows, _, err := g.Store.Activity(t.Context(), keys.System(), gateway.ActivityFilter{Domain: d.ID, Until: began.Add(day), Limit: 100})
 		if err != nil || (len(rows) > 0) != tt.rows {
 			t.Errorf("after %v the log has %d rows, %v", tt.after, len(rows), err)
 		}

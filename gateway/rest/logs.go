@@ -73,14 +73,13 @@ func (s *Server) listLogs(k *call) error {
 	if f.Limit, err = k.number("limit", defaultPage); err != nil {
 		return err
 	}
-	want := min(f.Limit, int(s.cfg.Limits.PageSize))
-	f.Limit = min(want+1, int(s.cfg.Limits.PageSize))
-	rows, err := s.cfg.Activity.List(k.ctx, scope, f)
+	f.Limit = min(f.Limit, int(s.cfg.Limits.PageSize))
+	rows, more, err := s.cfg.Activity.List(k.ctx, scope, f)
 	if err != nil {
 		return err
 	}
-	out := logPage{Object: "list", Data: []logShape{}, HasMore: len(rows) > want || want == f.Limit && len(rows) == want}
-	for i := range rows[:min(len(rows), want)] {
+	out := logPage{Object: "list", Data: []logShape{}, HasMore: more}
+	for i := range rows {
 		out.Data = append(out.Data, logOf(&rows[i]))
 	}
 	return k.c.JSON(out)

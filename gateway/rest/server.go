@@ -29,8 +29,9 @@ import (
 // Activity is the log of who did what.
 type Activity interface {
 	Add(row gateway.Activity)
-	List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) ([]gateway.Activity, error)
-	// Export is List for a file; more says that there are others.
+	// List returns a page of rows; more says that there may be others.
+	List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error)
+	// Export is List for a file, which has more rows.
 	Export(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error)
 	Get(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.ID) (*gateway.Activity, error)
 }
