@@ -488,3 +488,48 @@ func TestEveryKindOfID(t *testing.T) {
 		}
 	}
 }
+
+// The id of a conversation that was merged into another one still names it.
+func TestFilterMergedThread(t *testing.T) {
+	clock := &clock{at: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	c := newClient(t, gatewaytest.Clock(clock.now))
+	header := func(name, value string) map[string]string { return map[string]string{name: value} }
+	c.arrive(clock,
+		email("subject", "a", "headers", header("Message-ID", "<a@demo.localhost>")), email("subject", "b", "headers", header("Message-ID", "<b@demo.localhost>")))
+	first, second := c.do(200, "GET", "/emails/1", c.g.Keys.Account, nil).Str("thread_id"), c.do(200, "GET", "/emails/2", c.g.Keys.Account, nil).Str("thread_id")
+	clock.add(time.Second)
+	c.do(200, "POST", "/emails", c.g.Keys.Domain, email("subject", "c", "headers", header("References", "<a@demo.localhost> <b@demo.localhost>")))
+	gatewaytest.Eventually(t, "the third", func() bool {
+		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
+		return a.At("total") == 3.0
+	})
+	if first == second {
+		t.Fatalf("one conversation from the beginning: %s", first)
+	}
+	for _, id := range []string{first, second} {
+		if a := c.do(200, "GET", "/emails?thread_id="+id, c.g.Keys.Account, nil); subjects(a) != "c b a" {
+			t.Errorf("%s: %q", id, subjects(a))
+		}
+	}
+	if a := c.do(200, "GET", "/emails/threads", c.g.Keys.Account, nil); subjects(a) != "a" || a.At("data.0.message_count") != 3.0 {
+		t.Errorf("%v", a)
+	}
+}
+
+// A send-only key means only what it sent itself, and hears of nothing else.
+func TestSendOnlyIDs(t *testing.T) {
+	c := newClient(t)
+	at := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	same := map[string]string{"Message-ID": "<same@demo.localhost>"}
+	c.do(200, "POST", "/emails", c.g.Keys.Domain, email("from", "ann@demo.localhost", "headers", same))
+	gatewaytest.Eventually(t, "the email", func() bool {
+		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
+		return a.At("total") == 1.0
+	})
+	own := c.do(200, "POST", "/emails", c.g.Keys.SendOnly, email("from", gatewaytest.Account, "scheduled_at", at))
+	if a := c.do(404, "POST", "/emails/same@demo.localhost/cancel", c.g.Keys.SendOnly, nil); a["email_ids"] != nil {
+		t.Errorf("%v", a)
+	}
+	c.do(409, "POST", "/emails/same@demo.localhost/cancel", c.g.Keys.Domain, nil)
+	c.do(200, "POST", "/emails/"+url.PathEscape(own.Str("message_id"))+"/cancel", c.g.Keys.SendOnly, nil)
+}
