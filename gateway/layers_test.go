@@ -22,7 +22,7 @@ var rooms = map[string]string{
 	// Level 0: vocabulary and tools, which import nothing of ours.
 	"gateway":                  "",
 	"gateway/flow":             "",
-	"gateway/safehttp":         "",
+	"gateway/safehttp":         "gateway",
 	"gateway/telemetry":        "gateway",
 	"sdk/abi":                  "",
 	"store/engine":             "",
