@@ -132,7 +132,7 @@ func (m *composer) tree() node {
 	var inline, files []node
 	for i := range m.c.Attachments {
 		a := &m.c.Attachments[i]
-		if a.ContentID != "" && m.c.HTML != "" {
+		if a.ContentID != "" && m.c.HTML != "" && !isText(a.ContentType) {
 			inline = append(inline, fileNode(a, "inline"))
 		} else {
 			files = append(files, fileNode(a, "attachment"))
@@ -146,7 +146,9 @@ func (m *composer) tree() node {
 		body = append(body, textNode("text/html", m.c.HTML))
 	}
 	n := group("alternative", body)
-	n = group("related", append([]node{n}, inline...))
+	if len(inline) > 0 {
+		n = related(n, inline)
+	}
 	if m.c.Text == "" && m.c.HTML == "" && len(files) > 0 {
 		return multipart("mixed", files)
 	}
@@ -159,6 +161,21 @@ func group(kind string, parts []node) node {
 		return parts[0]
 	}
 	return multipart(kind, parts)
+}
+
+// related shows files within a root, whose type RFC 2387 section 3.1 wants named.
+func related(root node, inline []node) node {
+	typ, _, _ := root.header.ContentType() // ours: it can be read
+	n := node{parts: append([]node{root}, inline...)}
+	n.header.SetContentType("multipart/related", map[string]string{"type": typ})
+	return n
+}
+
+// isText reports whether a file, shown inline, would be taken for a text of the
+// message by who reads it.
+func isText(typ string) bool {
+	t := fileType(typ)
+	return t == "text/plain" || t == "text/html"
 }
 
 func multipart(kind string, parts []node) node {
@@ -234,14 +251,23 @@ func CheckCompose(c *gateway.Compose, lim gateway.Limits) error {
 			}
 		}
 	}
+	shown := make(map[string]bool)
 	for i, a := range c.Attachments {
 		field := fmt.Sprintf("attachments[%d]", i)
-		if strings.ContainsAny(a.Filename+a.ContentID+a.ContentType, "\r\n\x00") || strings.ContainsAny(a.ContentID, "<> ") {
+		if strings.ContainsAny(a.Filename+a.ContentID+a.ContentType, "\r\n\x00") || strings.ContainsFunc(a.ContentID, notOfID) {
 			return gateway.Fieldf(gateway.InvalidAttachment, field, "a filename, content type or content id must be one line of text")
 		}
+		if shown[a.ContentID] && a.ContentID != "" {
+			return gateway.Fieldf(gateway.InvalidAttachment, field+".content_id", "two attachments have the content id %s", cut(a.ContentID, 60))
+		}
+		shown[a.ContentID] = true
 	}
 	return CheckHeaders(c.Headers, lim)
 }
+
+// notOfID finds what can't stand between the brackets of a Content-ID, RFC 2045
+// section 7.
+func notOfID(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' }
 
 // reserved are fields that the gateway writes itself, or that say how a mail
 // travelled. Source: RFC 5322 section 3.6, RFC 8601 section 5. Message-ID,

@@ -516,6 +516,48 @@ func TestComposeScan(t *testing.T) {
 	})
 }
 
+// An image with a content id stands beside the HTML that shows it; what nothing
+// shows, or would be read as a text of its own, is a file.
+func TestComposeInline(t *testing.T) {
+	for _, tt := range []struct {
+		name, text, html string
+		file             gateway.Attachment
+		want             []string // the types of the parts, in order
+		inline           bool
+	}{
+		{"an image", "x", `<img src="cid:pic">`, attach("p.png", "image/png", "pic", "PNG"), []string{"multipart/related", "multipart/alternative", "text/plain", "text/html", "image/png"}, true},
+		{"without a name", "x", `<img src="cid:pic">`, attach("", "image/png", "pic", "PNG"), []string{"multipart/related", "multipart/alternative", "text/plain", "text/html", "image/png"}, true},
+		{"nothing shows it", "x", "", attach("p.png", "image/png", "pic", "PNG"), []string{"multipart/mixed", "text/plain", "image/png"}, false},
+		{"an HTML page", "x", "<p>x", attach("", "text/html", "page", "<p>y"), []string{"multipart/mixed", "multipart/alternative", "text/plain", "text/html", "text/html"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			raw := compose(t, &gateway.Compose{From: gateway.Address{Addr: "a@x.test"}, Text: tt.text, HTML: tt.html, Attachments: []gateway.Attachment{tt.file}})
+			c := scan(t, raw)
+			var types []string
+			for _, p := range c.Parts {
+				types = append(types, p.Type)
+			}
+			last := c.Parts[len(c.Parts)-1]
+			if !slices.Equal(types, tt.want) || last.ContentID != tt.file.ContentID || !last.Attachment || last.Inline != tt.inline {
+				t.Errorf("%v, %+v", types, last)
+			}
+			if root := c.Parts[0]; root.Type == "multipart/related" && param(root.Params, "type") != "multipart/alternative" {
+				t.Errorf("the root's type is not named: %v", root.Params)
+			}
+		})
+	}
+	for _, bad := range []string{"a b", "<a>", "a\r\nb", "ä"} {
+		c := &gateway.Compose{Attachments: []gateway.Attachment{attach("f", "image/png", bad, "x")}}
+		if err := CheckCompose(c, lim); gateway.KindOf(err) != gateway.InvalidAttachment {
+			t.Errorf("content id %q: %v", bad, err)
+		}
+	}
+	twice := &gateway.Compose{Attachments: []gateway.Attachment{attach("f", "image/png", "a", "x"), attach("g", "image/png", "a", "x")}}
+	if err := CheckCompose(twice, lim); gateway.AsError(err).Field != "attachments[1].content_id" {
+		t.Errorf("a content id that stands twice: %v", err)
+	}
+}
+
 func TestCheckHeaders(t *testing.T) {
 	for _, f := range []gateway.HeaderField{
 		{Name: "From", Value: "x"},
