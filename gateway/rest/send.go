@@ -3,7 +3,6 @@ package rest
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/keys"
@@ -43,6 +42,9 @@ func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(out
 		row := k.row
 		row.Status = 200
 		b.List[i].Activity = s.commitRow(k, row)
+	}
+	if err := s.sources(k, scope, r, permissive); err != nil {
+		return err
 	}
 	out, err := s.cfg.Sender.SubmitAll(k.ctx, scope, b)
 	if err != nil {
@@ -96,7 +98,7 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (*sendReader, er
 			defer func() { <-s.sends }()
 		default:
 			done()
-			return nil, b.refuse(&gateway.Error{Kind: gateway.Unavailable, Message: "too many large emails are being sent at once; try again", Retry: time.Second})
+			return nil, b.refuse(tooManySends())
 		}
 	}
 	r := &sendReader{t: newTokens(once.reads(b)), lim: s.cfg.Limits, dir: s.cfg.SpoolDir, once: once, done: done}

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"io"
 	"os"
 
 	"github.com/centerleap/postern/gateway"
@@ -17,9 +16,11 @@ type sendReader struct {
 	dir   string
 	list  []outbound.Submission
 	files []*os.File
-	text  int64 // bytes of html and text so far
-	once  *once
-	done  func() // leaves the claim of once
+	// sources are the attachments whose bytes are elsewhere.
+	sources []source
+	text    int64 // bytes of html and text so far
+	once    *once
+	done    func() // leaves the claim of once
 }
 
 func (r *sendReader) close() {
@@ -249,147 +250,4 @@ func tagText(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func (r *sendReader) attachments() (list []gateway.Attachment, err error) {
-	err = r.t.array(func(i int) error {
-		if int64(i) >= r.lim.Attachments {
-			return gateway.Fieldf(gateway.InvalidAttachment, r.t.at(), "more than %d attachments", r.lim.Attachments)
-		}
-		a, err := r.attachment()
-		list = append(list, a)
-		return err
-	})
-	return list, err
-}
-
-func (r *sendReader) attachment() (a gateway.Attachment, err error) {
-	found := false
-	err = r.t.object(func(name string) (err error) {
-		if isNull, err := r.t.null(); isNull || err != nil {
-			return err
-		}
-		switch name {
-		case "filename":
-			a.Filename, err = r.t.text(maxFilename)
-		case "content_type":
-			a.ContentType, err = r.t.text(maxType)
-		case "content_id":
-			a.ContentID, err = r.t.text(maxType)
-		case "content":
-			found = true
-			err = r.file(&a)
-		case "path", "email_id", "attachment_id":
-			err = gateway.Fieldf(gateway.InvalidAttachment, r.t.at(), "%s is not built yet; send the file as content", name)
-		default:
-			err = r.t.skip()
-		}
-		return err
-	})
-	if err == nil && !found {
-		err = gateway.Fieldf(gateway.InvalidAttachment, r.t.at()+".content", "an attachment needs its content, in base64")
-	}
-	if err == nil && a.Filename == "" && a.ContentID == "" {
-		err = gateway.Fieldf(gateway.InvalidAttachment, r.t.at()+".filename", "an attachment needs a filename")
-	}
-	return a, err
-}
-
-// file decodes a base64 string into a file without a name, which is gone when
-// the process is.
-func (r *sendReader) file(a *gateway.Attachment) error {
-	f, err := os.CreateTemp(r.dir, "attachment-*")
-	if err != nil {
-		return err
-	}
-	r.files = append(r.files, f)
-	if err := os.Remove(f.Name()); err != nil {
-		return err
-	}
-	d := base64Writer{w: f, most: r.lim.AttachmentBytes, at: r.t.at()}
-	if err := r.t.stream(d.write); err != nil {
-		return err
-	}
-	if a.Size, err = d.end(); err != nil {
-		return err
-	}
-	size := a.Size
-	a.Open = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(f, 0, size)), nil }
-	return nil
-}
-
-// base64Writer decodes base64 of either alphabet (RFC 4648 sections 4 and 5),
-// padded or not, with white space anywhere; nothing else is forgiven.
-type base64Writer struct {
-	w      io.Writer
-	most   int64
-	at     string
-	acc    uint32
-	n      int // characters in acc
-	pad    int
-	size   int64
-	buffer []byte
-}
-
-func base64Value(c byte) int {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return int(c - 'A')
-	case c >= 'a' && c <= 'z':
-		return int(c-'a') + 26
-	case c >= '0' && c <= '9':
-		return int(c-'0') + 52
-	case c == '+' || c == '-':
-		return 62
-	case c == '/' || c == '_':
-		return 63
-	}
-	return -1
-}
-
-func (d *base64Writer) bad() error {
-	return gateway.Fieldf(gateway.InvalidAttachment, d.at, "%s is not base64", d.at)
-}
-
-func (d *base64Writer) write(p []byte) error {
-	d.buffer = d.buffer[:0]
-	for _, c := range p {
-		switch v := base64Value(c); {
-		case v >= 0 && d.pad == 0:
-			d.acc = d.acc<<6 | uint32(v)
-			if d.n++; d.n == 4 {
-				d.buffer = append(d.buffer, byte(d.acc>>16), byte(d.acc>>8), byte(d.acc))
-				d.acc, d.n = 0, 0
-			}
-		case c == '=':
-			d.pad++
-		case c == ' ' || c == '\n' || c == '\r' || c == '\t':
-		default:
-			return d.bad()
-		}
-	}
-	return d.flush()
-}
-
-func (d *base64Writer) flush() error {
-	if d.size += int64(len(d.buffer)); d.size > d.most {
-		return gateway.Fieldf(gateway.TooLarge, d.at, "%s is over %d bytes", d.at, d.most)
-	}
-	_, err := d.w.Write(d.buffer)
-	return err
-}
-
-// end takes the last, shorter group.
-func (d *base64Writer) end() (int64, error) {
-	d.buffer = d.buffer[:0]
-	switch {
-	case d.n == 1, d.pad > 2, d.pad > 0 && (d.n+d.pad)%4 != 0:
-		return 0, d.bad()
-	case d.n == 2:
-		d.buffer = append(d.buffer, byte(d.acc>>4))
-	case d.n == 3:
-		d.buffer = append(d.buffer, byte(d.acc>>10), byte(d.acc>>2))
-	}
-	err := d.flush()
-	return d.size, err
 }

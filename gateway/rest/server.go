@@ -63,6 +63,7 @@ type Config struct {
 	Instance Instance
 	Streams  Streams
 	Plugins  Plugins
+	Remote   Fetcher // default: none; attachments[].path is then refused
 	Ready    func() error
 	Local    gateway.Scope // of callers at ServeLocal
 	Limits   gateway.Limits

@@ -28,6 +28,9 @@ type Config struct {
 	PluginUploads     bool
 	PluginCache       string // folder for compiled plugins; empty: in the data folder
 	Resolver          string
+	RESTURL           string   // of links in answers; empty: the request's own
+	RemoteAttachments bool     // attachments[].path of a send
+	HTTPAllow         []string // host:port that calls of ours may reach although private
 	LogLevel          string
 	LogFormat         string
 	DiskReserve       int64 // bytes; 0: as the store decides
@@ -72,7 +75,7 @@ const DefaultData = ".postern"
 // LocalDefaults is Defaults for quickstart: loopback, and no mail leaves.
 func LocalDefaults() *Config {
 	c := Defaults()
-	c.Hostname, c.local = "localhost", true
+	c.Hostname, c.local, c.RemoteAttachments = "localhost", true, true
 	for door, port := range localPorts {
 		c.Listen[door] = "127.0.0.1:" + port
 	}

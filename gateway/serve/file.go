@@ -128,12 +128,30 @@ func (c *Config) assign(at place, doc map[string]any) error {
 	if !s.kind.holds(v) {
 		return fmt.Errorf("%s is expected, not %v", s.kind, v)
 	}
-	return c.Set(s.name, fmt.Sprint(v))
+	return c.Set(s.name, plainText(v))
+}
+
+// plainText is a decoded value as a variable would hold it.
+func plainText(v any) string {
+	all, ok := v.([]any)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	items := make([]string, len(all))
+	for i, item := range all {
+		items[i] = fmt.Sprint(item)
+	}
+	return strings.Join(items, ",")
 }
 
 // holds reports whether a decoded value is of the kind.
 func (k kind) holds(v any) bool {
-	switch v.(type) {
+	switch v := v.(type) {
+	case []any:
+		return k == listKind && !slices.ContainsFunc(v, func(item any) bool {
+			text, ok := item.(string)
+			return !ok || strings.Contains(text, ",")
+		})
 	case string:
 		return k == textKind || k == sizeKind
 	case bool:

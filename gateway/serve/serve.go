@@ -24,6 +24,7 @@ import (
 	"github.com/centerleap/postern/gateway/notify"
 	"github.com/centerleap/postern/gateway/outbound"
 	"github.com/centerleap/postern/gateway/rest"
+	"github.com/centerleap/postern/gateway/safehttp"
 	"github.com/centerleap/postern/gateway/smtpd"
 	"github.com/centerleap/postern/gateway/threading"
 	"github.com/centerleap/postern/plugins"
@@ -153,10 +154,21 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
-	g.rest, err = rest.New(rest.Config{
+	return g.buildREST()
+}
+
+func (g *Gateway) buildREST() (err error) {
+	c := rest.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Ready: g.Store.Ready,
-		Local: keys.System(), Limits: lim, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: now,
-	})
+		Local: keys.System(), Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
+	}
+	if g.cfg.RemoteAttachments {
+		// In quickstart a developer's own server is as far away as any.
+		if c.Remote, err = safehttp.New(safehttp.Config{AllowLoopback: g.cfg.local, Allow: g.cfg.HTTPAllow, Log: g.log}); err != nil {
+			return err
+		}
+	}
+	g.rest, err = rest.New(c)
 	return err
 }
 

@@ -19,10 +19,11 @@ import (
 )
 
 func TestEverySetting(t *testing.T) {
-	good := map[kind]string{textKind: "x", boolKind: "true", numberKind: "7", sizeKind: "64MiB"}
+	good := map[kind]string{textKind: "x", boolKind: "true", numberKind: "7", sizeKind: "64MiB", listKind: "h:1, [::1]:2"}
 	special := map[string]string{
 		"delivery.mode": "direct", "inbound.dmarc": "enforce", "log.level": "debug", "log.format": "json",
 		"delivery.smarthost": "h:25", "dns.resolver": "h:53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
+		"rest.url": "https://mail.example.com/api",
 	}
 	c := Defaults()
 	for _, s := range settings() {
@@ -37,7 +38,8 @@ func TestEverySetting(t *testing.T) {
 			t.Errorf("%s=%s: %v", variable, v, err)
 		}
 	}
-	if c.Memory != 64<<20 || c.DiskReserve != 7 || c.FeedDays != 7 || c.ActivityDays != 7 || c.TrashDays != 7 || c.Limits.Batch != 7 || c.Mode != "direct" || c.Listen["imaps"] != "127.0.0.1:0" || !c.AllowPrivate {
+	if c.Memory != 64<<20 || c.DiskReserve != 7 || c.FeedDays != 7 || c.ActivityDays != 7 || c.TrashDays != 7 || c.Limits.Batch != 7 || c.Mode != "direct" || c.Listen["imaps"] != "127.0.0.1:0" || !c.AllowPrivate ||
+		!c.RemoteAttachments || !slices.Equal(c.HTTPAllow, []string{"h:1", "[::1]:2"}) || c.RESTURL != "https://mail.example.com/api" {
 		t.Errorf("%+v", c)
 	}
 	for _, row := range gateway.LimitTable {
@@ -53,6 +55,7 @@ func TestFaults(t *testing.T) {
 		"POSTERN_PLUGINS_UPLOADS=maybe": "true or false", "POSTERN_TLS_CERT_FILE=/nowhere": "no such file",
 		"POSTERN_RETENTION_FEED_DAYS=0": "from 1 to 3650", "POSTERN_RETENTION_ACTIVITY_DAYS=3651": "from 1 to 3650", "POSTERN_RETENTION_TRASH_DAYS=-1": "from 0 to 3650",
 		"POSTERN_SERVER_MEMORY=63MiB": "64MiB", "POSTERN_SERVER_MEMORY=large": "default, small", "POSTERN_SERVER_MEMORY=99999999999999MiB": "to \"1048576MiB\"", "POSTERN_RETENTION_DAYS=1": "did you mean",
+		"POSTERN_HTTP_ALLOW=h:1,h": "host and port", "POSTERN_REST_URL=mail.example.com": "URL", "POSTERN_REST_URL=https://a/?b": "URL", "POSTERN_ATTACHMENTS_REMOTE=maybe": "true or false",
 	} {
 		if err := Defaults().LoadEnv([]string{name}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
@@ -65,6 +68,25 @@ func TestFaults(t *testing.T) {
 	c.Mode, c.CertFile = "relay", "x"
 	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "smarthost") || !strings.Contains(err.Error(), "belong together") {
 		t.Errorf("both faults are told: %v", err)
+	}
+}
+
+// A list stands in a file as one, and each fault of it has its line.
+func TestListInFile(t *testing.T) {
+	c := Defaults()
+	if err := c.load("x.toml", []byte("[attachments]\nremote = true\n[http]\nallow = [\"files.internal:8080\", \"10.0.0.1:80\"]\n")); err != nil {
+		t.Fatal(err)
+	}
+	if !c.RemoteAttachments || !slices.Equal(c.HTTPAllow, []string{"files.internal:8080", "10.0.0.1:80"}) {
+		t.Errorf("%v, %v", c.RemoteAttachments, c.HTTPAllow)
+	}
+	for _, v := range []string{`"h:1"`, `[1]`, `["h:1,g:2"]`, `["h"]`} {
+		if err := Defaults().load("x.toml", []byte("[http]\nallow = "+v+"\n")); err == nil || !strings.Contains(err.Error(), "x.toml:2: http.allow") {
+			t.Errorf("%s: %v", v, err)
+		}
+	}
+	if Defaults().RemoteAttachments || !LocalDefaults().RemoteAttachments {
+		t.Error("remote attachments are for quickstart, until the operator wants them")
 	}
 }
 

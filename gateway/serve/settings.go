@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -29,6 +30,7 @@ const (
 	boolKind   kind = "true or false"
 	numberKind kind = "a whole number"
 	sizeKind   kind = "a number of bytes or text in quotes"
+	listKind   kind = "a list of texts in quotes"
 )
 
 // table is every setting there is. It is never changed.
@@ -48,6 +50,9 @@ func settings() []setting {
 		later(text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off"))),
 		text("plugins.cache", func(c *Config) *string { return &c.PluginCache }, notEmpty),
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),
+		boolean("attachments.remote", func(c *Config) *bool { return &c.RemoteAttachments }),
+		list("http.allow", func(c *Config) *[]string { return &c.HTTPAllow }, remoteAddr),
+		text("rest.url", func(c *Config) *string { return &c.RESTURL }, baseURL),
 		later(text("dns.resolver", func(c *Config) *string { return &c.Resolver }, remoteAddr)),
 		number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve }),
 		number("retention.feed_days", "days", 1, maxDays, func(c *Config) *int64 { return &c.FeedDays }),
@@ -81,6 +86,8 @@ const (
 	mostTimes = 1000
 	// maxReserve is 1 TiB.
 	maxReserve = 1 << 40
+	// maxList bounds a list.
+	maxList = 1000
 	// maxDays is ten years.
 	maxDays = 3650
 )
@@ -105,6 +112,27 @@ func text(name string, field func(*Config) *string, check func(string) error) se
 			}
 		}
 		*field(c) = v
+		return nil
+	}}
+}
+
+// list is several texts; a variable holds them with commas between.
+func list(name string, field func(*Config) *[]string, check func(string) error) setting {
+	return setting{name: name, kind: listKind, set: func(c *Config, v string) error {
+		var all []string
+		for item := range strings.SplitSeq(v, ",") {
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			if err := check(item); err != nil {
+				return err
+			}
+			all = append(all, item)
+		}
+		if len(all) > maxList {
+			return fmt.Errorf("at most %d are expected", maxList)
+		}
+		*field(c) = all
 		return nil
 	}}
 }
@@ -193,6 +221,15 @@ func remoteAddr(v string) error {
 	}
 	if host, port, err := net.SplitHostPort(v); err != nil || !isPort(port, 1) || !isHost(host) {
 		return fmt.Errorf("a host and port such as mail.example.com:587 is expected, not %q", v)
+	}
+	return nil
+}
+
+// baseURL takes what stands before the path of a link; empty is none.
+func baseURL(v string) error {
+	u, err := url.Parse(v)
+	if v != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(v, "/")) {
+		return fmt.Errorf("a URL such as https://mail.example.com is expected, without a slash at its end, not %q", v)
 	}
 	return nil
 }
