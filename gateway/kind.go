@@ -27,6 +27,7 @@ const (
 	AlreadyExists                   // the name is taken
 	AmbiguousID                     // a Message-ID that names several messages, on a write
 	InvalidState                    // not possible any more, or not yet
+	Gone                            // a link whose time is over
 	TooLarge                        // over a size limit
 	UnsupportedMedia                // a body of a type that is not read here
 	MissingField                    // a required field is absent
@@ -69,6 +70,7 @@ var replies = [kinds]Reply{
 	AlreadyExists:       {"already_exists", 409, 554, [3]int{5, 5, 0}, "ALREADYEXISTS"},
 	AmbiguousID:         {"ambiguous_id", 409, 554, [3]int{5, 5, 4}, "CANNOT"},
 	InvalidState:        {"invalid_state", 409, 554, [3]int{5, 5, 1}, "CANNOT"},
+	Gone:                {"gone", 410, 550, [3]int{5, 1, 6}, "NONEXISTENT"},
 	TooLarge:            {"payload_too_large", 413, 552, [3]int{5, 3, 4}, "TOOBIG"},
 	UnsupportedMedia:    {"unsupported_media_type", 415, 554, [3]int{5, 6, 1}, "CANNOT"},
 	MissingField:        {"missing_required_field", 422, 501, [3]int{5, 5, 4}, "CLIENTBUG"},

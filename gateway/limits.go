@@ -154,6 +154,9 @@ const (
 	// BodyTimeout is how long a client may take to send a request's body; past
 	// it the connection is closed. Ours: 360 MiB at 200 KiB/s.
 	BodyTimeout = 30 * time.Minute
+	// LinkTime is how long a signed link to a file is good. Past it: 410 gone. Ours: a
+	// page or a program that was given it has fetched it by then.
+	LinkTime = time.Hour
 	// DrainTimeout is how long a stop waits for running work. Ours; service
 	// managers commonly kill after 30 s or more.
 	DrainTimeout = 20 * time.Second

@@ -193,5 +193,23 @@ func (s *Store) SetSetting(ctx context.Context, sc gateway.Scope, name, value st
 	})
 }
 
+// KeepSetting makes a value durable unless the setting has one, and returns the one
+// that stands: all who ask at once get the same.
+func (s *Store) KeepSetting(ctx context.Context, sc gateway.Scope, name, value string) (kept string, err error) {
+	if sc.Level() != gateway.LevelInstance {
+		return "", denied("setting")
+	}
+	err = s.update(ctx, 0, func(t *tx) error {
+		b, err := t.Get(settingKey(name))
+		if errors.Is(err, engine.ErrNotFound) {
+			b, err = []byte(value), nil
+			t.Set(settingKey(name), b)
+		}
+		kept = string(b)
+		return err
+	})
+	return kept, err
+}
+
 // settingKey keeps the names of settings apart from the counters beside them.
 func settingKey(name string) []byte { return key(subSetting, 0).text("set/" + name) }

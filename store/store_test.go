@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,6 +206,7 @@ func TestWalls(t *testing.T) {
 			"Overdue":      second(w.Overdue(w.ctx(), s, sel, w.clock, 1, 1)),
 			"Lease":        second(w.Lease(w.ctx(), s, "x", time.Minute)),
 			"Setting":      second(w.Setting(w.ctx(), s, "x")),
+			"KeepSetting":  second(w.KeepSetting(w.ctx(), s, "x", "y")),
 		} {
 			if gateway.KindOf(err) != gateway.NotFound || err == nil {
 				t.Errorf("%s, %s: %v, want not found", name, what, err)
@@ -223,6 +225,34 @@ func TestWalls(t *testing.T) {
 	w.ok(err)
 	if after.Entries[0].Flags != 0 || after.Entries[0].UID != at.UID {
 		t.Errorf("something changed: %+v", after.Entries)
+	}
+}
+
+// All who ask at once for a setting that is made at its first use get the same one,
+// and it stays.
+func TestKeepSetting(t *testing.T) {
+	w := newWorld(t)
+	var wg sync.WaitGroup
+	got := make([]string, 20)
+	for i := range got {
+		wg.Go(func() {
+			v, err := w.KeepSetting(w.ctx(), system, "secret", fmt.Sprint("value ", i))
+			if err != nil {
+				t.Error(err)
+			}
+			got[i] = v
+		})
+	}
+	wg.Wait()
+	kept, err := w.Setting(w.ctx(), system, "secret")
+	w.ok(err)
+	for i, v := range got {
+		if v != kept || !strings.HasPrefix(v, "value ") {
+			t.Errorf("%d got %q, kept is %q", i, v, kept)
+		}
+	}
+	if v, err := w.KeepSetting(w.ctx(), system, "secret", "another"); err != nil || v != kept {
+		t.Errorf("%q, %v", v, err)
 	}
 }
 

@@ -33,7 +33,9 @@ func reserveAbove(t *testing.T, dir string) string {
 // something; who deletes is served.
 func TestNearlyFullDisk(t *testing.T) {
 	g := gatewaytest.Start(t)
-	send(t, g, g.Keys.Domain, mail("ann@demo.localhost", gatewaytest.Account, "Before"))
+	before := mail("ann@demo.localhost", gatewaytest.Account, "Before")
+	before["attachments"] = []map[string]string{{"filename": "a.txt", "content": "aGk="}}
+	sent := send(t, g, g.Keys.Domain, before)
 	inbox(t, g, gatewaytest.Account, 1)
 	g.Restart(gatewaytest.Setting("store.reserve", reserveAbove(t, g.Data)))
 
@@ -44,6 +46,14 @@ func TestNearlyFullDisk(t *testing.T) {
 	}
 	if status, a := g.Do("POST", "/emails", g.Keys.Domain, mail("ann@demo.localhost", gatewaytest.Account, "During")); status != 503 || a.Str("name") != "service_unavailable" {
 		t.Errorf("a send: %d %v", status, a)
+	}
+	// The secret of links can't be made: a file is listed without one.
+	status, list := g.Do("GET", "/emails/"+sent.Str("id")+"/attachments", g.Keys.Domain, nil)
+	if status != 200 || list.Str("data.0.filename") != "a.txt" || list.At("data.0.download_url") != nil {
+		t.Errorf("attachments: %d %v", status, list)
+	}
+	if status, a := g.Do("GET", "/files/x", "", nil); status != 404 {
+		t.Errorf("a link that nobody signed: %d %v", status, a)
 	}
 	mx := g.Dial(t, "mx")
 	mx.Script(`

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/mailbox"
 	"github.com/centerleap/postern/gateway/threading"
 	"github.com/centerleap/postern/store"
@@ -58,7 +59,7 @@ func newHouse(t testing.TB, retention time.Duration) *house {
 	h.ok(err)
 	h.mail, err = mailbox.New(mailbox.Config{
 		Store: h.Store, Streams: noStreams{}, Limits: gateway.DefaultLimits(), Log: slog.New(slog.NewTextHandler(&h.log, nil)), Now: now,
-		TrashRetention: retention, System: system,
+		TrashRetention: retention, System: system, Internal: keys.Internal,
 	})
 	h.ok(err)
 	h.domain = &gateway.Domain{UUID: newID(), Name: "h.test", Status: gateway.DomainVerified}
@@ -282,7 +283,7 @@ func TestExpireFaults(t *testing.T) {
 		var log strings.Builder
 		b := &broken{overdue: func(gateway.AccountID) error { return nil }, clock: func() {}}
 		m, err := mailbox.New(mailbox.Config{
-			Store: b, Streams: noStreams{}, Limits: gateway.DefaultLimits(), Log: slog.New(slog.NewTextHandler(&log, nil)), TrashRetention: day, System: system,
+			Store: b, Streams: noStreams{}, Limits: gateway.DefaultLimits(), Log: slog.New(slog.NewTextHandler(&log, nil)), TrashRetention: day, System: system, Internal: keys.Internal,
 		})
 		if err != nil {
 			t.Fatal(err)

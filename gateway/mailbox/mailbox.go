@@ -50,6 +50,12 @@ type Store interface {
 	DeleteMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection) error
 	SubscribeMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection, on bool) error
 
+	// What signed links to files need.
+	Setting(ctx context.Context, s gateway.Scope, name string) (string, error)
+	// KeepSetting sets what was never set, and returns what stands.
+	KeepSetting(ctx context.Context, s gateway.Scope, name, value string) (string, error)
+	Key(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Key, error)
+
 	// What emptying Trash needs.
 	Domains(ctx context.Context, s gateway.Scope) ([]gateway.Domain, error)
 	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID) ([]gateway.Account, error)
@@ -73,10 +79,12 @@ type Config struct {
 	Log     *slog.Logger     // default: slog.Default()
 	Now     func() time.Time // default: time.Now
 
-	// TrashRetention is how long a message stays in Trash; 0 is for ever, and needs
-	// no System.
+	// TrashRetention is how long a message stays in Trash; 0 is for ever.
 	TrashRetention time.Duration
-	System         gateway.Scope // the instance's own
+	// System and Internal are the scopes of Postern's own work: all of it, and that
+	// of one domain. Both are required.
+	System   gateway.Scope
+	Internal func(gateway.DomainID) gateway.Scope
 }
 
 // Mail is the flow behind every reader.
@@ -87,8 +95,8 @@ func New(cfg Config) (*Mail, error) {
 	if cfg.Store == nil || cfg.Streams == nil || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("mailbox: Store, Streams and Limits are required")
 	}
-	if cfg.TrashRetention < 0 || cfg.TrashRetention > 0 && cfg.System.Level() != gateway.LevelInstance {
-		return nil, errors.New("mailbox: a TrashRetention is positive and needs System")
+	if cfg.TrashRetention < 0 || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance {
+		return nil, errors.New("mailbox: System and Internal are required, and a TrashRetention is positive")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -9,18 +9,23 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/mailbox"
 )
 
 func (s *Server) listAttachments(k *call) error {
-	_, it, err := s.item(k)
+	scope, it, err := s.item(k)
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(listOf(attachmentsOf(it.Message)))
+	out, err := s.withLinks(k, scope, it, mailbox.Files(it.Message))
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(listOf(out))
 }
 
-// getAttachment gives the file itself: always to be saved, never to be shown as
-// part of our origin. Source: API guide, "Download Attachment".
+// getAttachment gives the file itself, or what is known of it to who wants JSON and
+// nothing else. Source: API guide, "Download Attachment".
 func (s *Server) getAttachment(k *call) error {
 	scope, ref, err := s.target(k)
 	if err != nil {
@@ -35,16 +40,46 @@ func (s *Server) getAttachment(k *call) error {
 		return err
 	}
 	k.row.Email = it.Message.ID
-	etag := `"` + id.String() + `"` // the id names bytes that never change
+	k.c.Set("Vary", "Accept")
+	if !wantsJSON(k.c.Get("Accept")) {
+		return s.sendFile(k, scope, it, f)
+	}
+	out, err := s.withLinks(k, scope, it, []mailbox.File{f})
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(out[0])
+}
+
+// wantsJSON reports whether an Accept field, RFC 9110 section 12.5.1, asks for JSON
+// alone. Many clients name it beside */*, and want the bytes.
+func wantsJSON(accept string) bool {
+	for item := range strings.SplitSeq(accept, ",") {
+		if t, _, err := mime.ParseMediaType(item); err != nil || t != jsonBody {
+			return false
+		}
+	}
+	return true
+}
+
+// sendFile answers with a file: always to be saved, never to be shown as part of our
+// origin, and kept by nobody between.
+func (s *Server) sendFile(k *call, scope gateway.Scope, it mailbox.Item, f mailbox.File) error {
+	etag := `"` + f.ID.String() + `"` // the id names bytes that never change
 	k.c.Set("ETag", etag)
 	k.c.Set("Accept-Ranges", "bytes")
+	k.c.Set("Cache-Control", "private, no-cache")
 	k.c.Set("X-Content-Type-Options", "nosniff")
 	k.c.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	if k.c.Get("If-None-Match") == etag {
+	if hasTag(k.c.Get("If-None-Match"), etag) {
 		k.c.Status(fiber.StatusNotModified)
 		return nil
 	}
-	off, n, partial, ok := byteRange(k.c.Get("Range"), f.Size)
+	wanted := k.c.Get("Range")
+	if same := k.c.Get("If-Range"); same != "" && same != etag {
+		wanted = "" // RFC 9110 section 13.1.5: it has another version
+	}
+	off, n, partial, ok := byteRange(wanted, f.Size)
 	if !ok {
 		k.c.Set("Content-Range", fmt.Sprintf("bytes */%d", f.Size))
 		k.c.Status(fiber.StatusRequestedRangeNotSatisfiable)
@@ -62,6 +97,17 @@ func (s *Server) getAttachment(k *call) error {
 	k.c.Set("Content-Disposition", disposition(fileName(&f)))
 	k.c.Context().SetBodyStream(r, int(n))
 	return nil
+}
+
+// hasTag looks for a tag in an If-None-Match field, which compares weakly: RFC 9110
+// section 13.1.2.
+func hasTag(field, etag string) bool {
+	for item := range strings.SplitSeq(field, ",") {
+		if item = strings.TrimPrefix(strings.TrimSpace(item), "W/"); item == etag || item == "*" {
+			return true
+		}
+	}
+	return false
 }
 
 // byteRange reads a Range field of one range, RFC 9110 section 14.1.2. Several

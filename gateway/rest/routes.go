@@ -50,6 +50,7 @@ var routes = []route{
 	{"GET", "/emails/:id/raw", "getRawEmail", readers, (*Server).getRawEmail},
 	{"GET", "/emails/:id/attachments", "listAttachments", readers, (*Server).listAttachments},
 	{"GET", "/emails/:id/attachments/:attachmentId", "getAttachment", readers, (*Server).getAttachment},
+	{"GET", "/files/:token", "getFile", open, (*Server).getFile},
 	{"GET", "/folders", "listFolders", readers, (*Server).listFolders},
 	{"GET", "/domains", "listDomains", readers, (*Server).listDomains},
 	{"POST", "/domains", "createDomain", instance, (*Server).createDomain},

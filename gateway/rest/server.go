@@ -66,6 +66,7 @@ type Config struct {
 	Remote   Fetcher // default: none; attachments[].path is then refused
 	Ready    func() error
 	Local    gateway.Scope // of callers at ServeLocal
+	URL      string        // that links in answers begin with; default: the request's own scheme and host
 	Limits   gateway.Limits
 	SpoolDir string           // for attachments while a request is read
 	Log      *slog.Logger     // default: slog.Default()
@@ -231,9 +232,10 @@ func requestID(c *fiber.Ctx) string {
 	return id
 }
 
-// logCall leaves the row of a request that showed a key, or failed to.
+// logCall leaves the row of a request that showed a key or a link, or failed to show
+// a key.
 func (s *Server) logCall(k *call) {
-	if k.route.Who == open || k.logged {
+	if k.route.Who == open && k.row.Domain == 0 || k.logged {
 		return
 	}
 	s.cfg.Activity.Add(k.row)

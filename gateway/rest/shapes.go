@@ -135,12 +135,16 @@ type attachment struct {
 func attachmentsOf(m *gateway.Message) []attachment {
 	out := []attachment{}
 	for _, f := range mailbox.Files(m) {
-		out = append(out, attachment{
-			ID: f.ID.String(), Filename: fileName(&f), ContentType: f.Part.Type, SizeBytes: f.Size,
-			IsInline: f.Part.Inline, ContentID: orNull(f.Part.ContentID),
-		})
+		out = append(out, attachmentOf(&f))
 	}
 	return out
+}
+
+func attachmentOf(f *mailbox.File) attachment {
+	return attachment{
+		ID: f.ID.String(), Filename: fileName(f), ContentType: f.Part.Type, SizeBytes: f.Size,
+		IsInline: f.Part.Inline, ContentID: orNull(f.Part.ContentID),
+	}
 }
 
 // fileName never is empty: a file without one is called by what it is.
