@@ -126,7 +126,8 @@ func (w *blobWriter) Seal() (engine.BlobRef, error) {
 	} else {
 		w.ref.SHA256, w.ref.CRC32C = [32]byte(w.sum.Sum(nil)), w.crc
 		if err := w.keep(); err != nil {
-			return engine.BlobRef{}, w.blobs.store.space.full(err)
+			w.err = w.blobs.store.space.full(err) // a second sync may give a false yes
+			return engine.BlobRef{}, w.err
 		}
 	}
 	w.blobs.mu.Lock()

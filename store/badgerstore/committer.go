@@ -277,6 +277,10 @@ func (c *committer) stop() {
 	close(c.closing)
 	<-c.gathering // and keeps it
 	<-c.writing
+	if r := c.held; r != nil { // it is claimed, so nobody else answers it
+		c.held = nil
+		r.finish(engine.ErrClosed)
+	}
 	close(c.stopped)
 	close(c.applying)
 	c.applier.Wait()

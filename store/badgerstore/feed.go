@@ -65,6 +65,9 @@ func (s *Store) Feed(domain uint32, from uint64) engine.Feed {
 // Next returns up to most changes. Sequences have no gaps, so a first change
 // that is not the next one means that others before it have expired.
 func (f *feed) Next(ctx context.Context, most int) (out []engine.Change, err error) {
+	if most <= 0 {
+		return nil, nil
+	}
 	err = f.store.View(ctx, func(r engine.Reader) error {
 		rng := engine.Prefix(ownKey(engine.SubFeed, f.domain))
 		rng.From, rng.Limit = feedKey(f.domain, f.after+1), most

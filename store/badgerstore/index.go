@@ -1,6 +1,7 @@
 package badgerstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type index struct {
 }
 
 const (
-	memTable = 32 << 20 // bytes; also bounds a group to 15 % of it
+	memTable = 16 << 20 // bytes; also bounds a group to 15 % of it
 	// memTables is how many may wait to be flushed besides the one that is written.
 	memTables = 2
 	// levelZero is how many flushed memtables make Badger merge them into the tables
@@ -283,6 +284,41 @@ func (x *index) flushDeleted(ctx context.Context, p *space) error {
 		}
 	}
 	return nil
+}
+
+// touch writes a key of each merged table again, as it is, so that the next merge takes
+// them all: one that was merged while a view was open may hold what is deleted.
+func (x *index) touch() error {
+	for _, t := range x.db.Tables() {
+		if t.Level > 0 {
+			if err := x.rewrite(withoutVersion(t.Left)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rewrite writes what is under a key again, or that there is nothing.
+func (x *index) rewrite(key []byte) error {
+	head := x.applied()
+	txn := x.db.NewTransactionAt(head, true)
+	defer txn.Discard()
+	key = bytes.Clone(key)
+	item, err := txn.Get(key)
+	switch {
+	case errors.Is(err, badger.ErrKeyNotFound):
+		err = txn.Delete(key)
+	case err == nil:
+		var v []byte
+		if v, err = item.ValueCopy(nil); err == nil {
+			err = txn.SetEntry(&badger.Entry{Key: key, Value: v, ExpiresAt: item.ExpiresAt()})
+		}
+	}
+	if err == nil {
+		err = txn.CommitAt(head, nil)
+	}
+	return err
 }
 
 // newestOnly reports whether all tables are in the newest level, and not too many.

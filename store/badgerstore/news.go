@@ -60,7 +60,8 @@ func (n *news) add(t *tx) {
 	}
 	runs, first := n.byDomain[t.domain], t.seq-uint64(len(t.changes))+1
 	for i, c := range t.changes {
-		if k := len(runs) - 1; k >= 0 && runs[k].size+len(c) <= maxRun {
+		// A domain that was erased between two closures begins anew.
+		if k := len(runs) - 1; k >= 0 && runs[k].last+1 == first+uint64(i) && runs[k].size+len(c) <= maxRun {
 			runs[k].changes = append(runs[k].changes, c)
 			runs[k].size += len(c)
 			runs[k].last = first + uint64(i)

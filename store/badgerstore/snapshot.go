@@ -26,7 +26,13 @@ import (
 //
 // With the bodies it is a backup. Without them it is what the index is rebuilt
 // from where the log was collected.
-const snapshotMagic = "postern badgerstore snapshot 2\n"
+//
+// Version 2, which knew no runs of changes, is read as well. An older build refuses
+// version 3: it would take a run for one change.
+const (
+	snapshotMagic  = "postern badgerstore snapshot 3\n"
+	snapshotMagic2 = "postern badgerstore snapshot 2\n"
+)
 
 const (
 	itemCell = 'c'
@@ -172,7 +178,7 @@ type snapshotReader struct {
 func newSnapshotReader(r io.Reader) (*snapshotReader, error) {
 	in := &snapshotReader{r: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
 	head, err := in.bytes(len(snapshotMagic) + 8)
-	if err != nil || string(head[:len(snapshotMagic)]) != snapshotMagic {
+	if err != nil || string(head[:len(snapshotMagic)]) != snapshotMagic && string(head[:len(snapshotMagic)]) != snapshotMagic2 {
 		return nil, errors.New("this is no snapshot of a badgerstore, or of another version")
 	}
 	in.sequence = binary.BigEndian.Uint64(head[len(snapshotMagic):])
