@@ -44,7 +44,12 @@ type Account struct {
 	Aliases   []string
 	Implicit  bool // made by a first send or a catch-all receipt; no IMAP login by account key
 	CreatedAt time.Time
+	Quota     int64 // most bytes of its messages; 0 is no limit
+	Used      int64 // bytes of its messages: the sum of their sizes
 }
+
+// Full reports whether the account has no room for anything.
+func (a *Account) Full() bool { return a.Quota > 0 && a.Used >= a.Quota }
 
 // Address is a mailbox with its display name.
 type Address struct {

@@ -23,7 +23,8 @@ import (
 //	06 | domain | key uuid                             key record
 //	07 | 0 | sha-256 of the key                        -> domain u32, key uuid
 //	08 | domain                                        counters of the domain
-//	09 | domain | account                              counters of the account
+//	09 | domain | account                              counters of the account, and its quota
+//	0A | domain | account                              record of an account that is being deleted
 //	10 | domain | account | message u64                message record: what lists show
 //	11 | domain | uuid                                 -> account u32, message u64
 //	12 | domain | account | mailbox u32                mailbox head
@@ -59,6 +60,7 @@ const (
 	subDigest     = 0x07
 	subDomainSeq  = 0x08
 	subAccountSeq = 0x09
+	subErasing    = 0x0a
 	subMessage    = 0x10
 	subUUID       = 0x11
 	subMailbox    = 0x12

@@ -25,7 +25,9 @@ type Store interface {
 	CreateAccount(ctx context.Context, s gateway.Scope, a *gateway.Account) error
 	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
 	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
-	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID) ([]gateway.Account, error)
+	// Accounts returns those behind after, at most most; 0 is all.
+	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID, after gateway.AccountID, most int) ([]gateway.Account, error)
+	UpdateAccount(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID, change func(*gateway.Account) error) (*gateway.Account, error)
 }
 
 // Config of a Domains.

@@ -46,10 +46,12 @@ func (s *Server) keyOf(k *call, key *gateway.Key) (keyShape, error) {
 	}
 	if key.Account != 0 {
 		a, err := s.cfg.Domains.AccountByID(k.ctx, k.scope, key.Domain, key.Account)
-		if err != nil {
+		switch {
+		case err == nil:
+			out.Email = &a.Email
+		case gateway.KindOf(err) != gateway.NotFound: // else the account was deleted
 			return out, err
 		}
-		out.Email = &a.Email
 	}
 	return out, nil
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/gateway/domains"
 )
 
 // domainShape is a domain; what an account key sees of it stops at its status.
@@ -126,72 +125,6 @@ func (k *call) param(name string) string {
 		return k.c.Params(name)
 	}
 	return v
-}
-
-// accountShape is an account.
-type accountShape struct {
-	Object    string   `json:"object"`
-	ID        string   `json:"id"`
-	Email     string   `json:"email"`
-	Name      string   `json:"name"`
-	Aliases   []string `json:"aliases"`
-	Implicit  bool     `json:"implicit"`
-	CreatedAt string   `json:"created_at"`
-}
-
-func accountOf(a *gateway.Account) accountShape {
-	out := accountShape{"account", a.UUID.String(), a.Email, a.Name, a.Aliases, a.Implicit, stamp(a.CreatedAt)}
-	if out.Aliases == nil {
-		out.Aliases = []string{}
-	}
-	return out
-}
-
-func (s *Server) createAccount(k *call) error {
-	var in struct {
-		Email   *string  `json:"email"`
-		Name    string   `json:"name"`
-		Aliases []string `json:"aliases"`
-		Quota   *int64   `json:"quota_bytes"`
-	}
-	if err := s.readJSON(k, &in); err != nil {
-		return err
-	}
-	switch {
-	case in.Email == nil:
-		return gateway.Fieldf(gateway.MissingField, "email", "email is required")
-	case in.Quota != nil:
-		return gateway.Fieldf(gateway.InvalidParameter, "quota_bytes", "quotas are not built yet")
-	}
-	a, err := s.cfg.Domains.CreateAccount(k.ctx, k.scope, domains.NewAccount{Email: *in.Email, Name: in.Name, Aliases: in.Aliases})
-	if err != nil {
-		return err
-	}
-	return k.c.Status(fiber.StatusCreated).JSON(accountOf(a))
-}
-
-func (s *Server) listAccounts(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	all, err := s.cfg.Domains.Accounts(k.ctx, scope, scope.Domain())
-	if err != nil {
-		return err
-	}
-	var out []accountShape
-	for i := range all {
-		out = append(out, accountOf(&all[i]))
-	}
-	return k.c.JSON(listOf(out))
-}
-
-func (s *Server) getAccount(k *call) error {
-	a, err := s.cfg.Domains.Account(k.ctx, k.scope, k.param("email"))
-	if err != nil {
-		return err
-	}
-	return k.c.JSON(accountOf(a))
 }
 
 // health says that the process answers.

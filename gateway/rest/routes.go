@@ -59,6 +59,8 @@ var routes = []route{
 	{"GET", "/accounts", "listAccounts", readers, (*Server).listAccounts},
 	{"POST", "/accounts", "createAccount", admins, (*Server).createAccount},
 	{"GET", "/accounts/:email", "getAccount", readers, (*Server).getAccount},
+	{"PATCH", "/accounts/:email", "updateAccount", admins, (*Server).updateAccount},
+	{"DELETE", "/accounts/:email", "deleteAccount", admins, (*Server).deleteAccount},
 	{"GET", "/api-keys", "listKeys", readers, (*Server).listKeys},
 	{"POST", "/api-keys", "createKey", readers, (*Server).createKey},
 	{"PATCH", "/api-keys/:id", "updateKey", readers, (*Server).updateKey},

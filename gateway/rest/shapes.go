@@ -21,6 +21,20 @@ func listOf[T any](data []T) list[T] {
 	return list[T]{"list", data}
 }
 
+// part is the frame of a listing that goes on behind its last item.
+type part[T any] struct {
+	list[T]
+	HasMore bool `json:"has_more"`
+}
+
+func partOf[T any](data []T, more bool) part[T] { return part[T]{listOf(data), more} }
+
+// pageLimit is how many items the caller wants, at most those of a page.
+func (s *Server) pageLimit(k *call) (int, error) {
+	n, err := k.number("limit", defaultPage)
+	return min(n, int(s.cfg.Limits.PageSize)), err
+}
+
 // emailItem is an email in a list. Source: API guide, "List Response" and
 // "Thread Fields"; the fields below the line are ours.
 type emailItem struct {
