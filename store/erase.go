@@ -81,7 +81,7 @@ const (
 // The others are dealt with by name: 01 first, 07 by the keys in 06, 31 and 32 by
 // the deliveries in 30.
 var ofDomain = []byte{
-	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subMessage, subUUID, subMailbox, subEntry, subList,
+	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subCarried, subOutcome,
 	subPlugin, subPluginUse, subPluginKV, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }

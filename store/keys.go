@@ -25,6 +25,7 @@ import (
 //	08 | domain                                        counters of the domain
 //	09 | domain | account                              counters of the account, and its quota
 //	0A | domain | account                              record of an account that is being deleted
+//	0B | domain | selector                             key that signs the domain's mail
 //	10 | domain | account | message u64                message record: what lists show
 //	11 | domain | uuid                                 -> account u32, message u64
 //	12 | domain | account | mailbox u32                mailbox head
@@ -61,6 +62,7 @@ const (
 	subDomainSeq  = 0x08
 	subAccountSeq = 0x09
 	subErasing    = 0x0a
+	subSigning    = 0x0b
 	subMessage    = 0x10
 	subUUID       = 0x11
 	subMailbox    = 0x12

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/domains"
 )
 
 // domainShape is a domain; what an account key sees of it stops at its status.
@@ -17,6 +18,9 @@ type domainShape struct {
 	Status       string         `json:"status"`
 	CreatedAt    string         `json:"created_at,omitempty"`
 	CatchAll     *bool          `json:"catch_all,omitempty"`
+	TLS          string         `json:"tls,omitempty"`
+	RateLimit    *int64         `json:"rate_limit,omitempty"`
+	RecipLimit   *int64         `json:"recipient_limit,omitempty"`
 	Capabilities *capabilities  `json:"capabilities,omitempty"`
 	Records      *[]recordShape `json:"records,omitempty"`
 }
@@ -36,22 +40,31 @@ type recordShape struct {
 	Status   string `json:"status"`
 }
 
-func (s *Server) domainOf(d *gateway.Domain, level gateway.Level, records bool) domainShape {
+func domainOf(d *gateway.Domain, level gateway.Level) domainShape {
 	out := domainShape{Object: "domain", ID: d.UUID.String(), Name: d.Name, Status: string(d.Status)}
 	if level == gateway.LevelAccount {
 		return out
 	}
 	verified := d.Status == gateway.DomainVerified
-	out.CreatedAt, out.CatchAll = stamp(d.CreatedAt), &d.CatchAll
+	out.CreatedAt, out.CatchAll, out.TLS = stamp(d.CreatedAt), &d.CatchAll, string(d.TLS)
+	out.RateLimit, out.RecipLimit = &d.Limits.Messages, &d.Limits.Recipients
 	out.Capabilities = &capabilities{Sending: verified, Receiving: verified}
-	if records {
-		list := []recordShape{}
-		for _, r := range s.cfg.Domains.Records(d) {
-			list = append(list, recordShape(r))
-		}
-		out.Records = &list
-	}
 	return out
+}
+
+// answerDomain shows one domain with its records.
+func (s *Server) answerDomain(k *call, status int, d *gateway.Domain) error {
+	records, err := s.cfg.Domains.Records(k.ctx, k.scope, d)
+	if err != nil {
+		return err
+	}
+	list := []recordShape{}
+	for _, r := range records {
+		list = append(list, recordShape(r))
+	}
+	out := domainOf(d, k.scope.Level())
+	out.Records = &list
+	return k.c.Status(status).JSON(out)
 }
 
 func (s *Server) listDomains(k *call) error {
@@ -61,7 +74,7 @@ func (s *Server) listDomains(k *call) error {
 	}
 	var out []domainShape
 	for i := range all {
-		out = append(out, s.domainOf(&all[i], k.scope.Level(), false))
+		out = append(out, domainOf(&all[i], k.scope.Level()))
 	}
 	return k.c.JSON(listOf(out))
 }
@@ -81,7 +94,7 @@ func (s *Server) createDomain(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.Status(fiber.StatusCreated).JSON(s.domainOf(d, k.scope.Level(), true))
+	return s.answerDomain(k, fiber.StatusCreated, d)
 }
 
 func (s *Server) deleteDomain(k *call) error {
@@ -100,7 +113,25 @@ func (s *Server) getDomain(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(s.domainOf(d, k.scope.Level(), true))
+	return s.answerDomain(k, fiber.StatusOK, d)
+}
+
+func (s *Server) updateDomain(k *call) error {
+	var in struct {
+		CatchAll   *bool              `json:"catch_all"`
+		TLS        *gateway.TLSPolicy `json:"tls"`
+		RateLimit  *int64             `json:"rate_limit"`
+		RecipLimit *int64             `json:"recipient_limit"`
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	c := domains.Change{CatchAll: in.CatchAll, TLS: in.TLS, Messages: in.RateLimit, Recipients: in.RecipLimit}
+	d, err := s.cfg.Domains.Update(k.ctx, k.scope, k.param("id"), c)
+	if err != nil {
+		return err
+	}
+	return s.answerDomain(k, fiber.StatusOK, d)
 }
 
 func (s *Server) verifyDomain(k *call) error {
@@ -114,7 +145,7 @@ func (s *Server) verifyDomain(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(s.domainOf(d, k.scope.Level(), true))
+	return s.answerDomain(k, fiber.StatusOK, d)
 }
 
 // param is a path parameter, decoded once; one that can't be decoded is itself,

@@ -54,6 +54,7 @@ var routes = []route{
 	{"GET", "/domains", "listDomains", readers, (*Server).listDomains},
 	{"POST", "/domains", "createDomain", instance, (*Server).createDomain},
 	{"GET", "/domains/:id", "getDomain", admins, (*Server).getDomain},
+	{"PATCH", "/domains/:id", "updateDomain", admins, (*Server).updateDomain},
 	{"DELETE", "/domains/:id", "deleteDomain", instance, (*Server).deleteDomain},
 	{"POST", "/domains/:id/verify", "verifyDomain", admins, (*Server).verifyDomain},
 	{"GET", "/accounts", "listAccounts", readers, (*Server).listAccounts},
