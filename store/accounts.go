@@ -20,10 +20,11 @@ func addressKey(d gateway.DomainID, addr string) []byte {
 
 // Places in a domain's counters.
 const (
-	countAccounts = iota // numbers given out
-	countFull            // accounts made on purpose
-	countImplicit        // accounts made by use
-	countKeys            // live keys
+	countAccounts   = iota // numbers given out
+	countFull              // accounts made on purpose
+	countImplicit          // accounts made by use
+	countKeys              // live keys
+	countSuppressed        // suppressed addresses
 )
 
 // Places in an account's counters. Its quota stands beside what it bounds, so that

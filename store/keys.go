@@ -42,6 +42,9 @@ import (
 //	32 | until ms | domain | delivery uuid             leases -> empty
 //	35 | domain | account | message | delivery uuid    deliveries of a message -> empty
 //	36 | domain | delivery uuid                        outcome of mail from inside; expires
+//	40 | domain | suppression uuid                     suppression
+//	41 | domain | address                              -> its uuid
+//	42 | domain | hash(origin) | suppression uuid      suppressions of an origin -> empty
 //	50 | domain | plugin uuid                          installation of a plugin
 //	51 | domain | plugin uuid                          bytes of its KV; 1 if it is to be cleared
 //	52 | domain | plugin uuid | key                    its KV; may expire
@@ -79,6 +82,9 @@ const (
 	subLease      = 0x32
 	subCarried    = 0x35
 	subOutcome    = 0x36
+	subSuppressed = 0x40
+	subRefused    = 0x41
+	subOrigin     = 0x42
 	subPlugin     = 0x50
 	subPluginUse  = 0x51
 	subPluginKV   = 0x52
