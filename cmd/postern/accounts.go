@@ -11,6 +11,8 @@ type accountAnswer struct {
 	Implicit  bool
 }
 
+func (a *accountAnswer) cursor() string { return a.Email }
+
 func (c *client) accountsCommand() *cobra.Command {
 	cmd := c.flags(&cobra.Command{Use: "accounts", Short: "Make, list and delete accounts"})
 	var name, domain string
@@ -54,39 +56,17 @@ func (c *client) listAccounts(cmd *cobra.Command, domain string) error {
 	if domain != "" {
 		return c.listAccountsOf(cmd, domain)
 	}
-	var all struct{ Data []domainAnswer }
-	if err := c.quiet().call(cmd, "GET", "/domains", nil, &all); err != nil {
-		return err
-	}
-	for _, d := range all.Data {
-		if err := c.listAccountsOf(cmd, d.Name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return each(c.quiet(), cmd, "/domains", nil, (*domainAnswer).cursor, func(d *domainAnswer) error {
+		return c.listAccountsOf(cmd, d.Name)
+	})
 }
 
 func (c *client) listAccountsOf(cmd *cobra.Command, domain string) error {
-	query := url.Values{"domain": {domain}, "limit": {"100"}}
-	for more := true; more; {
-		var page struct {
-			Data    []accountAnswer
-			HasMore bool `json:"has_more"`
+	return each(c, cmd, "/accounts", url.Values{"domain": {domain}}, (*accountAnswer).cursor, func(a *accountAnswer) error {
+		note := ""
+		if a.Implicit {
+			note = "  (made by use)"
 		}
-		if err := c.call(cmd, "GET", "/accounts?"+query.Encode(), nil, &page); err != nil {
-			return err
-		}
-		for _, a := range page.Data {
-			note := ""
-			if a.Implicit {
-				note = "  (made by use)"
-			}
-			if err := c.printf(cmd, "%s  %s%s\n", a.ID, a.Email, note); err != nil {
-				return err
-			}
-			query.Set("after", a.Email)
-		}
-		more = page.HasMore
-	}
-	return nil
+		return c.printf(cmd, "%s  %s%s\n", a.ID, a.Email, note)
+	})
 }

@@ -22,6 +22,8 @@ type Store interface {
 	DomainByName(ctx context.Context, s gateway.Scope, name string) (*gateway.Domain, error)
 	DomainByUUID(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Domain, error)
 	Domains(ctx context.Context, s gateway.Scope) ([]gateway.Domain, error)
+	// DomainPage returns those behind after, at most most.
+	DomainPage(ctx context.Context, s gateway.Scope, after gateway.DomainID, most int) ([]gateway.Domain, error)
 	UpdateDomain(ctx context.Context, s gateway.Scope, id gateway.DomainID, change func(*gateway.Domain) error) (*gateway.Domain, error)
 	// SigningKeys returns the keys that sign a domain's mail; none before they are
 	// made. MakeSigningKeys makes those of a domain that has none, and returns those
@@ -160,6 +162,24 @@ func (d *Domains) ByID(ctx context.Context, s gateway.Scope, id gateway.DomainID
 // List returns the domains a scope reaches.
 func (d *Domains) List(ctx context.Context, s gateway.Scope) ([]gateway.Domain, error) {
 	return d.cfg.Store.Domains(ctx, s)
+}
+
+// Page returns a page of the domains a scope reaches, oldest first, behind the one
+// whose id or name after is, unless that is empty.
+func (d *Domains) Page(ctx context.Context, s gateway.Scope, after string, most int) (page []gateway.Domain, more bool, err error) {
+	var behind gateway.DomainID
+	if after != "" {
+		dom, err := d.Get(ctx, s, after)
+		if err != nil {
+			return nil, false, badCursor(err)
+		}
+		behind = dom.ID
+	}
+	page, err = d.cfg.Store.DomainPage(ctx, s, behind, most+1)
+	if len(page) > most {
+		return page[:most], true, err
+	}
+	return page, false, err
 }
 
 // Verify checks a domain. DNS is not asked yet, so a domain waits for the

@@ -57,7 +57,15 @@ func (s *Server) keyOf(k *call, key *gateway.Key) (keyShape, error) {
 }
 
 func (s *Server) listKeys(k *call) error {
-	all, err := s.cfg.Keys.List(k.ctx, k.scope)
+	limit, err := s.pageLimit(k)
+	if err != nil {
+		return err
+	}
+	after, err := k.afterID()
+	if err != nil {
+		return err
+	}
+	all, more, err := s.cfg.Keys.Page(k.ctx, k.scope, after, limit)
 	if err != nil {
 		return err
 	}
@@ -69,7 +77,7 @@ func (s *Server) listKeys(k *call) error {
 		}
 		out = append(out, shape)
 	}
-	return k.c.JSON(listOf(out))
+	return k.c.JSON(partOf(out, more))
 }
 
 // newKey is the body of POST /api-keys.

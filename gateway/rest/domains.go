@@ -68,7 +68,11 @@ func (s *Server) answerDomain(k *call, status int, d *gateway.Domain) error {
 }
 
 func (s *Server) listDomains(k *call) error {
-	all, err := s.cfg.Domains.List(k.ctx, k.scope)
+	limit, err := s.pageLimit(k)
+	if err != nil {
+		return err
+	}
+	all, more, err := s.cfg.Domains.Page(k.ctx, k.scope, k.c.Query("after"), limit)
 	if err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func (s *Server) listDomains(k *call) error {
 	for i := range all {
 		out = append(out, domainOf(&all[i], k.scope.Level()))
 	}
-	return k.c.JSON(listOf(out))
+	return k.c.JSON(partOf(out, more))
 }
 
 func (s *Server) createDomain(k *call) error {
