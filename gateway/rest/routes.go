@@ -51,6 +51,8 @@ var routes = []route{
 	{"GET", "/emails/:id/attachments", "listAttachments", readers, (*Server).listAttachments},
 	{"GET", "/emails/:id/attachments/:attachmentId", "getAttachment", readers, (*Server).getAttachment},
 	{"GET", "/folders", "listFolders", readers, (*Server).listFolders},
+	{"POST", "/folders", "createFolder", readers, (*Server).createFolder},
+	{"DELETE", "/folders/:name", "deleteFolder", readers, (*Server).deleteFolder},
 	{"GET", "/domains", "listDomains", readers, (*Server).listDomains},
 	{"POST", "/domains", "createDomain", instance, (*Server).createDomain},
 	{"GET", "/domains/:id", "getDomain", admins, (*Server).getDomain},
