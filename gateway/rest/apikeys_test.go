@@ -42,8 +42,12 @@ func TestKeyAndDomainPages(t *testing.T) {
 		path, key string
 		want      int
 	}{
-		{"/api-keys", admin, 9}, {"/api-keys", c.g.Keys.Domain, 3}, {"/api-keys", c.g.Keys.Account, 1},
-		{"/domains", admin, 5}, {"/domains", c.g.Keys.Domain, 1}, {"/domains", c.g.Keys.Account, 1},
+		{"/api-keys", admin, 9},
+		{"/api-keys", c.g.Keys.Domain, 3},
+		{"/api-keys", c.g.Keys.Account, 1},
+		{"/domains", admin, 5},
+		{"/domains", c.g.Keys.Domain, 1},
+		{"/domains", c.g.Keys.Account, 1},
 	} {
 		for _, limit := range []int{1, 2, tt.want, tt.want + 1} {
 			got := c.ids(tt.path, tt.key, limit)
