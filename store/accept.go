@@ -113,17 +113,8 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	if err := t.addMessage(m, placed{a.Thread, thread}); err != nil {
 		return done, err
 	}
-	deliveries, err := t.suppress(a.Deliveries)
-	if err != nil {
+	if err := t.dispatch(m, a); err != nil {
 		return done, err
-	}
-	if err := t.fileAccepted(m, a, deliveries); err != nil {
-		return done, err
-	}
-	for i := range deliveries {
-		if err := t.enqueue(m, deliveries[i]); err != nil {
-			return done, err
-		}
 	}
 	if err := t.remindPlugins(a.Effects); err != nil {
 		return done, err
@@ -135,6 +126,23 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	}
 	done.Account, done.Thread = account.ID, m.Thread
 	return done, nil
+}
+
+// dispatch files an accepted message, and hands the queue what may leave.
+func (t *tx) dispatch(m *stored, a *gateway.Acceptance) error {
+	deliveries, err := t.suppress(a.Deliveries)
+	if err != nil {
+		return err
+	}
+	if err := t.fileAccepted(m, a, deliveries); err != nil {
+		return err
+	}
+	for i := range deliveries {
+		if err := t.enqueue(m, deliveries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fileAccepted puts an accepted message where its account finds it: in Drafts, or in
