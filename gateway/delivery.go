@@ -29,7 +29,8 @@ type Delivery struct {
 // DeliveryState is where a delivery stands.
 type DeliveryState string
 
-// The states: queued -> leased -> delivered | queued again | failed; or held.
+// The states: queued -> leased -> delivered | queued again | failed; or held; or
+// suppressed, from the start.
 const (
 	DeliveryQueued    DeliveryState = "queued"
 	DeliveryLeased    DeliveryState = "leased"
@@ -37,11 +38,13 @@ const (
 	DeliveryFailed    DeliveryState = "failed"
 	DeliveryHeld      DeliveryState = "held"
 	DeliveryCanceled  DeliveryState = "canceled"
+	// DeliverySuppressed is never tried: its recipient is not to get mail.
+	DeliverySuppressed DeliveryState = "suppressed"
 )
 
 // Ended reports whether no attempt will follow: the bytes are let go.
 func (s DeliveryState) Ended() bool {
-	return s == DeliveryDelivered || s == DeliveryFailed || s == DeliveryCanceled
+	return s == DeliveryDelivered || s == DeliveryFailed || s == DeliveryCanceled || s == DeliverySuppressed
 }
 
 // HeldReason says why a delivery waits for somebody.

@@ -16,6 +16,27 @@ type Domain struct {
 	CatchAll  bool // unknown recipients get an implicit account
 	CreatedAt time.Time
 	Limits    DomainLimits
+	TLS       TLSPolicy // towards the servers its mail is delivered to
+}
+
+// TLSPolicy says what delivery asks of a remote server.
+type TLSPolicy string
+
+// The policies. Opportunistic delivers in the clear rather than not at all, as RFC
+// 7435 describes; enforced wants a certificate that fits.
+const (
+	TLSOpportunistic TLSPolicy = "opportunistic"
+	TLSEnforced      TLSPolicy = "enforced"
+)
+
+// SigningKey is one with which a domain's mail is signed: RFC 6376 for RSA, RFC
+// 8463 for Ed25519.
+type SigningKey struct {
+	Selector  string
+	Algorithm string // as in the k= of its record: rsa or ed25519
+	Private   Secret // PKCS #8, DER
+	Public    []byte // as in the p= of its record, before base64
+	CreatedAt time.Time
 }
 
 // DomainStatus says whether the domain may send. The names are those of REST.
@@ -44,7 +65,12 @@ type Account struct {
 	Aliases   []string
 	Implicit  bool // made by a first send or a catch-all receipt; no IMAP login by account key
 	CreatedAt time.Time
+	Quota     int64 // most bytes of its messages; 0 is no limit
+	Used      int64 // bytes of its messages: the sum of their sizes
 }
+
+// Full reports whether the account has no room for anything.
+func (a *Account) Full() bool { return a.Quota > 0 && a.Used >= a.Quota }
 
 // Address is a mailbox with its display name.
 type Address struct {

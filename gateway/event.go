@@ -38,6 +38,7 @@ const (
 	EventFailed     EventType = "email.failed"
 	EventHeld       EventType = "email.held"
 	EventCanceled   EventType = "email.canceled"
+	EventSuppressed EventType = "email.suppressed"
 	EventAppended   EventType = "email.appended" // put there by an IMAP client
 	EventUpdated    EventType = "email.updated"  // flags, labels
 	EventMoved      EventType = "email.moved"
@@ -45,6 +46,9 @@ const (
 	EventMailbox    EventType = "mailbox.updated"
 	EventDomain     EventType = "domain.updated"
 	EventKeyChanged EventType = "key.updated"
+
+	EventSuppressionAdded   EventType = "suppression.added" // Detail is the address
+	EventSuppressionRemoved EventType = "suppression.removed"
 )
 
 // ErrTrimmed means that a feed no longer reaches back to where a reader stands.

@@ -34,6 +34,7 @@ const (
 	InvalidParameter                // a value out of its range or form
 	InvalidFrom                     // the sender's address is not one address
 	InvalidAttachment               // not base64, too many, or a source that is refused
+	OverQuota                       // the account holds all the bytes it may
 	RateLimited                     // over an hourly or request limit
 	Unavailable                     // draining, disk low, or read-only
 	kinds
@@ -77,6 +78,7 @@ var replies = [kinds]Reply{
 	InvalidParameter:    {"invalid_parameter", 422, 501, [3]int{5, 5, 4}, "CLIENTBUG"},
 	InvalidFrom:         {"invalid_from_address", 422, 553, [3]int{5, 1, 7}, "CANNOT"},
 	InvalidAttachment:   {"invalid_attachment", 422, 554, [3]int{5, 6, 0}, "CANNOT"},
+	OverQuota:           {"quota_exceeded", 422, 552, [3]int{5, 2, 2}, "OVERQUOTA"},
 	RateLimited:         {"rate_limit_exceeded", 429, 451, [3]int{4, 7, 1}, "LIMIT"},
 	Unavailable:         {"service_unavailable", 503, 452, [3]int{4, 3, 1}, "UNAVAILABLE"},
 }

@@ -26,6 +26,7 @@ type Limits struct {
 	KeysPerDomain, AccountsPerDomain       int64
 	ImplicitAccounts                       int64
 	AliasesPerAccount                      int64
+	Suppressions                           int64
 	ThreadMessages                         int64
 	Labels                                 int64
 	FailedLoginsMinute, FailedLoginsDay    int64
@@ -98,6 +99,7 @@ var LimitTable = []Limit{
 	{"accounts_per_domain", 100000, "accounts of a domain", InvalidState, "ours", func(l *Limits) *int64 { return &l.AccountsPerDomain }},
 	{"implicit_accounts", 10000, "accounts of a domain made by use", InvalidState, "ours", func(l *Limits) *int64 { return &l.ImplicitAccounts }},
 	{"aliases_per_account", 100, "aliases of an account", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.AliasesPerAccount }},
+	{"suppressions", 100000, "suppressed addresses of a domain", InvalidState, "ours; far over what a sender with a good list collects", func(l *Limits) *int64 { return &l.Suppressions }},
 	{"thread_messages", 2000, "messages of a thread; the next starts a new one", InvalidState, "ours; renumbering stays within one commit", func(l *Limits) *int64 { return &l.ThreadMessages }},
 	{"labels", 64, "labels of a message; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.Labels }},
 	{"failed_logins_minute", 10, "failed logins of a network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsMinute }},

@@ -113,13 +113,8 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	if err := t.addMessage(m, placed{a.Thread, thread}); err != nil {
 		return done, err
 	}
-	if err := t.fileAccepted(m, a); err != nil {
+	if err := t.dispatch(m, a); err != nil {
 		return done, err
-	}
-	for i := range a.Deliveries {
-		if err := t.enqueue(m, a.Deliveries[i]); err != nil {
-			return done, err
-		}
 	}
 	if err := t.remindPlugins(a.Effects); err != nil {
 		return done, err
@@ -133,18 +128,35 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	return done, nil
 }
 
+// dispatch files an accepted message, and hands the queue what may leave.
+func (t *tx) dispatch(m *stored, a *gateway.Acceptance) error {
+	deliveries, err := t.suppress(a.Deliveries)
+	if err != nil {
+		return err
+	}
+	if err := t.fileAccepted(m, a, deliveries); err != nil {
+		return err
+	}
+	for i := range deliveries {
+		if err := t.enqueue(m, deliveries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // fileAccepted puts an accepted message where its account finds it: in Drafts, or in
 // Sent with its fate so far.
-func (t *tx) fileAccepted(m *stored, a *gateway.Acceptance) error {
+func (t *tx) fileAccepted(m *stored, a *gateway.Acceptance, deliveries []gateway.Delivery) error {
 	id, flags, typ := gateway.SentMailbox, gateway.Seen, gateway.EventQueued
 	switch {
 	case a.Draft:
 		id, flags, typ = gateway.DraftsMailbox, gateway.Seen|gateway.Draft, gateway.EventDrafted
 		m.LastEvent = gateway.LastDraft
-	case a.Deliveries[0].Held == gateway.HeldScheduled:
+	case leaving(deliveries).Held == gateway.HeldScheduled:
 		typ, m.LastEvent = gateway.EventScheduled, string(gateway.HeldScheduled)
 	default:
-		m.LastEvent = string(a.Deliveries[0].State)
+		m.LastEvent = string(leaving(deliveries).State)
 	}
 	box, err := readMailbox(t, t.domain, m.Account, id)
 	if err != nil {

@@ -20,17 +20,22 @@ func addressKey(d gateway.DomainID, addr string) []byte {
 
 // Places in a domain's counters.
 const (
-	countAccounts = iota // numbers given out
-	countFull            // accounts made on purpose
-	countImplicit        // accounts made by use
-	countKeys            // live keys
+	countAccounts   = iota // numbers given out
+	countFull              // accounts made on purpose
+	countImplicit          // accounts made by use
+	countKeys              // live keys
+	countSuppressed        // suppressed addresses
 )
 
-// Places in an account's counters.
+// Places in an account's counters. Its quota stands beside what it bounds, so that
+// a commit reads one record.
 const (
 	countMessages    = iota // numbers given out
 	countMailboxes          // numbers given out
 	countUIDValidity        // values given out
+	countBytes              // sizes of its messages, from number countFrom on
+	countFrom               // the first message whose size is counted; 0: none yet
+	countQuota              // most bytes; 0: no limit
 )
 
 func readAccount(r engine.Reader, d gateway.DomainID, a gateway.AccountID) (*gateway.Account, error) {
@@ -39,14 +44,18 @@ func readAccount(r engine.Reader, d gateway.DomainID, a gateway.AccountID) (*gat
 
 // accountAt finds the account of an address or alias.
 func accountAt(r engine.Reader, d gateway.DomainID, addr string) (*gateway.Account, error) {
-	b, err := r.Get(addressKey(d, addr))
+	id, err := load(r, addressKey(d, addr), decodeAccountID)
 	if err != nil {
 		return nil, err
 	}
+	return readAccount(r, d, id)
+}
+
+func decodeAccountID(b []byte) (gateway.AccountID, error) {
 	if len(b) != 4 {
-		return nil, errRecord
+		return 0, errRecord
 	}
-	return readAccount(r, d, gateway.AccountID(binary.BigEndian.Uint32(b)))
+	return gateway.AccountID(binary.BigEndian.Uint32(b)), nil
 }
 
 // CreateAccount makes an account with its standard mailboxes and fills a.ID. An
@@ -92,18 +101,44 @@ func (t *tx) openAccount(a, old *gateway.Account) error {
 	}
 	t.Set(key(subDomainSeq, t.domain), n.encode())
 	for _, addr := range append([]string{a.Email}, a.Aliases...) {
-		if taken, err := accountAt(t, t.domain, addr); err == nil && taken.ID != a.ID {
-			return gateway.Errorf(gateway.AlreadyExists, "%s exists", addr)
-		} else if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		if err := t.takeAddress(a.ID, addr); err != nil {
 			return err
 		}
-		t.Set(addressKey(t.domain, addr), encodeU32(uint32(a.ID)))
 	}
 	t.Set(accountKey(t.domain, a.ID), encodeAccount(a))
 	if old == nil {
-		return t.standardMailboxes(a.ID)
+		return t.standardMailboxes(a)
 	}
-	return nil
+	return t.setQuota(a)
+}
+
+// takeAddress makes addr lead to an account.
+func (t *tx) takeAddress(a gateway.AccountID, addr string) error {
+	owner, err := load(t, addressKey(t.domain, addr), decodeAccountID)
+	switch {
+	case errors.Is(err, engine.ErrNotFound) || err == nil && owner == a:
+		t.Set(addressKey(t.domain, addr), encodeU32(uint32(a)))
+		return nil
+	case err != nil:
+		return err
+	}
+	if gone, err := t.beingDeleted(addr); err != nil {
+		return err
+	} else if gone {
+		return gateway.Errorf(gateway.InvalidState, "%s is being deleted; try again when that is done", addr)
+	}
+	return gateway.Errorf(gateway.AlreadyExists, "%s exists", addr)
+}
+
+// beingDeleted reports whether addr is that of an account whose deletion is under
+// way: it still leads to a number, which has no record any more.
+func (t *tx) beingDeleted(addr string) (bool, error) {
+	owner, err := load(t, addressKey(t.domain, addr), decodeAccountID)
+	if err != nil {
+		return false, ignoreMissing(err)
+	}
+	_, err = readAccount(t, t.domain, owner)
+	return errors.Is(err, engine.ErrNotFound), ignoreMissing(err)
 }
 
 func (t *tx) countAccount(a *gateway.Account, n *numbers) error {
@@ -119,8 +154,8 @@ func (t *tx) countAccount(a *gateway.Account, n *numbers) error {
 	return nil
 }
 
-func (t *tx) standardMailboxes(a gateway.AccountID) error {
-	var n numbers
+func (t *tx) standardMailboxes(a *gateway.Account) error {
+	n := numbers{countFrom: 1, countQuota: uint64(a.Quota)}
 	for i, m := range gateway.StandardMailboxes {
 		n[countMailboxes]++
 		n[countUIDValidity]++
@@ -128,9 +163,9 @@ func (t *tx) standardMailboxes(a gateway.AccountID) error {
 			ID: gateway.MailboxID(i + 1), Name: m.Name, SpecialUse: m.SpecialUse,
 			UIDValidity: uint32(n[countUIDValidity]), UIDNext: 1,
 		}
-		t.Set(mailboxKey(t.domain, a, head.ID), encodeMailbox(&head))
+		t.Set(mailboxKey(t.domain, a.ID, head.ID), encodeMailbox(&head))
 	}
-	t.Set(key(subAccountSeq, t.domain).account(a), n.encode())
+	t.Set(accountSeqKey(t.domain, a.ID), n.encode())
 	return nil
 }
 
@@ -153,7 +188,7 @@ func (s *Store) Account(ctx context.Context, sc gateway.Scope, d gateway.DomainI
 			a = nil
 			return denied("account")
 		}
-		return nil
+		return readUse(r, a)
 	})
 	return a, err
 }
@@ -164,28 +199,39 @@ func (s *Store) AccountByID(ctx context.Context, sc gateway.Scope, d gateway.Dom
 		return nil, denied("account")
 	}
 	err = s.view(ctx, func(r engine.Reader) error {
-		a, err = readAccount(r, d, id)
-		return missing(err, "account")
+		if a, err = readAccount(r, d, id); err != nil {
+			return missing(err, "account")
+		}
+		return readUse(r, a)
 	})
 	return a, err
 }
 
-// Accounts lists the accounts of a domain that the scope reaches, oldest first.
-func (s *Store) Accounts(ctx context.Context, sc gateway.Scope, d gateway.DomainID) (all []gateway.Account, err error) {
+// Accounts lists the accounts of a domain that the scope reaches, oldest first:
+// behind after, at most most; 0 is all.
+func (s *Store) Accounts(ctx context.Context, sc gateway.Scope, d gateway.DomainID, after gateway.AccountID, most int) (all []gateway.Account, err error) {
 	if !sc.TouchesDomain(d) {
 		return nil, denied("domain")
 	}
+	rng := engine.Prefix(key(subAccount, d))
+	rng.From = accountKey(d, after+1)
 	err = s.view(ctx, func(r engine.Reader) error {
-		return r.Scan(engine.Prefix(key(subAccount, d)), func(k, v []byte) error {
+		return r.Scan(rng, func(k, v []byte) error {
 			id := gateway.AccountID(binary.BigEndian.Uint32(k[5:]))
 			if !sc.Covers(d, id) {
 				return nil
 			}
 			a, err := decodeAccount(d, id, v)
-			if err == nil {
-				all = append(all, *a)
+			if err != nil {
+				return err
 			}
-			return err
+			if err := readUse(r, a); err != nil {
+				return err
+			}
+			if all = append(all, *a); len(all) == most {
+				return engine.ErrStop
+			}
+			return nil
 		})
 	})
 	return all, err

@@ -103,11 +103,10 @@ func findKey(r engine.Reader, sc gateway.Scope, id gateway.ID) (*gateway.Key, er
 		}
 		return k, missing(err, "key")
 	}
-	domains := []gateway.DomainID{0}
-	err := r.Scan(engine.Range{From: []byte{subDomain}, To: []byte{subDomain + 1}, KeysOnly: true}, func(k, _ []byte) error {
-		domains = append(domains, gateway.DomainID(binary.BigEndian.Uint32(k[1:])))
-		return nil
-	})
+	if k, err := readKey(r, 0, id); !errors.Is(err, engine.ErrNotFound) {
+		return k, err
+	}
+	domains, err := domainNumbers(r)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +116,14 @@ func findKey(r engine.Reader, sc gateway.Scope, id gateway.ID) (*gateway.Key, er
 		}
 	}
 	return nil, denied("key")
+}
+
+func domainNumbers(r engine.Reader) (all []gateway.DomainID, err error) {
+	err = r.Scan(engine.Range{From: []byte{subDomain}, To: []byte{subDomain + 1}, KeysOnly: true}, func(k, _ []byte) error {
+		all = append(all, gateway.DomainID(binary.BigEndian.Uint32(k[1:])))
+		return nil
+	})
+	return all, err
 }
 
 // Key returns one key of the scope.
@@ -178,6 +185,9 @@ func (s *Store) UpdateKey(ctx context.Context, sc gateway.Scope, id gateway.ID, 
 		t.emit(gateway.Event{Type: gateway.EventKeyChanged, Detail: id.String()})
 		return nil
 	})
+	if err == nil && k.Domain == 0 {
+		err = s.view(ctx, func(r engine.Reader) error { return s.instanceUse(r, k) })
+	}
 	return k, err
 }
 

@@ -39,15 +39,16 @@ type checker struct {
 	domain gateway.DomainID
 	sum    *gateway.StoreSummary
 	report func(format string, args ...any)
-	refs   map[uint64]uint32 // by body: how often it is referred to
+	refs   map[uint64]uint32           // by body: how often it is referred to
+	sizes  map[gateway.AccountID]int64 // of the messages that count
 	r      engine.Reader
 }
 
 func (c *checker) run(ctx context.Context) error {
-	c.refs = make(map[uint64]uint32)
+	c.refs, c.sizes = make(map[uint64]uint32), make(map[gateway.AccountID]int64)
 	err := c.store.view(ctx, func(r engine.Reader) error {
 		c.r = r
-		for _, part := range []func() error{c.accounts, c.messages, c.others} {
+		for _, part := range []func() error{c.accounts, c.messages, c.bytes, c.others} {
 			if err := part(); err != nil {
 				return err
 			}
@@ -128,8 +129,14 @@ func (c *checker) messages() error {
 		if err != nil {
 			return err
 		}
-		c.sum.Messages++
 		c.refs[m.Blob.ID]++
+		if gone, err := closing(c.r, c.domain, a); gone || err != nil {
+			return err // half of it is deleted already
+		}
+		c.sum.Messages++
+		if err := c.size(m); err != nil {
+			return err
+		}
 		if len(m.Stands) == 0 {
 			c.report("account %d: message %s stands in no mailbox", a, m.ID)
 		}
@@ -147,6 +154,27 @@ func (c *checker) messages() error {
 			}
 		}
 		return nil
+	})
+}
+
+// size adds up m, if it is counted.
+func (c *checker) size(m *stored) error {
+	n, err := loadOr(c.r, accountSeqKey(c.domain, m.Account), decodeNumbers)
+	if from := n[countFrom]; from > 0 && uint64(m.Number) >= from {
+		c.sizes[m.Account] += m.Size()
+	}
+	return err
+}
+
+// bytes compares what accounts are said to hold with the sizes of their messages.
+func (c *checker) bytes() error {
+	return c.r.Scan(engine.Prefix(key(subAccountSeq, c.domain)), func(k, v []byte) error {
+		a := gateway.AccountID(binary.BigEndian.Uint32(k[5:]))
+		n, err := decodeNumbers(v)
+		if err == nil && int64(n[countBytes]) != c.sizes[a] {
+			c.report("account %d: %d bytes, counted %d", a, n[countBytes], c.sizes[a])
+		}
+		return err
 	})
 }
 

@@ -77,6 +77,11 @@ func (t *tx) recipient(c *gateway.Copy, catchAll bool) (gateway.AccountID, error
 	}
 	a, err := accountAt(t, t.domain, c.Address)
 	if errors.Is(err, engine.ErrNotFound) && catchAll {
+		if gone, err := t.beingDeleted(c.Address); err != nil {
+			return 0, err
+		} else if gone {
+			return 0, denied("account")
+		}
 		a, err = t.implicitAccount(c.Address)
 	}
 	if err != nil {

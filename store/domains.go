@@ -145,6 +145,29 @@ func (s *Store) Domains(ctx context.Context, sc gateway.Scope) (all []gateway.Do
 	return all, err
 }
 
+// DomainPage lists the domains a scope reaches, oldest first: behind after, at most
+// most.
+func (s *Store) DomainPage(ctx context.Context, sc gateway.Scope, after gateway.DomainID, most int) (all []gateway.Domain, err error) {
+	rng := engine.Prefix([]byte{subDomain})
+	if sc.Level() != gateway.LevelInstance {
+		rng = engine.Prefix(domainKey(sc.Domain()))
+	}
+	if after > 0 {
+		rng.From = domainKey(after + 1)
+	}
+	rng.Limit = most
+	err = s.view(ctx, func(r engine.Reader) error {
+		return r.Scan(rng, func(k, v []byte) error {
+			d, err := decodeDomain(gateway.DomainID(binary.BigEndian.Uint32(k[1:])), v)
+			if err == nil {
+				all = append(all, *d)
+			}
+			return err
+		})
+	})
+	return all, err
+}
+
 // UpdateDomain changes a domain's record within a commit.
 func (s *Store) UpdateDomain(ctx context.Context, sc gateway.Scope, id gateway.DomainID, change func(*gateway.Domain) error) (d *gateway.Domain, err error) {
 	if !sc.CoversDomain(id) {

@@ -36,8 +36,8 @@ func (s *Store) DeleteDomain(ctx context.Context, sc gateway.Scope, id gateway.D
 
 func erasingKey(d gateway.DomainID) []byte { return key(subSetting, 0).text("erasing/").u32(uint32(d)) }
 
-// FinishDeletions goes on with deletions that were cut short. It returns the
-// domains that are gone now.
+// FinishDeletions goes on with deletions of domains and accounts that were cut
+// short. It returns the domains that are gone now.
 func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (gone []gateway.DomainID, err error) {
 	if sc.Level() != gateway.LevelInstance {
 		return nil, denied("domain")
@@ -56,6 +56,9 @@ func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (gone []g
 		if err == nil {
 			gone = append(gone, id)
 		}
+	}
+	if err == nil {
+		err = s.finishAccounts(ctx, sc)
 	}
 	return gone, translate(err)
 }
@@ -78,9 +81,9 @@ const (
 // The others are dealt with by name: 01 first, 07 by the keys in 06, 31 and 32 by
 // the deliveries in 30.
 var ofDomain = []byte{
-	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subMessage, subUUID, subMailbox, subEntry, subList,
+	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subCarried, subOutcome,
-	subPlugin, subPluginUse, subPluginKV, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
+	subSuppressed, subRefused, subOrigin, subPlugin, subPluginUse, subPluginKV, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }
 
 func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
@@ -113,10 +116,14 @@ func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
 
 // page runs forget on every record of a sub-space, some in each commit.
 func (s *Store) page(ctx context.Context, id gateway.DomainID, sub byte, forget func(t *tx, k, v []byte) error) error {
+	return s.pageOf(ctx, id, key(sub, id), forget)
+}
+
+func (s *Store) pageOf(ctx context.Context, id gateway.DomainID, prefix []byte, forget func(t *tx, k, v []byte) error) error {
 	for n := erasePage; n == erasePage; {
 		err := s.frees(ctx, id, func(t *tx) error {
 			n = 0
-			rng := engine.Prefix(key(sub, id))
+			rng := engine.Prefix(prefix)
 			rng.Limit = erasePage
 			return t.Scan(rng, func(k, v []byte) error {
 				n++
@@ -148,7 +155,10 @@ func (t *tx) forgetDelivery(k, v []byte) error {
 }
 
 func (s *Store) eraseSub(ctx context.Context, id gateway.DomainID, sub byte) (gone int, err error) {
-	rng := engine.Prefix(key(sub, id))
+	return s.eraseRange(ctx, id, engine.Prefix(key(sub, id)))
+}
+
+func (s *Store) eraseRange(ctx context.Context, id gateway.DomainID, rng engine.Range) (gone int, err error) {
 	for n := eraseKeys; n == eraseKeys; gone += n {
 		err := s.frees(ctx, id, func(t *tx) (err error) {
 			n, err = t.DeleteRange(rng.From, rng.To, eraseKeys)

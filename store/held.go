@@ -114,8 +114,9 @@ func (s *Store) pending(ctx context.Context, sc gateway.Scope, m *gateway.Messag
 		if err != nil {
 			return err
 		}
+		all = slices.DeleteFunc(all, func(j *gateway.Delivery) bool { return j.State == gateway.DeliverySuppressed })
 		if len(all) == 0 {
-			return gateway.Errorf(gateway.InvalidState, "the email has no deliveries")
+			return gateway.Errorf(gateway.InvalidState, "the email has no deliveries that could be tried")
 		}
 		return fn(t, all)
 	})

@@ -23,7 +23,9 @@ import (
 //	06 | domain | key uuid                             key record
 //	07 | 0 | sha-256 of the key                        -> domain u32, key uuid
 //	08 | domain                                        counters of the domain
-//	09 | domain | account                              counters of the account
+//	09 | domain | account                              counters of the account, and its quota
+//	0A | domain | account                              record of an account that is being deleted
+//	0B | domain | selector                             key that signs the domain's mail
 //	10 | domain | account | message u64                message record: what lists show
 //	11 | domain | uuid                                 -> account u32, message u64
 //	12 | domain | account | mailbox u32                mailbox head
@@ -40,6 +42,9 @@ import (
 //	32 | until ms | domain | delivery uuid             leases -> empty
 //	35 | domain | account | message | delivery uuid    deliveries of a message -> empty
 //	36 | domain | delivery uuid                        outcome of mail from inside; expires
+//	40 | domain | suppression uuid                     suppression
+//	41 | domain | address                              -> its uuid
+//	42 | domain | hash(origin) | suppression uuid      suppressions of an origin -> empty
 //	50 | domain | plugin uuid                          installation of a plugin
 //	51 | domain | plugin uuid                          bytes of its KV; 1 if it is to be cleared
 //	52 | domain | plugin uuid | key                    its KV; may expire
@@ -59,6 +64,8 @@ const (
 	subDigest     = 0x07
 	subDomainSeq  = 0x08
 	subAccountSeq = 0x09
+	subErasing    = 0x0a
+	subSigning    = 0x0b
 	subMessage    = 0x10
 	subUUID       = 0x11
 	subMailbox    = 0x12
@@ -75,6 +82,9 @@ const (
 	subLease      = 0x32
 	subCarried    = 0x35
 	subOutcome    = 0x36
+	subSuppressed = 0x40
+	subRefused    = 0x41
+	subOrigin     = 0x42
 	subPlugin     = 0x50
 	subPluginUse  = 0x51
 	subPluginKV   = 0x52

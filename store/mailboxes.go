@@ -61,7 +61,7 @@ func (t *tx) createMailbox(a gateway.AccountID, name string) (*gateway.Mailbox, 
 	if most := t.store.cfg.Limits.MailboxesPerAccount; int64(count) >= most {
 		return nil, gateway.Errorf(gateway.InvalidState, "the account has all the %d folders it may have", most)
 	}
-	k := key(subAccountSeq, t.domain).account(a)
+	k := accountSeqKey(t.domain, a)
 	n, err := load(t, k, decodeNumbers)
 	if err != nil {
 		return nil, missing(err, "account")

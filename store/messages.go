@@ -26,14 +26,21 @@ func readMessage(r engine.Reader, d gateway.DomainID, a gateway.AccountID, n gat
 	return load(r, messageKey(d, a, n), func(b []byte) (*stored, error) { return decodeMessage(d, a, n, b) })
 }
 
-// nextMessage draws the next message number of an account.
-func (t *tx) nextMessage(a gateway.AccountID) (gateway.MessageNumber, error) {
-	k := key(subAccountSeq, t.domain).account(a)
+// nextMessage draws the next message number of an account, for a message of some
+// size. OverQuota if the account has no room for it.
+func (t *tx) nextMessage(a gateway.AccountID, size int64) (gateway.MessageNumber, error) {
+	k := accountSeqKey(t.domain, a)
 	n, err := load(t, k, decodeNumbers)
 	if err != nil {
 		return 0, missing(err, "account")
 	}
 	n[countMessages]++
+	if n[countFrom] == 0 {
+		n[countFrom] = n[countMessages]
+	}
+	if n[countBytes] += uint64(size); n.full() {
+		return 0, overQuota(&n)
+	}
 	t.Set(k, n.encode())
 	return gateway.MessageNumber(n[countMessages]), nil
 }
@@ -41,7 +48,7 @@ func (t *tx) nextMessage(a gateway.AccountID) (gateway.MessageNumber, error) {
 // addMessage writes a new message of an account: its two records, its names,
 // its reference on the body, its thread. It stands in no mailbox yet.
 func (t *tx) addMessage(m *stored, p placed) error {
-	n, err := t.nextMessage(m.Account)
+	n, err := t.nextMessage(m.Account, m.Size())
 	if err != nil {
 		return err
 	}
@@ -68,6 +75,9 @@ func (t *tx) putMessage(m *stored) {
 // dropMessage removes a message that stands in no mailbox any more.
 func (t *tx) dropMessage(m *stored) error {
 	if err := t.leaveThread(m); err != nil {
+		return err
+	}
+	if err := t.letGo(m); err != nil {
 		return err
 	}
 	t.Delete(messageKey(t.domain, m.Account, m.Number))

@@ -173,14 +173,18 @@ func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 		if err != nil {
 			return err
 		}
-		t.Delete(pluginKey(d, id))
-		t.Set(pluginUseKey(d, id), (&numbers{0, 1}).encode()) // to be cleared, also after a crash
-		return t.Unlink(blobRef(p.Code))
+		return t.dropPlugin(p)
 	})
 	if err != nil {
 		return err
 	}
 	return s.clearPlugins(ctx, d)
+}
+
+func (t *tx) dropPlugin(p *gateway.Plugin) error {
+	t.Delete(pluginKey(t.domain, p.ID))
+	t.Set(pluginUseKey(t.domain, p.ID), (&numbers{0, 1}).encode()) // to be cleared, also after a crash
+	return t.Unlink(blobRef(p.Code))
 }
 
 // clearPlugins deletes what deleted installations remembered, those too whose

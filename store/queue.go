@@ -28,18 +28,23 @@ func readDelivery(r engine.Reader, d gateway.DomainID, id gateway.ID) (*gateway.
 	return load(r, deliveryKey(d, id), func(b []byte) (*gateway.Delivery, error) { return decodeDelivery(d, id, b) })
 }
 
-// enqueue adds one delivery of m. It holds the body until it has ended.
+// enqueue adds one delivery of m. It holds the body until it has ended, which it has
+// from the start if its recipient is suppressed.
 func (t *tx) enqueue(m *stored, d gateway.Delivery) error {
 	d.Domain, d.Account, d.Message, d.Email = t.domain, m.Account, m.Number, m.ID
 	d.Key, d.Blob, d.CreatedAt, d.UpdatedAt = m.Key, m.Blob, t.now, t.now
-	if err := t.Link(blobRef(d.Blob)); err != nil {
-		return err
+	if !d.State.Ended() {
+		if err := t.Link(blobRef(d.Blob)); err != nil {
+			return err
+		}
 	}
-	if timed(&d) {
+	switch {
+	case timed(&d):
 		t.Set(timedKey(subDue, d.Due, t.domain, d.ID), nil)
-	}
-	if d.State == gateway.DeliveryHeld && d.Held != gateway.HeldScheduled {
+	case d.State == gateway.DeliveryHeld:
 		t.emit(deliveryEvent(&d, gateway.EventHeld))
+	case d.State == gateway.DeliverySuppressed:
+		t.emit(deliveryEvent(&d, gateway.EventSuppressed))
 	}
 	t.Set(carriedKey(t.domain, m.Account, m.Number).id(d.ID), nil)
 	t.Set(deliveryKey(t.domain, d.ID), encodeDelivery(&d))

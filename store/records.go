@@ -19,11 +19,12 @@ func encodeDomain(d *gateway.Domain) []byte {
 	e.time(6, d.CreatedAt)
 	e.int(7, d.Limits.Messages)
 	e.int(8, d.Limits.Recipients)
+	e.text(9, string(d.TLS))
 	return e.b
 }
 
 func decodeDomain(id gateway.DomainID, b []byte) (*gateway.Domain, error) {
-	d := &gateway.Domain{ID: id}
+	d := &gateway.Domain{ID: id, TLS: gateway.TLSOpportunistic}
 	err := readRecord("domain", b, func(f field) error {
 		switch f.n {
 		case 1:
@@ -42,6 +43,8 @@ func decodeDomain(id gateway.DomainID, b []byte) (*gateway.Domain, error) {
 			d.Limits.Messages = f.int()
 		case 8:
 			d.Limits.Recipients = f.int()
+		case 9:
+			d.TLS = gateway.TLSPolicy(f.text())
 		}
 		return nil
 	})

@@ -192,6 +192,7 @@ func (c *churn) count() {
 	for _, a := range c.owners {
 		boxes, err := c.Mailboxes(c.ctx(), of(a), a.Domain, a.ID)
 		c.ok(err)
+		sizes := make(map[gateway.ID]int64) // a message counts once, wherever it stands
 		for _, box := range boxes {
 			all := c.entries(gateway.Selection{Domain: a.Domain, Account: a.ID, Mailbox: box.ID}) // compares the counters
 			l, err := c.List(c.ctx(), of(a), gateway.ListQuery{Domain: a.Domain, Account: a.ID, Mailbox: box.ID, Limit: 10_000})
@@ -199,8 +200,18 @@ func (c *churn) count() {
 			if len(l.Messages) != len(all) {
 				c.Errorf("%s of %s: %d listed, %d entries", box.Name, a.Email, len(l.Messages), len(all))
 			}
+			for _, m := range l.Messages {
+				sizes[m.ID] = m.Size()
+			}
 			standing[subEntry] += box.Total
 			standing[subList] += box.Total
+		}
+		bytes := int64(0)
+		for _, n := range sizes {
+			bytes += n
+		}
+		if got := c.used(a); got != bytes {
+			c.Errorf("%s holds %d bytes, counted %d", a.Email, got, bytes)
 		}
 	}
 	for sub, want := range standing {

@@ -254,6 +254,11 @@ func (s *Store) Copy(ctx context.Context, sc gateway.Scope, at gateway.Selection
 				return missing(err, "folder")
 			}
 		}
+		if !move {
+			if err := t.mayGrow(at.Account); err != nil {
+				return err
+			}
+		}
 		for _, uid := range uids {
 			st, found, err := t.selected(at, uid)
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -59,6 +60,35 @@ func (c *client) call(cmd *cobra.Command, method, path string, in, out any) erro
 		}
 	}
 	return json.Unmarshal(raw, out)
+}
+
+// pageSize is how many items of a list are asked for at once.
+const pageSize = "100"
+
+// each asks for a list page by page, and calls fn with every item; cursor names one
+// as the next page wants it.
+func each[T any](c *client, cmd *cobra.Command, path string, query url.Values, cursor func(*T) string, fn func(*T) error) error {
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("limit", pageSize)
+	for more := true; more; {
+		var page struct {
+			Data    []T
+			HasMore bool `json:"has_more"`
+		}
+		if err := c.call(cmd, "GET", path+"?"+query.Encode(), nil, &page); err != nil {
+			return err
+		}
+		for i := range page.Data {
+			if err := fn(&page.Data[i]); err != nil {
+				return err
+			}
+			query.Set("after", cursor(&page.Data[i]))
+		}
+		more = page.HasMore && len(page.Data) > 0
+	}
+	return nil
 }
 
 // ask sends one request and returns the answer, whose body the caller closes;

@@ -8,6 +8,8 @@ import (
 
 type domainAnswer struct{ ID, Name, Status string }
 
+func (d *domainAnswer) cursor() string { return d.ID }
+
 func (c *client) domainsCommand() *cobra.Command {
 	cmd := c.flags(&cobra.Command{Use: "domains", Short: "Make, list and delete domains"})
 	var verified bool
@@ -25,16 +27,9 @@ func (c *client) domainsCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List domains", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var all struct{ Data []domainAnswer }
-			if err := c.call(cmd, "GET", "/domains", nil, &all); err != nil {
-				return err
-			}
-			for _, d := range all.Data {
-				if err := c.printf(cmd, "%s  %s  %s\n", d.ID, d.Name, d.Status); err != nil {
-					return err
-				}
-			}
-			return nil
+			return each(c, cmd, "/domains", nil, (*domainAnswer).cursor, func(d *domainAnswer) error {
+				return c.printf(cmd, "%s  %s  %s\n", d.ID, d.Name, d.Status)
+			})
 		},
 	}
 	erase := &cobra.Command{

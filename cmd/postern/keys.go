@@ -16,6 +16,8 @@ type keyAnswer struct {
 	Expires                                                   *time.Time `json:"expires_at"`
 }
 
+func (k *keyAnswer) cursor() string { return k.ID }
+
 func (k *keyAnswer) state() string {
 	switch {
 	case k.Revoked != nil:
@@ -85,16 +87,9 @@ func (c *client) keysList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List keys", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var all struct{ Data []keyAnswer }
-			if err := c.call(cmd, "GET", "/api-keys", nil, &all); err != nil {
-				return err
-			}
-			for _, k := range all.Data {
-				if err := c.printf(cmd, "%s  %s  %s  %s  %s  %s\n", k.ID, k.Prefix, k.Permission, cmp.Or(k.Email, k.Domain, k.Scope), k.state(), k.Name); err != nil {
-					return err
-				}
-			}
-			return nil
+			return each(c, cmd, "/api-keys", nil, (*keyAnswer).cursor, func(k *keyAnswer) error {
+				return c.printf(cmd, "%s  %s  %s  %s  %s  %s\n", k.ID, k.Prefix, k.Permission, cmp.Or(k.Email, k.Domain, k.Scope), k.state(), k.Name)
+			})
 		},
 	}
 }

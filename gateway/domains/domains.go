@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/net/idna"
@@ -21,18 +22,28 @@ type Store interface {
 	DomainByName(ctx context.Context, s gateway.Scope, name string) (*gateway.Domain, error)
 	DomainByUUID(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Domain, error)
 	Domains(ctx context.Context, s gateway.Scope) ([]gateway.Domain, error)
+	// DomainPage returns those behind after, at most most.
+	DomainPage(ctx context.Context, s gateway.Scope, after gateway.DomainID, most int) ([]gateway.Domain, error)
 	UpdateDomain(ctx context.Context, s gateway.Scope, id gateway.DomainID, change func(*gateway.Domain) error) (*gateway.Domain, error)
+	// SigningKeys returns the keys that sign a domain's mail; none before they are
+	// made. MakeSigningKeys makes those of a domain that has none, and returns those
+	// it has.
+	SigningKeys(ctx context.Context, s gateway.Scope, d gateway.DomainID) ([]gateway.SigningKey, error)
+	MakeSigningKeys(ctx context.Context, s gateway.Scope, d gateway.DomainID, made []gateway.SigningKey) ([]gateway.SigningKey, error)
 	CreateAccount(ctx context.Context, s gateway.Scope, a *gateway.Account) error
 	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
 	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
-	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID) ([]gateway.Account, error)
+	// Accounts returns those behind after, at most most; 0 is all.
+	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID, after gateway.AccountID, most int) ([]gateway.Account, error)
+	UpdateAccount(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID, change func(*gateway.Account) error) (*gateway.Account, error)
 }
 
 // Config of a Domains.
 type Config struct {
-	Store    Store          // required
-	Limits   gateway.Limits // required
-	Hostname string         // required: where mail for the domains goes
+	Store    Store            // required
+	Limits   gateway.Limits   // required
+	Hostname string           // required: where mail for the domains goes
+	Now      func() time.Time // default: time.Now
 }
 
 // Domains makes and finds domains and accounts.
@@ -42,6 +53,9 @@ type Domains struct{ cfg Config }
 func New(cfg Config) (*Domains, error) {
 	if cfg.Store == nil || cfg.Limits == (gateway.Limits{}) || cfg.Hostname == "" {
 		return nil, errors.New("domains: Store, Limits and Hostname are required")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	return &Domains{cfg: cfg}, nil
 }
@@ -76,11 +90,56 @@ func (d *Domains) Create(ctx context.Context, s gateway.Scope, name string, veri
 	if err != nil {
 		return nil, err
 	}
-	dom := &gateway.Domain{UUID: newID(), Name: name, Status: gateway.DomainNotStarted}
+	dom := &gateway.Domain{UUID: newID(), Name: name, Status: gateway.DomainNotStarted, TLS: gateway.TLSOpportunistic}
 	if verified {
 		dom.Status, dom.Local = gateway.DomainVerified, true
 	}
-	return dom, d.cfg.Store.CreateDomain(ctx, s, dom)
+	if err := d.cfg.Store.CreateDomain(ctx, s, dom); err != nil {
+		return nil, err
+	}
+	_, err = d.SigningKeys(ctx, s, dom)
+	return dom, err
+}
+
+// Change is an update of a domain; nil fields stay.
+type Change struct {
+	CatchAll   *bool
+	TLS        *gateway.TLSPolicy
+	Messages   *int64 // per hour; 0 is no limit
+	Recipients *int64
+}
+
+// Update changes a domain. Only an instance scope sets limits; they hold from the
+// next message on.
+func (d *Domains) Update(ctx context.Context, s gateway.Scope, idOrName string, c Change) (*gateway.Domain, error) {
+	dom, err := d.Get(ctx, s, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	if c.TLS != nil && *c.TLS != gateway.TLSOpportunistic && *c.TLS != gateway.TLSEnforced {
+		return nil, gateway.Fieldf(gateway.InvalidParameter, "tls", "tls is opportunistic or enforced")
+	}
+	for field, n := range map[string]*int64{"rate_limit": c.Messages, "recipient_limit": c.Recipients} {
+		switch {
+		case n != nil && s.Level() != gateway.LevelInstance:
+			return nil, gateway.Fieldf(gateway.Restricted, field, "only the operator sets limits")
+		case n != nil && *n < 0:
+			return nil, gateway.Fieldf(gateway.InvalidParameter, field, "%s is 0, for none, or more", field)
+		}
+	}
+	return d.cfg.Store.UpdateDomain(ctx, s, dom.ID, func(dom *gateway.Domain) error {
+		set(&dom.CatchAll, c.CatchAll)
+		set(&dom.TLS, c.TLS)
+		set(&dom.Limits.Messages, c.Messages)
+		set(&dom.Limits.Recipients, c.Recipients)
+		return nil
+	})
+}
+
+func set[T any](field, to *T) {
+	if to != nil {
+		*field = *to
+	}
 }
 
 // Get finds a domain by its id or name.
@@ -105,6 +164,24 @@ func (d *Domains) List(ctx context.Context, s gateway.Scope) ([]gateway.Domain, 
 	return d.cfg.Store.Domains(ctx, s)
 }
 
+// Page returns a page of the domains a scope reaches, oldest first, behind the one
+// whose id or name after is, unless that is empty.
+func (d *Domains) Page(ctx context.Context, s gateway.Scope, after string, most int) (page []gateway.Domain, more bool, err error) {
+	var behind gateway.DomainID
+	if after != "" {
+		dom, err := d.Get(ctx, s, after)
+		if err != nil {
+			return nil, false, badCursor(err)
+		}
+		behind = dom.ID
+	}
+	page, err = d.cfg.Store.DomainPage(ctx, s, behind, most+1)
+	if len(page) > most {
+		return page[:most], true, err
+	}
+	return page, false, err
+}
+
 // Verify checks a domain. DNS is not asked yet, so a domain waits for the
 // operator: with local, an instance scope marks it verified.
 func (d *Domains) Verify(ctx context.Context, s gateway.Scope, idOrName string, local bool) (*gateway.Domain, error) {
@@ -123,36 +200,6 @@ func (d *Domains) Verify(ctx context.Context, s gateway.Scope, idOrName string, 
 		}
 		return nil
 	})
-}
-
-// Record is a DNS record that a domain should publish. Status says what was
-// seen of it; nothing is looked up yet, so it says so.
-type Record struct {
-	Record   string // what it is for: ownership, MX, SPF, DMARC
-	Name     string
-	Type     string
-	TTL      string
-	Priority int // of an MX
-	Value    string
-	Status   string
-}
-
-// Records lists what a domain should publish.
-func (d *Domains) Records(dom *gateway.Domain) []Record {
-	status := "unchecked"
-	if dom.Local {
-		status = "not needed"
-	}
-	all := []Record{
-		{Record: "ownership", Name: "_postern." + dom.Name, Type: "TXT", Value: "postern-domain=" + dom.UUID.String()},
-		{Record: "MX", Name: dom.Name, Type: "MX", Priority: 10, Value: d.cfg.Hostname},
-		{Record: "SPF", Name: dom.Name, Type: "TXT", Value: "v=spf1 mx -all"},
-		{Record: "DMARC", Name: "_dmarc." + dom.Name, Type: "TXT", Value: "v=DMARC1; p=quarantine"},
-	}
-	for i := range all {
-		all[i].TTL, all[i].Status = "Auto", status
-	}
-	return all
 }
 
 func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }

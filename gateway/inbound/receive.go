@@ -84,7 +84,9 @@ func (r *Receiver) address(ctx context.Context, t *tray) (err error) {
 }
 
 // Find says where an address lives, before any mail is taken for it: its domain,
-// nil if that is none of ours. NotFound when the domain has nobody of that name.
+// nil if that is none of ours. NotFound when the domain has nobody of that name,
+// OverQuota when there is no room: the sender learns for whom. The commit has the
+// last word.
 func (r *Receiver) Find(ctx context.Context, rcpt string) (*gateway.Domain, error) {
 	_, host := gateway.SplitAddress(rcpt)
 	d, err := r.cfg.Store.DomainByName(ctx, r.cfg.System, strings.ToLower(host))
@@ -93,7 +95,10 @@ func (r *Receiver) Find(ctx context.Context, rcpt string) (*gateway.Domain, erro
 	} else if err != nil {
 		return nil, err
 	}
-	_, err = r.account(ctx, &tray{domain: d, scope: r.cfg.Internal(d.ID)}, rcpt)
+	a, err := r.account(ctx, &tray{domain: d, scope: r.cfg.Internal(d.ID)}, rcpt)
+	if err == nil && a != nil && a.Full() {
+		return nil, gateway.Errorf(gateway.OverQuota, "the mailbox of %s is full", rcpt)
+	}
 	return d, err
 }
 

@@ -29,6 +29,9 @@ type Store interface {
 	KeyByDigest(ctx context.Context, s gateway.Scope, d gateway.Digest) (*gateway.Key, error)
 	Key(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Key, error)
 	Keys(ctx context.Context, s gateway.Scope) ([]gateway.Key, error)
+	// KeyPage returns keys behind the one with the id after, at most most; NotFound if
+	// there is no such key.
+	KeyPage(ctx context.Context, s gateway.Scope, after gateway.ID, most int) ([]gateway.Key, error)
 	UpdateKey(ctx context.Context, s gateway.Scope, id gateway.ID, change func(*gateway.Key) error) (*gateway.Key, error)
 	TouchKeys(ctx context.Context, s gateway.Scope, uses []gateway.KeyUse) error
 }
@@ -197,6 +200,20 @@ func (k *Keys) newToken(l gateway.Level) (gateway.Secret, error) {
 // List returns the keys of a scope, newest first.
 func (k *Keys) List(ctx context.Context, s gateway.Scope) ([]gateway.Key, error) {
 	return k.cfg.Store.Keys(ctx, s)
+}
+
+// Page returns a page of the keys of a scope, behind the one with the id after,
+// unless that is zero: those of the instance, then those of each domain, newest
+// first.
+func (k *Keys) Page(ctx context.Context, s gateway.Scope, after gateway.ID, most int) (page []gateway.Key, more bool, err error) {
+	page, err = k.cfg.Store.KeyPage(ctx, s, after, most+1)
+	if gateway.KindOf(err) == gateway.NotFound {
+		return nil, false, gateway.Fieldf(gateway.InvalidParameter, "after", "after names no key")
+	}
+	if len(page) > most {
+		return page[:most], true, err
+	}
+	return page, false, err
 }
 
 // Get returns one key.

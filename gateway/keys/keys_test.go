@@ -57,6 +57,10 @@ func (m *memory) Keys(context.Context, gateway.Scope) ([]gateway.Key, error) {
 	return slices.Collect(maps.Values(m.keys)), nil
 }
 
+func (m *memory) KeyPage(ctx context.Context, s gateway.Scope, _ gateway.ID, _ int) ([]gateway.Key, error) {
+	return m.Keys(ctx, s)
+}
+
 func (m *memory) UpdateKey(ctx context.Context, s gateway.Scope, id gateway.ID, change func(*gateway.Key) error) (*gateway.Key, error) {
 	k, err := m.Key(ctx, s, id)
 	if err != nil {

@@ -15,7 +15,7 @@ const (
 	reasonUnknown   = "unknown"
 	reasonRevoked   = "revoked"
 	reasonExpired   = "expired"
-	reasonErased    = "its domain was deleted"
+	reasonErased    = "its domain or account was deleted"
 	reasonUsername  = "wrong username, or no permission for this door"
 )
 
@@ -41,6 +41,8 @@ type Session struct {
 	done  chan struct{}
 	timer *time.Timer // for the expiry; guarded by reg.mu
 	onEnd func()      // guarded by reg.mu
+	// acts is the account that a key of a whole domain acts for; guarded by reg.mu.
+	acts gateway.AccountID
 
 	err error // why done is closed; read after it
 }
@@ -202,6 +204,29 @@ func (k *Keys) EndDomain(d gateway.DomainID) {
 			}
 		}
 	}
+}
+
+// EndAccount closes the sessions of an account that was deleted: those of its keys,
+// and those of its domain's keys that act for it.
+func (k *Keys) EndAccount(d gateway.DomainID, a gateway.AccountID) {
+	r := &k.sessions
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, sessions := range r.live {
+		for s := range sessions {
+			if s.scope.Domain() == d && (s.scope.Account() == a || s.acts == a) {
+				r.finish(s, reasonErased)
+			}
+		}
+	}
+}
+
+// ActFor notes which account of its key's domain the session is for: it ends when
+// that account is deleted.
+func (s *Session) ActFor(a gateway.AccountID) {
+	s.reg.mu.Lock()
+	defer s.reg.mu.Unlock()
+	s.acts = a
 }
 
 // refresh applies a changed expiry to the open sessions of a key.

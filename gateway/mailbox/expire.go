@@ -80,7 +80,7 @@ func (e *expiry) run(ctx context.Context) error {
 		return err
 	}
 	for _, d := range domains {
-		accounts, err := store.Accounts(ctx, system, d.ID)
+		accounts, err := store.Accounts(ctx, system, d.ID, 0, 0)
 		if err != nil {
 			return err
 		}

@@ -258,7 +258,7 @@ func (b *broken) Domains(context.Context, gateway.Scope) ([]gateway.Domain, erro
 	return []gateway.Domain{{ID: 1}}, nil
 }
 
-func (b *broken) Accounts(context.Context, gateway.Scope, gateway.DomainID) ([]gateway.Account, error) {
+func (b *broken) Accounts(context.Context, gateway.Scope, gateway.DomainID, gateway.AccountID, int) ([]gateway.Account, error) {
 	return []gateway.Account{{Domain: 1, ID: 1}, {Domain: 1, ID: 2}, {Domain: 1, ID: 3}}, nil
 }
 

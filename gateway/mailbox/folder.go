@@ -106,6 +106,16 @@ func (m *Mail) DeleteFolder(ctx context.Context, s gateway.Scope, a *gateway.Acc
 	return m.cfg.Store.DeleteMailbox(ctx, s, selection(a, box.ID))
 }
 
+// RemoveFolder removes a mailbox that is empty. InvalidState if something is in it,
+// or every account keeps it.
+func (m *Mail) RemoveFolder(ctx context.Context, s gateway.Scope, a *gateway.Account, name string) error {
+	box, err := m.Box(ctx, s, a, name)
+	if err != nil {
+		return err
+	}
+	return m.cfg.Store.DeleteMailbox(ctx, s, selection(a, box.ID))
+}
+
 // mayDelete refuses before anything is expunged.
 func (m *Mail) mayDelete(box gateway.Mailbox) error {
 	if int(box.ID) <= len(gateway.StandardMailboxes) {

@@ -58,7 +58,7 @@ type Store interface {
 
 	// What emptying Trash needs.
 	Domains(ctx context.Context, s gateway.Scope) ([]gateway.Domain, error)
-	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID) ([]gateway.Account, error)
+	Accounts(ctx context.Context, s gateway.Scope, d gateway.DomainID, after gateway.AccountID, most int) ([]gateway.Account, error)
 	// Overdue returns UIDs from one on, at most most, of entries that came into the
 	// mailbox before a time.
 	Overdue(ctx context.Context, s gateway.Scope, at gateway.Selection, before time.Time, from uint32, most int) ([]uint32, error)

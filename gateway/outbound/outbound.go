@@ -94,6 +94,15 @@ type Store interface {
 	Release(ctx context.Context, s gateway.Scope, m *gateway.Message) error
 	CancelOfKey(ctx context.Context, s gateway.Scope, d gateway.DomainID, key gateway.ID) (int, error)
 
+	// Suppressions of the domain that the scope is for. NotFound if there is none of
+	// that id or address; added is false if the address was suppressed before.
+	AddSuppression(ctx context.Context, s gateway.Scope, addr string, origin gateway.SuppressionOrigin) (sup *gateway.Suppression, added bool, err error)
+	RemoveSuppression(ctx context.Context, s gateway.Scope, id gateway.ID) error
+	Suppression(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Suppression, error)
+	SuppressionOf(ctx context.Context, s gateway.Scope, addr string) (*gateway.Suppression, error)
+	// Suppressions lists them newest first, older than before, of one origin or all.
+	Suppressions(ctx context.Context, s gateway.Scope, origin gateway.SuppressionOrigin, before gateway.ID, most int) ([]gateway.Suppression, error)
+
 	// Candidates returns the conversations that a message belongs to by its facts.
 	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)
 	// RemindPlugins makes durable what plugins remember of a message that is not kept.

@@ -46,16 +46,26 @@ func (s *Server) keyOf(k *call, key *gateway.Key) (keyShape, error) {
 	}
 	if key.Account != 0 {
 		a, err := s.cfg.Domains.AccountByID(k.ctx, k.scope, key.Domain, key.Account)
-		if err != nil {
+		switch {
+		case err == nil:
+			out.Email = &a.Email
+		case gateway.KindOf(err) != gateway.NotFound: // else the account was deleted
 			return out, err
 		}
-		out.Email = &a.Email
 	}
 	return out, nil
 }
 
 func (s *Server) listKeys(k *call) error {
-	all, err := s.cfg.Keys.List(k.ctx, k.scope)
+	limit, err := s.pageLimit(k)
+	if err != nil {
+		return err
+	}
+	after, err := k.afterID()
+	if err != nil {
+		return err
+	}
+	all, more, err := s.cfg.Keys.Page(k.ctx, k.scope, after, limit)
 	if err != nil {
 		return err
 	}
@@ -67,7 +77,7 @@ func (s *Server) listKeys(k *call) error {
 		}
 		out = append(out, shape)
 	}
-	return k.c.JSON(listOf(out))
+	return k.c.JSON(partOf(out, more))
 }
 
 // newKey is the body of POST /api-keys.

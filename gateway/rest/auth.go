@@ -61,11 +61,16 @@ func bearer(v string) gateway.Secret {
 // mailScope is the scope for routes about one domain's mail: an instance key
 // says which by email or domain.
 func (s *Server) mailScope(k *call) (gateway.Scope, error) {
+	return s.mailScopeOf(k, k.c.Query("email"))
+}
+
+// mailScopeOf is mailScope where the address stands in the body.
+func (s *Server) mailScopeOf(k *call, email string) (gateway.Scope, error) {
 	if k.scope.Level() != gateway.LevelInstance {
 		return k.scope, nil
 	}
 	name := k.c.Query("domain")
-	if email := k.c.Query("email"); email != "" {
+	if email != "" {
 		_, name = gateway.SplitAddress(email)
 	}
 	if name == "" {

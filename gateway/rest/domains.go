@@ -18,6 +18,9 @@ type domainShape struct {
 	Status       string         `json:"status"`
 	CreatedAt    string         `json:"created_at,omitempty"`
 	CatchAll     *bool          `json:"catch_all,omitempty"`
+	TLS          string         `json:"tls,omitempty"`
+	RateLimit    *int64         `json:"rate_limit,omitempty"`
+	RecipLimit   *int64         `json:"recipient_limit,omitempty"`
 	Capabilities *capabilities  `json:"capabilities,omitempty"`
 	Records      *[]recordShape `json:"records,omitempty"`
 }
@@ -37,34 +40,47 @@ type recordShape struct {
 	Status   string `json:"status"`
 }
 
-func (s *Server) domainOf(d *gateway.Domain, level gateway.Level, records bool) domainShape {
+func domainOf(d *gateway.Domain, level gateway.Level) domainShape {
 	out := domainShape{Object: "domain", ID: d.UUID.String(), Name: d.Name, Status: string(d.Status)}
 	if level == gateway.LevelAccount {
 		return out
 	}
 	verified := d.Status == gateway.DomainVerified
-	out.CreatedAt, out.CatchAll = stamp(d.CreatedAt), &d.CatchAll
+	out.CreatedAt, out.CatchAll, out.TLS = stamp(d.CreatedAt), &d.CatchAll, string(d.TLS)
+	out.RateLimit, out.RecipLimit = &d.Limits.Messages, &d.Limits.Recipients
 	out.Capabilities = &capabilities{Sending: verified, Receiving: verified}
-	if records {
-		list := []recordShape{}
-		for _, r := range s.cfg.Domains.Records(d) {
-			list = append(list, recordShape(r))
-		}
-		out.Records = &list
-	}
 	return out
 }
 
+// answerDomain shows one domain with its records.
+func (s *Server) answerDomain(k *call, status int, d *gateway.Domain) error {
+	records, err := s.cfg.Domains.Records(k.ctx, k.scope, d)
+	if err != nil {
+		return err
+	}
+	list := []recordShape{}
+	for _, r := range records {
+		list = append(list, recordShape(r))
+	}
+	out := domainOf(d, k.scope.Level())
+	out.Records = &list
+	return k.c.Status(status).JSON(out)
+}
+
 func (s *Server) listDomains(k *call) error {
-	all, err := s.cfg.Domains.List(k.ctx, k.scope)
+	limit, err := s.pageLimit(k)
+	if err != nil {
+		return err
+	}
+	all, more, err := s.cfg.Domains.Page(k.ctx, k.scope, k.c.Query("after"), limit)
 	if err != nil {
 		return err
 	}
 	var out []domainShape
 	for i := range all {
-		out = append(out, s.domainOf(&all[i], k.scope.Level(), false))
+		out = append(out, domainOf(&all[i], k.scope.Level()))
 	}
-	return k.c.JSON(listOf(out))
+	return k.c.JSON(partOf(out, more))
 }
 
 func (s *Server) createDomain(k *call) error {
@@ -82,7 +98,7 @@ func (s *Server) createDomain(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.Status(fiber.StatusCreated).JSON(s.domainOf(d, k.scope.Level(), true))
+	return s.answerDomain(k, fiber.StatusCreated, d)
 }
 
 func (s *Server) deleteDomain(k *call) error {
@@ -101,7 +117,25 @@ func (s *Server) getDomain(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(s.domainOf(d, k.scope.Level(), true))
+	return s.answerDomain(k, fiber.StatusOK, d)
+}
+
+func (s *Server) updateDomain(k *call) error {
+	var in struct {
+		CatchAll   *bool              `json:"catch_all"`
+		TLS        *gateway.TLSPolicy `json:"tls"`
+		RateLimit  *int64             `json:"rate_limit"`
+		RecipLimit *int64             `json:"recipient_limit"`
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	c := domains.Change{CatchAll: in.CatchAll, TLS: in.TLS, Messages: in.RateLimit, Recipients: in.RecipLimit}
+	d, err := s.cfg.Domains.Update(k.ctx, k.scope, k.param("id"), c)
+	if err != nil {
+		return err
+	}
+	return s.answerDomain(k, fiber.StatusOK, d)
 }
 
 func (s *Server) verifyDomain(k *call) error {
@@ -115,7 +149,7 @@ func (s *Server) verifyDomain(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(s.domainOf(d, k.scope.Level(), true))
+	return s.answerDomain(k, fiber.StatusOK, d)
 }
 
 // param is a path parameter, decoded once; one that can't be decoded is itself,
@@ -126,72 +160,6 @@ func (k *call) param(name string) string {
 		return k.c.Params(name)
 	}
 	return v
-}
-
-// accountShape is an account.
-type accountShape struct {
-	Object    string   `json:"object"`
-	ID        string   `json:"id"`
-	Email     string   `json:"email"`
-	Name      string   `json:"name"`
-	Aliases   []string `json:"aliases"`
-	Implicit  bool     `json:"implicit"`
-	CreatedAt string   `json:"created_at"`
-}
-
-func accountOf(a *gateway.Account) accountShape {
-	out := accountShape{"account", a.UUID.String(), a.Email, a.Name, a.Aliases, a.Implicit, stamp(a.CreatedAt)}
-	if out.Aliases == nil {
-		out.Aliases = []string{}
-	}
-	return out
-}
-
-func (s *Server) createAccount(k *call) error {
-	var in struct {
-		Email   *string  `json:"email"`
-		Name    string   `json:"name"`
-		Aliases []string `json:"aliases"`
-		Quota   *int64   `json:"quota_bytes"`
-	}
-	if err := s.readJSON(k, &in); err != nil {
-		return err
-	}
-	switch {
-	case in.Email == nil:
-		return gateway.Fieldf(gateway.MissingField, "email", "email is required")
-	case in.Quota != nil:
-		return gateway.Fieldf(gateway.InvalidParameter, "quota_bytes", "quotas are not built yet")
-	}
-	a, err := s.cfg.Domains.CreateAccount(k.ctx, k.scope, domains.NewAccount{Email: *in.Email, Name: in.Name, Aliases: in.Aliases})
-	if err != nil {
-		return err
-	}
-	return k.c.Status(fiber.StatusCreated).JSON(accountOf(a))
-}
-
-func (s *Server) listAccounts(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	all, err := s.cfg.Domains.Accounts(k.ctx, scope, scope.Domain())
-	if err != nil {
-		return err
-	}
-	var out []accountShape
-	for i := range all {
-		out = append(out, accountOf(&all[i]))
-	}
-	return k.c.JSON(listOf(out))
-}
-
-func (s *Server) getAccount(k *call) error {
-	a, err := s.cfg.Domains.Account(k.ctx, k.scope, k.param("email"))
-	if err != nil {
-		return err
-	}
-	return k.c.JSON(accountOf(a))
 }
 
 // health says that the process answers.

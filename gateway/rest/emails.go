@@ -204,29 +204,3 @@ func (s *Server) getRawEmail(k *call) error {
 	k.c.Context().SetBodyStream(r, int(size))
 	return nil
 }
-
-// folder is a mailbox.
-type folder struct {
-	Name        string  `json:"name"`
-	SpecialUse  *string `json:"special_use"`
-	Total       int64   `json:"total"`
-	Unread      int64   `json:"unread"`
-	UIDValidity uint32  `json:"uidvalidity"`
-	UIDNext     uint32  `json:"uidnext"`
-}
-
-func (s *Server) listFolders(k *call) error {
-	scope, err := s.mailScope(k)
-	if err != nil {
-		return err
-	}
-	all, err := s.cfg.Mail.Folders(k.ctx, scope, k.c.Query("email"))
-	if err != nil {
-		return err
-	}
-	var out []folder
-	for _, m := range all {
-		out = append(out, folder{m.Name, orNull(m.SpecialUse), m.Total, m.Unseen, m.UIDValidity, m.UIDNext})
-	}
-	return k.c.JSON(listOf(out))
-}

@@ -565,7 +565,7 @@ func TestErrorNames(t *testing.T) {
 		"ambiguous_id": "TestListAndIDs", "unsupported_media_type": "TestF4NoUnpacking", "service_unavailable": "TestBusy",
 		"internal_server_error": "no fault of ours is known", "invalid_idempotency_key": "TestOnce", "plugin_rejected": "TestHeld",
 		"invalid_idempotent_request": "TestOnce", "concurrent_idempotent_requests": "TestOnceAtOnce", "invalid_state": "TestKeyCount",
-		"gone": "TestLinkEnds",
+		"gone": "TestLinkEnds", "quota_exceeded": "TestQuota",
 	}
 	for _, k := range gateway.Kinds() {
 		if name := k.String(); !c.names[name] && elsewhere[name] == "" {

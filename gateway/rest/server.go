@@ -42,6 +42,9 @@ type Instance interface {
 	SetDeliveryMode(ctx context.Context, m gateway.DeliveryMode) error
 	// DeleteDomain removes a domain, by its id or name, with all that is in it.
 	DeleteDomain(ctx context.Context, s gateway.Scope, idOrName string) error
+	// DeleteAccount removes an account, by its address or an alias, with all that is
+	// in it.
+	DeleteAccount(ctx context.Context, s gateway.Scope, email string) (*gateway.Account, error)
 	// Backup writes the whole gateway; what was written is a backup only if it
 	// returns nil.
 	Backup(ctx context.Context, w io.Writer) error

@@ -21,6 +21,32 @@ func listOf[T any](data []T) list[T] {
 	return list[T]{"list", data}
 }
 
+// part is the frame of a listing that goes on behind its last item.
+type part[T any] struct {
+	list[T]
+	HasMore bool `json:"has_more"`
+}
+
+func partOf[T any](data []T, more bool) part[T] { return part[T]{listOf(data), more} }
+
+// pageLimit is how many items the caller wants, at most those of a page.
+func (s *Server) pageLimit(k *call) (int, error) {
+	n, err := k.number("limit", defaultPage)
+	return min(n, int(s.cfg.Limits.PageSize)), err
+}
+
+// afterID is the id behind which a page begins; zero for the first.
+func (k *call) afterID() (id gateway.ID, err error) {
+	v := k.c.Query("after")
+	if v == "" {
+		return id, nil
+	}
+	if id, err = gateway.ParseID(v); err != nil {
+		return id, gateway.Fieldf(gateway.InvalidParameter, "after", "after is the id of the last item of the page before")
+	}
+	return id, nil
+}
+
 // emailItem is an email in a list. Source: API guide, "List Response" and
 // "Thread Fields"; the fields below the line are ours.
 type emailItem struct {

@@ -54,6 +54,9 @@ func (s *Server) streamEmails(k *call) error {
 		return err
 	}
 	k.row.Account = account.ID
+	if k.session != nil {
+		k.session.ActFor(account.ID)
+	}
 	st := &stream{server: s, session: k.session, conn: k.c.Context().Conn(), email: account.Email, stop: k.stop}
 	if st.folders, err = s.streamFolders(k, scope, account.Email); err != nil {
 		return err

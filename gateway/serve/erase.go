@@ -27,10 +27,35 @@ func (g *Gateway) DeleteDomain(ctx context.Context, s gateway.Scope, idOrName st
 	return err
 }
 
+// DeleteAccount removes an account with all that is in it, for good. Who had a key
+// of it is cut off first; when it returns nil, nothing of it can be found and its
+// addresses are free.
+func (g *Gateway) DeleteAccount(ctx context.Context, s gateway.Scope, email string) (*gateway.Account, error) {
+	a, err := g.Domains.Account(ctx, s, email)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Store.CloseAccount(ctx, s, a.Domain, a.ID); err != nil {
+		return nil, err
+	}
+	g.Keys.EndAccount(a.Domain, a.ID)
+	if err := g.Store.EraseAccount(ctx, s, a.Domain, a.ID); err != nil {
+		select {
+		case g.erased <- struct{}{}: // it goes on in the background
+		default:
+		}
+		return nil, err
+	}
+	return a, nil
+}
+
 // erase takes off the disk what was deleted, and finishes deletions that were cut
 // short: by the end of a process, or of a request.
 func (g *Gateway) erase(ctx context.Context) error {
 	for asked := false; ; asked = true {
+		if err := g.Store.CountBytes(ctx, keys.System()); err != nil && ctx.Err() == nil {
+			g.log.LogAttrs(ctx, slog.LevelError, "the bytes of older mail are not counted yet", slog.Any("err", err))
+		}
 		gone, err := g.Store.FinishDeletions(ctx, keys.System())
 		for _, d := range gone {
 			g.Keys.EndDomain(d)
@@ -39,7 +64,7 @@ func (g *Gateway) erase(ctx context.Context) error {
 			err = g.Store.Compact(ctx, keys.System())
 		}
 		if err != nil && ctx.Err() == nil { // the next start tries again
-			g.log.LogAttrs(ctx, slog.LevelError, "a deleted domain is not off the disk yet", slog.Any("err", err))
+			g.log.LogAttrs(ctx, slog.LevelError, "a deleted domain or account is not off the disk yet", slog.Any("err", err))
 		}
 		select {
 		case <-ctx.Done():

@@ -108,7 +108,7 @@ func (g *Gateway) build() (err error) {
 	if g.Keys, err = keys.New(keys.Config{Store: g.Store, Limits: lim, Log: g.log, Now: now, ExemptLoopback: g.cfg.local}); err != nil {
 		return err
 	}
-	if g.Domains, err = domains.New(domains.Config{Store: g.Store, Limits: lim, Hostname: g.cfg.Hostname}); err != nil {
+	if g.Domains, err = domains.New(domains.Config{Store: g.Store, Limits: lim, Hostname: g.cfg.Hostname, Now: now}); err != nil {
 		return err
 	}
 	if g.Activity, err = activity.New(activity.Config{Store: g.Store, Scope: keys.System(), Limits: lim, Log: g.log, Now: now}); err != nil {

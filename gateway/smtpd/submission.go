@@ -59,7 +59,10 @@ func (d *door) mayUse(ctx context.Context, k *keys.Session, username string) (bo
 	if username == d.cfg.Username {
 		return true, nil
 	}
-	_, err := d.cfg.Domains.Account(ctx, k.Scope(), username)
+	a, err := d.cfg.Domains.Account(ctx, k.Scope(), username)
+	if err == nil {
+		k.ActFor(a.ID)
+	}
 	if err == nil || gateway.KindOf(err) == gateway.NotFound {
 		return err == nil, nil //nolint:nilerr // an account that isn't there is an answer
 	}

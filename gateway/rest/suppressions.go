@@ -1,0 +1,111 @@
+package rest
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
+)
+
+// suppressionShape is an address that a domain sends nothing to.
+type suppressionShape struct {
+	Object    string `json:"object"`
+	ID        string `json:"id"`
+	Email     string `json:"email"`
+	Origin    string `json:"origin"`
+	CreatedAt string `json:"created_at"`
+}
+
+func suppressionOf(s *gateway.Suppression) suppressionShape {
+	return suppressionShape{"suppression", s.ID.String(), s.Email, string(s.Origin), stamp(s.CreatedAt)}
+}
+
+// domainScope is the scope for routes about one domain: an instance key names it.
+func (s *Server) domainScope(k *call) (gateway.Scope, error) {
+	if k.scope.Level() != gateway.LevelInstance {
+		return k.scope, nil
+	}
+	name := k.c.Query("domain")
+	if name == "" {
+		return k.scope, gateway.Fieldf(gateway.MissingField, "domain", "with an instance key, say which domain: add ?domain=name")
+	}
+	d, err := s.cfg.Domains.Get(k.ctx, k.scope, name)
+	if err != nil {
+		return k.scope, err
+	}
+	k.row.Domain = d.ID
+	return keys.Narrow(k.scope, d.ID, 0)
+}
+
+func (s *Server) addSuppression(k *call) error {
+	var in struct {
+		Email *string `json:"email"`
+	}
+	scope, err := s.domainScope(k)
+	if err != nil {
+		return err
+	}
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	if in.Email == nil {
+		return gateway.Fieldf(gateway.MissingField, "email", "email is required")
+	}
+	sup, added, err := s.cfg.Sender.Suppress(k.ctx, scope, *in.Email)
+	if err != nil {
+		return err
+	}
+	status := fiber.StatusOK
+	if added {
+		status = fiber.StatusCreated
+	}
+	return k.c.Status(status).JSON(suppressionOf(sup))
+}
+
+func (s *Server) listSuppressions(k *call) error {
+	scope, err := s.domainScope(k)
+	if err != nil {
+		return err
+	}
+	limit, err := s.pageLimit(k)
+	if err != nil {
+		return err
+	}
+	after, err := k.afterID()
+	if err != nil {
+		return err
+	}
+	all, more, err := s.cfg.Sender.Suppressions(k.ctx, scope, gateway.SuppressionOrigin(k.c.Query("origin")), after, limit)
+	if err != nil {
+		return err
+	}
+	var out []suppressionShape
+	for i := range all {
+		out = append(out, suppressionOf(&all[i]))
+	}
+	return k.c.JSON(partOf(out, more))
+}
+
+func (s *Server) getSuppression(k *call) error {
+	scope, err := s.domainScope(k)
+	if err != nil {
+		return err
+	}
+	sup, err := s.cfg.Sender.Suppression(k.ctx, scope, k.param("idOrEmail"))
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(suppressionOf(sup))
+}
+
+func (s *Server) removeSuppression(k *call) error {
+	scope, err := s.domainScope(k)
+	if err != nil {
+		return err
+	}
+	sup, err := s.cfg.Sender.Unsuppress(k.ctx, scope, k.param("idOrEmail"))
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(fiber.Map{"object": "suppression", "id": sup.ID.String(), "email": sup.Email, "deleted": true})
+}
