@@ -6,6 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
 )
 
 // who may call a route: the levels and permissions of keys.
@@ -30,51 +31,52 @@ type route struct {
 	Method, Path string
 	Operation    string // operationId in openapi.yaml
 	Who          who
+	Class        keys.Class // whose limit of requests it counts against
 	Handle       func(*Server, *call) error
 }
 
 // routes is every route. Words come before ids: no id is one of them. Sources:
 // the API guide for those it names.
 var routes = []route{
-	{"POST", "/emails", "sendEmail", senders, (*Server).sendEmail},
-	{"POST", "/emails/batch", "sendBatch", senders, (*Server).sendBatch},
-	{"GET", "/emails", "listEmails", readers, (*Server).listEmails},
-	{"GET", "/emails/stream", "streamEmails", readers, (*Server).streamEmails},
-	{"GET", "/emails/threads", "listThreads", readers, (*Server).listThreads},
-	{"GET", "/emails/threads/:threadId", "getThread", readers, (*Server).getThread},
-	{"GET", "/emails/:id", "getEmail", readers, (*Server).getEmail},
-	{"PATCH", "/emails/:id", "updateEmail", senders, (*Server).updateEmail},
-	{"DELETE", "/emails/:id", "deleteEmail", readers, (*Server).deleteEmail},
-	{"POST", "/emails/:id/cancel", "cancelEmail", senders, (*Server).cancelEmail},
-	{"POST", "/emails/:id/send", "sendStoredEmail", readers, (*Server).sendStored},
-	{"GET", "/emails/:id/raw", "getRawEmail", readers, (*Server).getRawEmail},
-	{"GET", "/emails/:id/attachments", "listAttachments", readers, (*Server).listAttachments},
-	{"GET", "/emails/:id/attachments/:attachmentId", "getAttachment", readers, (*Server).getAttachment},
-	{"GET", "/folders", "listFolders", readers, (*Server).listFolders},
-	{"GET", "/domains", "listDomains", readers, (*Server).listDomains},
-	{"POST", "/domains", "createDomain", instance, (*Server).createDomain},
-	{"GET", "/domains/:id", "getDomain", admins, (*Server).getDomain},
-	{"DELETE", "/domains/:id", "deleteDomain", instance, (*Server).deleteDomain},
-	{"POST", "/domains/:id/verify", "verifyDomain", admins, (*Server).verifyDomain},
-	{"GET", "/accounts", "listAccounts", readers, (*Server).listAccounts},
-	{"POST", "/accounts", "createAccount", admins, (*Server).createAccount},
-	{"GET", "/accounts/:email", "getAccount", readers, (*Server).getAccount},
-	{"GET", "/api-keys", "listKeys", readers, (*Server).listKeys},
-	{"POST", "/api-keys", "createKey", readers, (*Server).createKey},
-	{"PATCH", "/api-keys/:id", "updateKey", readers, (*Server).updateKey},
-	{"DELETE", "/api-keys/:id", "revokeKey", readers, (*Server).revokeKey},
-	{"GET", "/plugins", "listPlugins", readers, (*Server).listPlugins},
-	{"POST", "/plugins", "installPlugin", readers, (*Server).installPlugin},
-	{"GET", "/plugins/:id", "getPlugin", readers, (*Server).getPlugin},
-	{"PATCH", "/plugins/:id", "updatePlugin", readers, (*Server).updatePlugin},
-	{"DELETE", "/plugins/:id", "deletePlugin", readers, (*Server).deletePlugin},
-	{"GET", "/logs", "listLogs", readers, (*Server).listLogs},
-	{"GET", "/logs/:id", "getLog", readers, (*Server).getLog},
-	{"PATCH", "/instance", "updateInstance", instance, (*Server).updateInstance},
-	{"GET", "/backup", "getBackup", instance, (*Server).backup},
-	{"GET", "/healthz", "health", open, (*Server).health},
-	{"GET", "/readyz", "ready", open, (*Server).ready},
-	{"GET", "/openapi.json", "openapi", open, (*Server).openapiDocument},
+	{"POST", "/emails", "sendEmail", senders, keys.Sends, (*Server).sendEmail},
+	{"POST", "/emails/batch", "sendBatch", senders, keys.Sends, (*Server).sendBatch},
+	{"GET", "/emails", "listEmails", readers, keys.Reads, (*Server).listEmails},
+	{"GET", "/emails/stream", "streamEmails", readers, keys.Streams, (*Server).streamEmails},
+	{"GET", "/emails/threads", "listThreads", readers, keys.Reads, (*Server).listThreads},
+	{"GET", "/emails/threads/:threadId", "getThread", readers, keys.Reads, (*Server).getThread},
+	{"GET", "/emails/:id", "getEmail", readers, keys.Reads, (*Server).getEmail},
+	{"PATCH", "/emails/:id", "updateEmail", senders, keys.Changes, (*Server).updateEmail},
+	{"DELETE", "/emails/:id", "deleteEmail", readers, keys.Changes, (*Server).deleteEmail},
+	{"POST", "/emails/:id/cancel", "cancelEmail", senders, keys.Changes, (*Server).cancelEmail},
+	{"POST", "/emails/:id/send", "sendStoredEmail", readers, keys.Sends, (*Server).sendStored},
+	{"GET", "/emails/:id/raw", "getRawEmail", readers, keys.Reads, (*Server).getRawEmail},
+	{"GET", "/emails/:id/attachments", "listAttachments", readers, keys.Reads, (*Server).listAttachments},
+	{"GET", "/emails/:id/attachments/:attachmentId", "getAttachment", readers, keys.Reads, (*Server).getAttachment},
+	{"GET", "/folders", "listFolders", readers, keys.Reads, (*Server).listFolders},
+	{"GET", "/domains", "listDomains", readers, keys.Reads, (*Server).listDomains},
+	{"POST", "/domains", "createDomain", instance, keys.Changes, (*Server).createDomain},
+	{"GET", "/domains/:id", "getDomain", admins, keys.Reads, (*Server).getDomain},
+	{"DELETE", "/domains/:id", "deleteDomain", instance, keys.Changes, (*Server).deleteDomain},
+	{"POST", "/domains/:id/verify", "verifyDomain", admins, keys.Changes, (*Server).verifyDomain},
+	{"GET", "/accounts", "listAccounts", readers, keys.Reads, (*Server).listAccounts},
+	{"POST", "/accounts", "createAccount", admins, keys.Changes, (*Server).createAccount},
+	{"GET", "/accounts/:email", "getAccount", readers, keys.Reads, (*Server).getAccount},
+	{"GET", "/api-keys", "listKeys", readers, keys.Reads, (*Server).listKeys},
+	{"POST", "/api-keys", "createKey", readers, keys.Changes, (*Server).createKey},
+	{"PATCH", "/api-keys/:id", "updateKey", readers, keys.Changes, (*Server).updateKey},
+	{"DELETE", "/api-keys/:id", "revokeKey", readers, keys.Changes, (*Server).revokeKey},
+	{"GET", "/plugins", "listPlugins", readers, keys.Reads, (*Server).listPlugins},
+	{"POST", "/plugins", "installPlugin", readers, keys.Uploads, (*Server).installPlugin},
+	{"GET", "/plugins/:id", "getPlugin", readers, keys.Reads, (*Server).getPlugin},
+	{"PATCH", "/plugins/:id", "updatePlugin", readers, keys.Changes, (*Server).updatePlugin},
+	{"DELETE", "/plugins/:id", "deletePlugin", readers, keys.Changes, (*Server).deletePlugin},
+	{"GET", "/logs", "listLogs", readers, keys.Reads, (*Server).listLogs},
+	{"GET", "/logs/:id", "getLog", readers, keys.Reads, (*Server).getLog},
+	{"PATCH", "/instance", "updateInstance", instance, keys.Changes, (*Server).updateInstance},
+	{"GET", "/backup", "getBackup", instance, keys.Uploads, (*Server).backup},
+	{"GET", "/healthz", "health", open, keys.Uncounted, (*Server).health},
+	{"GET", "/readyz", "ready", open, keys.Uncounted, (*Server).ready},
+	{"GET", "/openapi.json", "openapi", open, keys.Uncounted, (*Server).openapiDocument},
 }
 
 // allows reports whether a route is for a key.
