@@ -96,7 +96,7 @@ func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // untold are the statuses that no request alone can cause.
 var untold = map[string]string{
-	"500": "it needs a fault of ours; TestAnswers of fiber_test.go shows its shape",
+	"500": "it needs a fault of ours, and none is known",
 	"503": "it needs a busy gateway or a full disk; TestBusy shows one",
 }
 
@@ -125,7 +125,7 @@ func (w *witness) faults() (out []string) {
 		}
 	}
 	for _, k := range gateway.Kinds() {
-		if !w.names[k.String()] && k != gateway.Internal {
+		if !w.names[k.String()] && k != gateway.Internal { // see untold
 			out = append(out, "no test produces "+k.String())
 		}
 	}

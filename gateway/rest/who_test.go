@@ -19,8 +19,8 @@ import (
 // each caller who may use it up.
 type target struct {
 	path, body string
-	ok         int                                      // who may, gets
-	own        bool                                     // everybody else who may gets that too: it is about their own
+	ok         int                                       // who may, gets
+	own        bool                                      // everybody else who may gets that too: it is about their own
 	fresh      func(c *client, who caller, n int) string // its id, or a name
 }
 
