@@ -38,6 +38,12 @@ type client struct {
 func newClient(t *testing.T, options ...gatewaytest.Option) *client {
 	t.Helper()
 	g := gatewaytest.Start(t, options...)
+	return &client{t, g, routerOf(t, g)}
+}
+
+// routerOf finds the operation of a request in the document that the gateway serves.
+func routerOf(t testing.TB, g *gatewaytest.Gateway) routers.Router {
+	t.Helper()
 	resp, err := http.Get(g.URL + "/openapi.json")
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +61,7 @@ func newClient(t *testing.T, options ...gatewaytest.Option) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &client{t, g, router}
+	return router
 }
 
 // do sends a request, wants a status, and returns the answer.
