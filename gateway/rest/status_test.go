@@ -146,6 +146,10 @@ func TestEveryRefusal(t *testing.T) {
 	if resp, raw := c.ask("POST", "/plugins", k, wrong, "Content-Type", contentType); resp.StatusCode != 422 {
 		t.Errorf("no module: %d %s", resp.StatusCode, raw)
 	}
+	c.ask("POST", "/emails/batch", k, "["+anEmail+"]", idempotency, "a batch")
+	if resp, raw := c.ask("POST", "/emails/batch", k, "["+anEmail+","+anEmail+"]", idempotency, "a batch"); resp.StatusCode != 409 || !strings.Contains(raw, "invalid_idempotent_request") {
+		t.Errorf("another batch with the same key: %d %s", resp.StatusCode, raw)
+	}
 	self := c.do(200, "POST", "/emails", k, email("from", gatewaytest.Account))
 	gatewaytest.Eventually(t, "the copy", func() bool {
 		_, a := c.g.Do("GET", "/emails", k, nil)
