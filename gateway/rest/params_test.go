@@ -22,9 +22,9 @@ var common = []string{"Authorization", "User-Agent", "Content-Type", "Content-En
 // code is what the code of this folder says about the parameters it reads.
 type code struct {
 	t     *testing.T
-	funcs map[string][]*ast.FuncDecl // by name, whatever their receiver
-	via   map[string]pass            // those that are told which parameter to look for
-	lists map[string]bool            // variables that hold names which are refused
+	funcs map[string][]*ast.FuncDecl   // by name, whatever their receiver
+	via   map[string]pass              // those that are told which parameter to look for
+	lists map[string]*ast.CompositeLit // variables of the package that hold names
 }
 
 func readCode(t *testing.T) *code {
@@ -33,7 +33,7 @@ func readCode(t *testing.T) *code {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &code{t, make(map[string][]*ast.FuncDecl), make(map[string]pass), map[string]bool{"unbuiltFilters": true}}
+	c := &code{t, make(map[string][]*ast.FuncDecl), make(map[string]pass), make(map[string]*ast.CompositeLit)}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
@@ -46,10 +46,26 @@ func readCode(t *testing.T) *code {
 			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
 				c.funcs[fn.Name.Name] = append(c.funcs[fn.Name.Name], fn)
 			}
+			c.addLists(d)
 		}
 	}
 	c.findPasses()
 	return c
+}
+
+// addLists notes the variables of a declaration that are lists.
+func (c *code) addLists(d ast.Decl) {
+	g, ok := d.(*ast.GenDecl)
+	if !ok {
+		return
+	}
+	for _, spec := range g.Specs {
+		if v, ok := spec.(*ast.ValueSpec); ok && len(v.Names) == 1 && len(v.Values) == 1 {
+			if lit, ok := v.Values[0].(*ast.CompositeLit); ok {
+				c.lists[v.Names[0].Name] = lit
+			}
+		}
+	}
 }
 
 // reads collects what a function reads of a request, and what those that it names
@@ -164,10 +180,11 @@ func (c *code) names(fn *ast.FuncDecl, arg ast.Expr) (all []string) {
 			if v, is := v.(*ast.Ident); !is || v.Name != id.Name {
 				continue
 			}
-			if x, is := loop.X.(*ast.Ident); is && c.lists[x.Name] {
-				known = true
+			x, is := loop.X.(*ast.CompositeLit)
+			if list, named := loop.X.(*ast.Ident); named {
+				x, is = c.lists[list.Name], c.lists[list.Name] != nil
 			}
-			if x, is := loop.X.(*ast.CompositeLit); is {
+			if is {
 				known = true
 				for _, e := range x.Elts {
 					if kv, is := e.(*ast.KeyValueExpr); is {
