@@ -23,6 +23,9 @@ type Limits struct {
 	LogExport                              int64
 	InlineImage, InlineImages              int64
 	KeyMessages, KeyRecipients             int64
+	RequestsRead, RequestsSend             int64
+	RequestsChange, RequestsUpload         int64
+	RequestsStream                         int64
 	KeysPerDomain, AccountsPerDomain       int64
 	ImplicitAccounts                       int64
 	AliasesPerAccount                      int64
@@ -95,6 +98,11 @@ var LimitTable = []Limit{
 	{"inline_images", 5 * miB, "bytes of them together, each time one is shown", TooLarge, "ours; they stand in memory", func(l *Limits) *int64 { return &l.InlineImages }},
 	{"key_messages", 1000, "messages of a key per hour", RateLimited, "API guide, \"Rate Limits\"", func(l *Limits) *int64 { return &l.KeyMessages }},
 	{"key_recipients", 10000, "recipients of a key per hour", RateLimited, "ours; 50 a message must not multiply the guide's limit", func(l *Limits) *int64 { return &l.KeyRecipients }},
+	{"requests_read", 1200, "requests that read, of a key per minute", RateLimited, "ours; a mailbox polled ten times a second, twice", func(l *Limits) *int64 { return &l.RequestsRead }},
+	{"requests_send", 600, "requests that send, of a key per minute", RateLimited, "ours; the guide's hour in two minutes", func(l *Limits) *int64 { return &l.RequestsSend }},
+	{"requests_change", 600, "requests that change something, of a key per minute", RateLimited, "ours; each is a commit", func(l *Limits) *int64 { return &l.RequestsChange }},
+	{"requests_upload", 60, "uploads and backups of a key per minute", RateLimited, "ours; each is compiled, or reads all there is", func(l *Limits) *int64 { return &l.RequestsUpload }},
+	{"requests_stream", 120, "openings of event streams of a key per minute", RateLimited, "ours; all streams_per_key lost and opened again, six times", func(l *Limits) *int64 { return &l.RequestsStream }},
 	{"keys_per_domain", 100, "live keys of a domain", InvalidState, "ours", func(l *Limits) *int64 { return &l.KeysPerDomain }},
 	{"accounts_per_domain", 100000, "accounts of a domain", InvalidState, "ours", func(l *Limits) *int64 { return &l.AccountsPerDomain }},
 	{"implicit_accounts", 10000, "accounts of a domain made by use", InvalidState, "ours", func(l *Limits) *int64 { return &l.ImplicitAccounts }},

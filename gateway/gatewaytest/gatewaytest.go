@@ -60,7 +60,8 @@ func Setting(name, value string) Option {
 	}
 }
 
-// Start runs a gateway with the domain and the account above.
+// Start runs a gateway with the domain and the account above. Requests per minute
+// are not limited unless an option says so.
 func Start(t testing.TB, options ...Option) *Gateway {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postern") // t.TempDir may be too long for a socket
@@ -69,6 +70,9 @@ func Start(t testing.TB, options ...Option) *Gateway {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	g := &Gateway{t: t, Data: dir, cfg: serve.LocalDefaults(), clock: time.Now, Log: &Log{}}
+	for _, class := range []string{"read", "send", "change", "upload", "stream"} {
+		Limit("requests_"+class, "0")(g) // a test that waits asks far faster than any client
+	}
 	for _, o := range options {
 		o(g)
 	}

@@ -52,6 +52,7 @@ type Keys struct {
 	cfg      Config
 	sessions registry
 	attempts attempts
+	requests requests
 
 	mu      sync.Mutex
 	touched map[gateway.ID]gateway.KeyUse // used since the last flush
@@ -74,6 +75,7 @@ func New(cfg Config) (*Keys, error) {
 	}
 	k := &Keys{cfg: cfg, touched: make(map[gateway.ID]gateway.KeyUse), flushed: make(map[gateway.ID]time.Time)}
 	k.sessions.live = make(map[gateway.ID]map[*Session]struct{})
+	k.requests.windows = make(map[counted]*window)
 	k.attempts.init(cfg)
 	return k, nil
 }

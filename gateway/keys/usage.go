@@ -60,6 +60,7 @@ func (k *Keys) flush(ctx context.Context) {
 		}
 	}
 	k.mu.Unlock()
+	k.requests.forget(k.cfg.Now())
 	if len(batch) == 0 {
 		return
 	}

@@ -32,6 +32,10 @@ func (s *Server) authenticate(k *call, local bool) error {
 	key := session.Key()
 	k.session, k.scope = session, session.Scope()
 	k.note(&key)
+	k.used = key.Used
+	if k.left, err = s.cfg.Keys.Count(key.ID, k.route.Class); err != nil {
+		return err
+	}
 	if !k.route.allows(&key) {
 		e := gateway.Errorf(gateway.Restricted, "this key may not do that")
 		if key.Permission == gateway.SendOnly {

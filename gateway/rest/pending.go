@@ -64,7 +64,7 @@ func (s *Server) sendStored(k *call) error {
 		return err
 	}
 	k.logged = k.session != nil
-	s.rateHeaders(k, receipt.Used)
+	k.counted(receipt.Used)
 	return k.c.JSON(answerOf(receipt))
 }
 

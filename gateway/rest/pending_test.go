@@ -97,9 +97,13 @@ func TestOnce(t *testing.T) {
 		t.Errorf("mended: %d %s", resp.StatusCode, got)
 	}
 	clock.add(25 * time.Hour)
-	if resp, got := c.ask("POST", "/emails", domain, body, idempotency, "order 1"); resp.StatusCode != 200 || got == answer {
-		t.Errorf("a day later: %d %s", resp.StatusCode, got)
-	}
+	gatewaytest.Eventually(t, "a day later it is a request of its own", func() bool { // a commit that began before the clock was put on may be under way
+		resp, got := c.ask("POST", "/emails", domain, body, idempotency, "order 1")
+		if resp.StatusCode != 409 && (resp.StatusCode != 200 || got == answer) {
+			t.Fatalf("a day later: %d %s", resp.StatusCode, got)
+		}
+		return resp.StatusCode == 200
+	})
 }
 
 // The same request twenty times at once: it happens once, and everybody else is told

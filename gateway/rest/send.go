@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -52,7 +51,7 @@ func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(out
 	}
 	if n := len(out.Sent); n > 0 {
 		k.logged = k.session != nil
-		s.rateHeaders(k, out.Sent[n-1].Used)
+		k.counted(out.Sent[n-1].Used)
 	}
 	return k.c.JSON(answer(out))
 }
@@ -134,25 +133,6 @@ func (s *Server) sendScope(k *call, c *gateway.Compose) (gateway.Scope, error) {
 		return k.scope, err
 	}
 	return keys.Narrow(k.scope, d.ID, 0)
-}
-
-// rateHeaders tell a key how much of its hour is left: the IETF fields of
-// draft-ietf-httpapi-ratelimit-headers, and the older trio.
-func (s *Server) rateHeaders(k *call, u gateway.Usage) {
-	if k.session == nil {
-		return
-	}
-	most := k.session.Key().Limits.Messages
-	if most == 0 {
-		return
-	}
-	left := max(0, most-u.Messages)
-	reset := max(0, int(u.Opened.Add(gateway.Window).Sub(s.cfg.Now()).Seconds()))
-	k.c.Set("RateLimit-Policy", fmt.Sprintf(`"emails";q=%d;w=%d`, most, int(gateway.Window.Seconds())))
-	k.c.Set("RateLimit", fmt.Sprintf(`"emails";r=%d;t=%d`, left, reset))
-	k.c.Set("RateLimit-Limit", fmt.Sprint(most))
-	k.c.Set("RateLimit-Remaining", fmt.Sprint(left))
-	k.c.Set("RateLimit-Reset", fmt.Sprint(reset))
 }
 
 // batchError is one email that a permissive batch could not send.

@@ -197,7 +197,9 @@ type call struct {
 	scope   gateway.Scope
 	stop    <-chan struct{} // closed when the door stops
 	row     gateway.Activity
-	logged  bool // the row is in a commit already
+	logged  bool           // the row is in a commit already
+	used    gateway.Usage  // the key's hour, as far as this request knows it
+	left    keys.Allowance // of the requests of the route's class
 }
 
 // run takes one request through authentication, its handler and the log.
@@ -211,6 +213,7 @@ func (s *Server) run(base context.Context, stopping <-chan struct{}, c *fiber.Ct
 			err = s.answerError(k, s.panicked(p))
 		}
 		if k.session != nil {
+			s.rateHeaders(k)
 			k.session.Close()
 		}
 		s.logCall(k)

@@ -38,7 +38,7 @@ func TestSuppressions(t *testing.T) {
 		{"nonsense", "DELETE", "/suppressions/nonsense", key, "", 404, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &client{t, c.g, c.router, c.names}
+			c := &client{t, c.g, c.router}
 			var body any
 			if tt.body != "" {
 				body = tt.body
@@ -104,5 +104,28 @@ func TestSuppressionPages(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q: %v, want %s", query, got, want)
 		}
+	}
+}
+
+// What the routes of suppressions and quotas refuse, by its name.
+func TestTenancyRefusals(t *testing.T) {
+	c := newClient(t, gatewaytest.Limit("suppressions", "1"))
+	admin, key := c.g.Keys.Admin, c.g.Keys.Domain
+	s := c.do(201, "POST", "/suppressions", key, `{"email":"a@example.com"}`)
+	if a := c.do(409, "POST", "/suppressions", key, `{"email":"b@example.com"}`); a.Str("name") != "invalid_state" {
+		t.Errorf("over the limit: %v", a)
+	}
+	c.do(404, "POST", "/suppressions?domain=nowhere.example", admin, `{"email":"b@example.com"}`)
+	for _, method := range []string{"GET", "DELETE"} { // an operator says whose it is
+		if a := c.do(422, method, "/suppressions/"+s.Str("id"), admin, nil); a.Str("name") != "missing_required_field" {
+			t.Errorf("%s without a domain: %v", method, a)
+		}
+	}
+	c.do(200, "PATCH", "/accounts/"+gatewaytest.Account, key, `{"quota_bytes":10}`)
+	if a := c.do(422, "POST", "/emails", key, email("from", gatewaytest.Account)); a.Str("name") != "quota_exceeded" {
+		t.Errorf("over the quota: %v", a)
+	}
+	if n := c.sent(key, gatewaytest.Account); n != 0 {
+		t.Errorf("%d emails of an account without room were kept", n)
 	}
 }

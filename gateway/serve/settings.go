@@ -72,7 +72,7 @@ func settings() []setting {
 	}
 	for _, l := range gateway.LimitTable {
 		least := int64(1)
-		if l.Name == "key_messages" || l.Name == "key_recipients" {
+		if strings.HasPrefix(l.Name, "key_") || strings.HasPrefix(l.Name, "requests_") {
 			least = 0 // no limit
 		}
 		all = append(all, number("limits."+l.Name, l.Unit, least, l.Default*mostTimes, func(c *Config) *int64 { return l.Field(&c.Limits) }))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -50,9 +51,7 @@ func TestRunsOfChanges(t *testing.T) {
 					continue
 				}
 				mu.Lock()
-				for k, v := range emitted {
-					want[k] = v
-				}
+				maps.Copy(want, emitted)
 				mu.Unlock()
 			}
 		})

@@ -1,0 +1,32 @@
+package rest
+
+import "github.com/centerleap/postern/gateway"
+
+// Route is a row of the table, for tests that go through all of them.
+type Route struct {
+	Method, Path, Operation string
+	Open                    bool
+	route                   *route
+}
+
+// Allows reports whether the route is for a key.
+func (r Route) Allows(k *gateway.Key) bool { return r.route.allows(k) }
+
+// Routes are all rows of the table.
+func Routes() (all []Route) {
+	for i := range routes {
+		r := &routes[i]
+		all = append(all, Route{r.Method, r.Path, r.Operation, r.Who == open, r})
+	}
+	return all
+}
+
+// Operation is the name of the route that answers a request; "" if none does.
+func Operation(method, path string) string {
+	for i := range routes { // words come before ids, as in the router
+		if routes[i].Method == method && matches(routes[i].Path, path) {
+			return routes[i].Operation
+		}
+	}
+	return ""
+}

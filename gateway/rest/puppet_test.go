@@ -1,0 +1,117 @@
+package rest_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/centerleap/postern/gateway/gatewaytest"
+)
+
+// puppet is the module of plugins/testdata/puppet, which does what a subject says;
+// built once.
+var puppet = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "puppet")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "puppet.wasm")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "../../plugins/testdata/puppet")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	if text, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, text)
+	}
+	return os.ReadFile(out)
+})
+
+// withPlugins gives plugins time enough on a busy machine.
+func withPlugins() []gatewaytest.Option {
+	return []gatewaytest.Option{gatewaytest.Limit("plugin_millis", "20000"), gatewaytest.Limit("plugin_message_millis", "60000"), gatewaytest.Setting("plugins.cache", compiled)}
+}
+
+// module is a form with the puppet under a name, and its Content-Type.
+func module(t testing.TB, name string) (form, contentType string) {
+	t.Helper()
+	wasm, err := puppet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return formOf(map[string]string{
+		"wasm": string(wasm), "manifest": fmt.Sprintf(`{"v":1,"name":%q,"version":"1","hooks":["outbound"]}`, name),
+	})
+}
+
+// formOf writes a form.
+func formOf(parts map[string]string) (form, contentType string) {
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for name, v := range parts {
+		part, err := w.CreateFormFile(name, name)
+		if err != nil {
+			panic(err) // a buffer takes everything
+		}
+		_, _ = io.WriteString(part, v)
+	}
+	w.Close()
+	return body.String(), w.FormDataContentType()
+}
+
+// install installs the puppet under a name and returns its id.
+func (c *client) install(key, name string) string {
+	c.Helper()
+	form, contentType := module(c.T, name)
+	resp, raw := c.ask("POST", "/plugins", key, form, "Content-Type", contentType)
+	if resp.StatusCode != http.StatusCreated {
+		c.Fatalf("install: %d %s", resp.StatusCode, raw)
+	}
+	return decode(c.T, []byte(raw)).Str("id")
+}
+
+// What a plugin refuses is not stored and does not count; what it holds waits, also
+// over a restart, until its owner lets it go, once, or cancels it.
+func TestHeldByPlugin(t *testing.T) {
+	c := newClient(t, append(withPlugins(), gatewaytest.Limit("key_messages", "3"))...)
+	key := c.g.Keys.Domain
+	id := c.install(key, "censor")
+	c.do(200, "PATCH", "/plugins/"+id, key, `{"status":"enabled"}`)
+	for range 4 { // more than the hour has
+		if a := c.do(403, "POST", "/emails", key, email("from", gatewaytest.Account, "subject", "deny not like this")); a.Str("name") != "plugin_rejected" || a.Str("message") != "not like this" {
+			t.Errorf("%v", a)
+		}
+	}
+	if n := c.sent(key, gatewaytest.Account); n != 0 {
+		t.Errorf("%d refused emails are in Sent", n)
+	}
+	held := c.do(200, "POST", "/emails", key, email("from", gatewaytest.Account, "subject", "hold please look"))
+	gone := c.do(200, "POST", "/emails", key, email("from", gatewaytest.Account, "subject", "hold never"))
+	c.do(200, "POST", "/emails/"+gone.Str("id")+"/cancel", key, nil)
+	c.do(409, "POST", "/emails/"+gone.Str("id")+"/send", key, nil)
+	c.g.Restart()
+	path := "/emails/" + held.Str("id")
+	if a := c.do(200, "GET", path, key, nil); a.Str("last_event") != "held" || a.Str("events.0.type") != "held" {
+		t.Errorf("held: %v", a)
+	}
+	c.do(403, "POST", path+"/send", c.g.Keys.SendOnly, nil)
+	c.do(200, "POST", "/emails", key, email("subject", "another")) // it arrives, so what is held could have
+	gatewaytest.Eventually(t, "the other one", func() bool {
+		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
+		return a.At("total") == 1.0
+	})
+	c.do(429, "POST", "/emails", key, email())
+	if a := c.do(200, "POST", path+"/send", key, nil); fmt.Sprint(a) != fmt.Sprint(held) {
+		t.Errorf("let go as %v, accepted as %v", a, held)
+	}
+	gatewaytest.Eventually(t, "the one let go", func() bool {
+		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
+		return a.At("total") == 2.0 && a.Str("data.0.subject") == "hold please look"
+	})
+	c.do(409, "POST", path+"/send", key, nil)
+}
