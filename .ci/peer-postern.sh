@@ -11,6 +11,7 @@ for door in REST SUBMISSION SUBMISSIONS MX IMAP IMAPS; do
   export "POSTERN_${door}_LISTEN=127.0.0.1:$((B + i))"
   i=$((i + 1))
 done
+export POSTERN_LIMITS_REQUESTS_SEND=0 POSTERN_LIMITS_REQUESTS_READ=0 POSTERN_LIMITS_REQUESTS_CHANGE=0
 "$P" quickstart --data "$D/data" --domain bench.example --account "$U" --json >"$D/banner.json" 2>"$D/log" &
 PID=$!
 waitport "$B"

@@ -135,10 +135,7 @@ func copyKey(folder, token string) string {
 
 func (p *promises) command() *exec.Cmd {
 	cmd := exec.Command(p.bin, "quickstart", "--data", p.data, "--json")
-	cmd.Env = append(os.Environ(), "POSTERN_LIMITS_KEY_MESSAGES=1000000", "POSTERN_LIMITS_KEY_RECIPIENTS=1000000")
-	for _, door := range serve.Doors {
-		cmd.Env = append(cmd.Env, "POSTERN_"+strings.ToUpper(door)+"_LISTEN=127.0.0.1:0")
-	}
+	cmd.Env = environ("POSTERN_LIMITS_KEY_MESSAGES=1000000", "POSTERN_LIMITS_KEY_RECIPIENTS=1000000")
 	return cmd
 }
 

@@ -25,6 +25,19 @@ type process struct {
 	banner serve.Banner
 }
 
+// environ is that of a gateway on free ports whose clients are tests: they ask far faster
+// than any other.
+func environ(more ...string) []string {
+	env := os.Environ()
+	for _, class := range []string{"READ", "SEND", "CHANGE", "UPLOAD", "STREAM"} {
+		env = append(env, "POSTERN_LIMITS_REQUESTS_"+class+"=0")
+	}
+	for _, door := range serve.Doors {
+		env = append(env, "POSTERN_"+strings.ToUpper(door)+"_LISTEN=127.0.0.1:0")
+	}
+	return append(env, more...)
+}
+
 func startBinary(t testing.TB) *process {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postern")
@@ -33,10 +46,7 @@ func startBinary(t testing.TB) *process {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	p := &process{TB: t, cmd: exec.Command(binary(t), "quickstart", "--data", filepath.Join(dir, "d"), "--json")}
-	p.cmd.Env = os.Environ()
-	for _, door := range serve.Doors {
-		p.cmd.Env = append(p.cmd.Env, "POSTERN_"+strings.ToUpper(door)+"_LISTEN=127.0.0.1:0")
-	}
+	p.cmd.Env = environ()
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
