@@ -42,6 +42,22 @@ func (t *tx) cancel(all []*gateway.Delivery) error {
 	return t.noteEvent(all[0], gateway.EventCanceled)
 }
 
+// cancelHeld cancels those deliveries of m that somebody or something holds.
+func (t *tx) cancelHeld(m *stored) error {
+	if !m.Sent {
+		return nil
+	}
+	all, err := deliveriesOf(t, t.domain, m.Account, m.Number)
+	if err != nil {
+		return err
+	}
+	held := slices.DeleteFunc(all, func(j *gateway.Delivery) bool { return j.State != gateway.DeliveryHeld })
+	if len(held) == 0 {
+		return nil
+	}
+	return t.cancel(held)
+}
+
 // Reschedule changes when a scheduled message leaves. InvalidState if it is not
 // scheduled any more.
 func (s *Store) Reschedule(ctx context.Context, sc gateway.Scope, m *gateway.Message, at time.Time) error {

@@ -72,8 +72,12 @@ func (t *tx) putMessage(m *stored) {
 	t.Set(messageKey(t.domain, m.Account, m.Number), m.encode())
 }
 
-// dropMessage removes a message that stands in no mailbox any more.
+// dropMessage removes a message that stands in no mailbox any more. What of it is held
+// goes with it: nobody could find it to cancel it.
 func (t *tx) dropMessage(m *stored) error {
+	if err := t.cancelHeld(m); err != nil {
+		return err
+	}
 	if err := t.leaveThread(m); err != nil {
 		return err
 	}

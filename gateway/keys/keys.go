@@ -163,6 +163,8 @@ func (k *Keys) mayCreate(ctx context.Context, s gateway.Scope, n *NewKey) error 
 		return gateway.Fieldf(gateway.InvalidParameter, "expires_at", "expires_at is in the past")
 	case n.Limits != nil && s.Level() != gateway.LevelInstance:
 		return gateway.Errorf(gateway.Restricted, "only the operator sets limits")
+	case n.Limits != nil && (n.Limits.Messages < 0 || n.Limits.Recipients < 0):
+		return gateway.Fieldf(gateway.InvalidParameter, "rate_limit", "a limit is a whole number from 0; 0 is none")
 	}
 	if s.Key().IsZero() {
 		return nil
@@ -177,7 +179,22 @@ func (k *Keys) mayCreate(ctx context.Context, s gateway.Scope, n *NewKey) error 
 	if !own.ExpiresAt.IsZero() && (n.ExpiresAt.IsZero() || n.ExpiresAt.After(own.ExpiresAt)) {
 		return gateway.Fieldf(gateway.InvalidParameter, "expires_at", "the new key can't outlive the key that makes it")
 	}
+	if s.Level() != gateway.LevelInstance {
+		n.Limits = &gateway.KeyLimits{
+			Messages:   tighter(own.Limits.Messages, k.cfg.Limits.KeyMessages),
+			Recipients: tighter(own.Limits.Recipients, k.cfg.Limits.KeyRecipients),
+		}
+	}
 	return nil
+}
+
+// tighter is the smaller of two limits, of which 0 is none: a key that the operator has
+// limited makes no key that may do more.
+func tighter(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Prefixes of tokens. Source: API guide, "Key Format"; the second is ours.

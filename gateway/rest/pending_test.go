@@ -315,3 +315,33 @@ func TestCancelPending(t *testing.T) {
 		t.Errorf("another key's: %v", a)
 	}
 }
+
+// A scheduled email that is deleted for good does not leave.
+func TestDeletedScheduled(t *testing.T) {
+	clock := &clock{at: time.Now()}
+	c := newClient(t, gatewaytest.Clock(clock.now))
+	key := c.g.Keys.Domain
+	in := clock.now().Add(time.Hour).UTC().Format(time.RFC3339)
+	id := c.do(200, "POST", "/emails", key, email("from", gatewaytest.Account, "scheduled_at", in)).Str("id")
+	c.do(200, "DELETE", "/emails/"+id+"?permanent=true", key, nil)
+	clock.add(2 * time.Hour)
+	c.do(200, "POST", "/emails", key, email("subject", "later")) // wakes the queue
+	gatewaytest.Eventually(t, "the later one", func() bool {
+		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
+		return a.Str("data.0.subject") == "later"
+	})
+	if a := c.do(200, "GET", "/emails", c.g.Keys.Account, nil); a.At("total") != 1.0 {
+		t.Errorf("%v emails arrived", a.At("total"))
+	}
+}
+
+// A key that the operator has limited makes no key that may do more.
+func TestLimitsOfChildren(t *testing.T) {
+	c := newClient(t)
+	parent := c.do(201, "POST", "/api-keys", c.g.Keys.Admin, `{"email":"bot@demo.localhost","rate_limit":1}`)
+	child := c.do(201, "POST", "/api-keys", parent.Str("token"), `{"name":"free"}`)
+	if child.At("rate_limit") != 1.0 || child.At("recipient_limit") != 10000.0 {
+		t.Errorf("%v", child)
+	}
+	c.do(422, "POST", "/api-keys", c.g.Keys.Admin, `{"email":"bot@demo.localhost","rate_limit":-5}`)
+}

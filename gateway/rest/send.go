@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -30,13 +31,18 @@ func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(out
 	if err != nil {
 		return err
 	}
+	if k.sendOnly() && slices.ContainsFunc(r.list, func(sub outbound.Submission) bool { return sub.Draft }) {
+		return gateway.Fieldf(gateway.Restricted, "draft", "a send-only key can send emails and keep none")
+	}
 	if replayed, err := s.replay(k, scope, r.once); replayed || err != nil {
 		return err
 	}
 	b := outbound.Batch{List: r.list, Permissive: permissive, Once: r.once.keep(answer)}
 	for i := range b.List {
-		if err := s.maySubmit(k, &b.List[i]); err != nil {
-			return err
+		if at := b.List[i].At; !at.IsZero() {
+			if err := s.cfg.Sender.CheckTime(at); err != nil {
+				return err
+			}
 		}
 		row := k.row
 		row.Status = 200
@@ -54,17 +60,6 @@ func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(out
 		k.counted(out.Sent[n-1].Used)
 	}
 	return k.c.JSON(answer(out))
-}
-
-// maySubmit checks what only this door knows of a submission.
-func (s *Server) maySubmit(k *call, sub *outbound.Submission) error {
-	if sub.Draft && k.sendOnly() {
-		return gateway.Fieldf(gateway.Restricted, "draft", "a send-only key can send emails and keep none")
-	}
-	if sub.At.IsZero() {
-		return nil
-	}
-	return s.cfg.Sender.CheckTime(sub.At)
 }
 
 func answerOf(r outbound.Receipt) accepted {
