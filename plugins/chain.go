@@ -135,7 +135,7 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 		return &sandbox.HostError{Err: err}
 	}
 	defer done()
-	share, err := p.shares.take(ctx, inst.Domain)
+	share, err := p.shares.Take(ctx, inst.Domain)
 	if err != nil {
 		return err // the message's time is over: others of the domain were asked all along
 	}

@@ -54,7 +54,7 @@ type Plugins struct {
 	cfg     Config
 	engine  *sandbox.Engine
 	modules *modules
-	shares  shares
+	shares  gateway.Shares
 	uploads chan struct{} // one slot for each module that is read or compiled
 }
 
@@ -73,7 +73,7 @@ func New(cfg Config) (*Plugins, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plugins{cfg: cfg, engine: engine, shares: shares{taken: make(map[gateway.DomainID]*share)}, uploads: make(chan struct{}, cfg.Limits.PluginUploads)}
+	p := &Plugins{cfg: cfg, engine: engine, uploads: make(chan struct{}, cfg.Limits.PluginUploads)}
 	p.modules = &modules{load: p.load, loaded: make(map[[32]byte]*loaded)}
 	return p, nil
 }

@@ -33,7 +33,7 @@ func (m *Mail) filtered(ctx context.Context, s gateway.Scope, q gateway.ListQuer
 	var found []*gateway.Message // of the page, and one more
 	top := q
 	top.After, top.Before = nil, nil
-	cut, err := m.cfg.Store.Walk(ctx, s, top, func(msg *gateway.Message) bool {
+	cut, err := m.walk(ctx, s, top, func(msg *gateway.Message) bool {
 		if !match(msg) {
 			return true
 		}
@@ -49,7 +49,7 @@ func (m *Mail) filtered(ctx context.Context, s gateway.Scope, q gateway.ListQuer
 	p.Total = min(p.Total, m.cfg.Limits.PageReach)
 	if q.After != nil || q.Before != nil {
 		found = found[:0]
-		cut, err = m.cfg.Store.Walk(ctx, s, q, func(msg *gateway.Message) bool {
+		cut, err = m.walk(ctx, s, q, func(msg *gateway.Message) bool {
 			if match(msg) {
 				found = append(found, msg)
 			}
@@ -62,6 +62,25 @@ func (m *Mail) filtered(ctx context.Context, s gateway.Scope, q gateway.ListQuer
 		slices.Reverse(found)
 	}
 	return found, err
+}
+
+// walk is the store's Walk when it is its domain's turn, and within the time of a
+// request: nobody tells that a client has left.
+func (m *Mail) walk(ctx context.Context, s gateway.Scope, q gateway.ListQuery, fn func(*gateway.Message) bool) (cut bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, gateway.RequestTimeout)
+	defer cancel()
+	give, err := m.shares.Take(ctx, q.Domain)
+	if err != nil {
+		return false, err
+	}
+	defer give()
+	select {
+	case m.walks <- struct{}{}:
+		defer func() { <-m.walks }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return m.cfg.Store.Walk(ctx, s, q, fn)
 }
 
 // matcher makes a function of a filter, which is held to the limits.

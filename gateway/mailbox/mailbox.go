@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -88,7 +89,12 @@ type Config struct {
 }
 
 // Mail is the flow behind every reader.
-type Mail struct{ cfg Config }
+type Mail struct {
+	cfg Config
+	// What reads many messages at once: so many in all, and of one domain.
+	walks  chan struct{}
+	shares gateway.Shares
+}
 
 // New checks cfg. It starts nothing.
 func New(cfg Config) (*Mail, error) {
@@ -104,7 +110,7 @@ func New(cfg Config) (*Mail, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Mail{cfg: cfg}, nil
+	return &Mail{cfg: cfg, walks: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
 }
 
 // Ref is how a client names a message: by one of ID, MessageID and UID.

@@ -74,7 +74,7 @@ func (m *Mail) topics(ctx context.Context, s gateway.Scope, q gateway.ListQuery,
 		}
 	}
 	known := make(map[gateway.ID]*topic)
-	cut, err = m.cfg.Store.Walk(ctx, s, q, func(msg *gateway.Message) bool {
+	cut, err = m.walk(ctx, s, q, func(msg *gateway.Message) bool {
 		t := known[msg.Thread]
 		if t == nil {
 			t = &topic{newest: msg.Entries[0].UID}

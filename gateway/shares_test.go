@@ -1,19 +1,17 @@
-package plugins
+package gateway
 
 import (
 	"context"
 	"runtime"
 	"testing"
-
-	"github.com/centerleap/postern/gateway"
 )
 
-// One domain gets half of the calls, and none that waits is left in the way.
+// One domain gets half of the shares, and none that waits is left in the way.
 func TestShares(t *testing.T) {
-	s := shares{taken: make(map[gateway.DomainID]*share)}
+	var s Shares
 	var give []func()
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
-		g, err := s.take(t.Context(), 1)
+		g, err := s.Take(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -21,17 +19,17 @@ func TestShares(t *testing.T) {
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.take(gone, 1); err == nil {
+	if _, err := s.Take(gone, 1); err == nil {
 		t.Error("a domain takes more than its share")
 	}
-	other, err := s.take(t.Context(), 2)
+	other, err := s.Take(t.Context(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other()
 	got := make(chan error, 1)
 	go func() {
-		g, err := s.take(t.Context(), 1)
+		g, err := s.Take(t.Context(), 1)
 		if err == nil {
 			g()
 		}

@@ -1,18 +1,17 @@
-package plugins
+package gateway
 
 import (
 	"context"
 	"runtime"
 	"sync"
-
-	"github.com/centerleap/postern/gateway"
 )
 
-// shares bounds how many of the calls that may run at once are one domain's: half of
-// them, at least one, so that no tenant's plugins keep those of others waiting.
-type shares struct {
+// Shares divides work that takes a processor to itself: one domain has half as many
+// pieces of it at once as there are processors, at least one, so that no tenant keeps
+// all others waiting. The zero Shares is ready.
+type Shares struct {
 	mu    sync.Mutex
-	taken map[gateway.DomainID]*share
+	taken map[DomainID]*share
 }
 
 type share struct {
@@ -20,9 +19,12 @@ type share struct {
 	users int // who hold or wait
 }
 
-// take waits for a share of d; the caller gives it back.
-func (s *shares) take(ctx context.Context, d gateway.DomainID) (give func(), err error) {
+// Take waits for a share of d; the caller gives it back.
+func (s *Shares) Take(ctx context.Context, d DomainID) (give func(), err error) {
 	s.mu.Lock()
+	if s.taken == nil {
+		s.taken = make(map[DomainID]*share)
+	}
 	one := s.taken[d]
 	if one == nil {
 		one = &share{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
