@@ -4,6 +4,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Domain is a tenant: it owns accounts, keys, plugins and everything else.
@@ -90,6 +91,12 @@ func SplitAddress(addr string) (local, domain string) {
 		return "", ""
 	}
 	return addr[:i], addr[i+1:]
+}
+
+// ValidName reports whether a name that people give a key or an account is one line of
+// at most 200 bytes, without control characters.
+func ValidName(name string) bool {
+	return len(name) <= 200 && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // FoldAddress is the form in which addresses are looked up and compared:

@@ -42,7 +42,11 @@ func (s *Store) CreateKey(ctx context.Context, sc gateway.Scope, k *gateway.Key)
 		if err != nil {
 			return err
 		}
-		if most := t.store.cfg.Limits.KeysPerDomain; k.Domain != 0 && n[countKeys] >= uint64(most) {
+		most := t.store.cfg.Limits.KeysPerDomain
+		if sc.Level() == gateway.LevelAccount { // none of its accounts keeps a domain from rotating its own
+			most /= 2
+		}
+		if k.Domain != 0 && n[countKeys] >= uint64(most) {
 			return gateway.Errorf(gateway.InvalidState, "the domain has all the %d keys it may have; revoke one first", most)
 		}
 		n[countKeys]++

@@ -39,7 +39,7 @@ func (d *Domains) CreateAccount(ctx context.Context, s gateway.Scope, n NewAccou
 }
 
 func checkName(name string) error {
-	if len(name) > 200 || strings.ContainsAny(name, "\r\n\x00") {
+	if !gateway.ValidName(name) {
 		return gateway.Fieldf(gateway.InvalidParameter, "name", "name is one line of at most 200 characters")
 	}
 	return nil

@@ -119,9 +119,6 @@ type NewKey struct {
 	Limits     *gateway.KeyLimits
 }
 
-// maxName bounds a key's name, in bytes. Ours.
-const maxName = 200
-
 // Create makes a key. The token is returned this once and stored nowhere. A key
 // makes only keys inside its own scope, that last no longer than itself.
 func (k *Keys) Create(ctx context.Context, s gateway.Scope, n NewKey) (*gateway.Key, gateway.Secret, error) {
@@ -151,10 +148,14 @@ func (k *Keys) Create(ctx context.Context, s gateway.Scope, n NewKey) (*gateway.
 	return key, token, nil
 }
 
+func badName() error {
+	return gateway.Fieldf(gateway.InvalidParameter, "name", "name is one line of at most 200 bytes")
+}
+
 func (k *Keys) mayCreate(ctx context.Context, s gateway.Scope, n *NewKey) error {
 	switch {
-	case len(n.Name) > maxName:
-		return gateway.Fieldf(gateway.InvalidParameter, "name", "name has at most %d characters", maxName)
+	case !gateway.ValidName(n.Name):
+		return badName()
 	case n.Permission != gateway.FullAccess && n.Permission != gateway.SendOnly:
 		return gateway.Fieldf(gateway.InvalidParameter, "permission", "permission is full_access or send_only")
 	case n.Level > s.Level(), n.Level == gateway.LevelNone:
@@ -294,8 +295,8 @@ func (k *Keys) Update(ctx context.Context, s gateway.Scope, id gateway.ID, c Cha
 
 func (c *Change) apply(key *gateway.Key) error {
 	if c.Name != nil {
-		if len(*c.Name) > maxName {
-			return gateway.Fieldf(gateway.InvalidParameter, "name", "name has at most %d characters", maxName)
+		if !gateway.ValidName(*c.Name) {
+			return badName()
 		}
 		key.Name = *c.Name
 	}

@@ -21,6 +21,10 @@ func (s *Sender) attempt(ctx context.Context, d gateway.Delivery) {
 	}
 	err := s.cfg.Store.Finish(ctx, s.cfg.Internal(d.Domain), d, o)
 	log := s.cfg.Log.With(slog.String("message", d.Email.String()), slog.Int("attempt", d.Attempts), slog.String("state", string(o.State)))
+	if err != nil && gateway.KindOf(err) == gateway.NotFound {
+		log.LogAttrs(ctx, slog.LevelDebug, "the delivery went with its account")
+		return
+	}
 	if err != nil {
 		log.LogAttrs(ctx, slog.LevelError, "delivery not recorded", slog.Any("err", err))
 		return

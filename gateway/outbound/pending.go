@@ -62,7 +62,7 @@ func (s *Sender) CancelOfKey(ctx context.Context, sc gateway.Scope, d gateway.Do
 // Reschedule changes when a scheduled message leaves. Its Date stays what it was.
 // InvalidState if it is not scheduled any more.
 func (s *Sender) Reschedule(ctx context.Context, sc gateway.Scope, m *gateway.Message, at time.Time) error {
-	if err := s.CheckTime(at); err != nil {
+	if err := s.checkTime(at); err != nil {
 		return err
 	}
 	err := s.cfg.Store.Reschedule(ctx, sc, m, at.UTC())
@@ -74,8 +74,8 @@ func (s *Sender) Reschedule(ctx context.Context, sc gateway.Scope, m *gateway.Me
 // feed, so that whoever follows it sees a message's whole life.
 const farthest = 30 * 24 * time.Hour
 
-// CheckTime says whether a message can be scheduled for a time.
-func (s *Sender) CheckTime(at time.Time) error {
+// checkTime says whether a message can be scheduled for a time.
+func (s *Sender) checkTime(at time.Time) error {
 	switch now := s.cfg.Now(); {
 	case !at.After(now):
 		return gateway.Fieldf(gateway.InvalidParameter, "scheduled_at", "scheduled_at lies in the past")

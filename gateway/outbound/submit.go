@@ -155,6 +155,11 @@ func atIndex(err error, i, n int) error {
 // open takes author and envelope from whichever form the submission has.
 func (s *Sender) open(ctx context.Context, t *tray) (err error) {
 	t.now = s.cfg.Now().UTC()
+	if !t.sub.At.IsZero() {
+		if err := s.checkTime(t.sub.At); err != nil {
+			return err
+		}
+	}
 	switch {
 	case t.sub.Stored != nil:
 		return s.openDraft(ctx, t)

@@ -80,6 +80,23 @@ func (s *Server) mailScopeOf(k *call, email string) (gateway.Scope, error) {
 	if name == "" {
 		return k.scope, gateway.Fieldf(gateway.MissingField, "email", "with an instance key, say whose mail: add ?email=address or ?domain=name")
 	}
+	return s.within(k, name)
+}
+
+// domainScope is the scope for routes about one domain: an instance key names it.
+func (s *Server) domainScope(k *call) (gateway.Scope, error) {
+	if k.scope.Level() != gateway.LevelInstance {
+		return k.scope, nil
+	}
+	name := k.c.Query("domain")
+	if name == "" {
+		return k.scope, gateway.Fieldf(gateway.MissingField, "domain", "with an instance key, say which domain: add ?domain=name")
+	}
+	return s.within(k, name)
+}
+
+// within narrows an instance key to a domain.
+func (s *Server) within(k *call, name string) (gateway.Scope, error) {
 	d, err := s.cfg.Domains.Get(k.ctx, k.scope, name)
 	if err != nil {
 		return k.scope, err

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"time"
+	"unicode/utf8"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -152,6 +153,9 @@ func (s *Server) readJSON(k *call, v any) error {
 	stop()
 	if err != nil {
 		return b.refuse(err)
+	}
+	if !utf8.Valid(raw) {
+		return gateway.Errorf(gateway.Malformed, "the body is not UTF-8")
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil // the fields that are needed will be missed by name

@@ -1,7 +1,10 @@
 package rest
 
 import (
+	"strings"
+
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/mailbox"
 )
 
@@ -40,11 +43,19 @@ func (s *Server) base(k *call) string {
 	if k.c.Context().IsTLS() {
 		scheme = "https://"
 	}
-	return scheme + string(k.c.Context().Host())
+	if host := string(k.c.Context().Host()); !strings.ContainsFunc(host, notOfHost) {
+		return scheme + host
+	}
+	return "" // then the link is relative
 }
 
-// getFile gives the file of a link. The log has it under the key that the link was
-// given to.
+// notOfHost tells what no host has in it, with its port.
+func notOfHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_:[]", r)
+}
+
+// getFile gives the file of a link. It counts, and is in the log, as a request of the
+// key that the link was given to.
 func (s *Server) getFile(k *call) error {
 	l, err := s.cfg.Mail.Linked(k.ctx, k.c.Params("token"))
 	if err != nil {
@@ -52,6 +63,9 @@ func (s *Server) getFile(k *call) error {
 	}
 	if l.Key != nil {
 		k.note(l.Key)
+		if _, err := s.cfg.Keys.Count(l.Key.ID, keys.Reads); err != nil {
+			return err
+		}
 	}
 	m := l.Item.Message
 	k.row.Email, k.row.Domain, k.row.Account = m.ID, m.Domain, m.Account

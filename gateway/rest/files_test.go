@@ -2,6 +2,8 @@ package rest_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -144,4 +146,37 @@ func TestLinkBase(t *testing.T) {
 		t.Errorf("%v", list)
 	}
 	c.do(200, "GET", "/files/"+token, "", nil)
+}
+
+// A link is used at the cost of the key it was given to.
+func TestLinkCounts(t *testing.T) {
+	c := newClient(t)
+	_, _, list := c.linked(c.g.Keys.Account)
+	path := strings.TrimPrefix(list.Str("data.0.download_url"), c.g.URL)
+	c.g.Restart(gatewaytest.Limit("requests_read", "2"))
+	c.do(200, "GET", path, "", nil)
+	c.do(200, "GET", path, "", nil)
+	if a := c.do(429, "GET", path, "", nil); a.Str("limit") != "requests" {
+		t.Errorf("%v", a)
+	}
+	c.do(429, "GET", "/emails", c.g.Keys.Account, nil)
+	c.do(404, "GET", "/files/none", "", nil) // which is nobody's
+}
+
+// A Host that is none does not get into a link.
+func TestLinkHost(t *testing.T) {
+	c := newClient(t)
+	_, path, _ := c.linked(c.g.Keys.Account)
+	for host, want := range map[string]string{"mail.example:8080": "http://mail.example:8080/files/", `evil"><b>`: "/files/"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", path, host, c.g.Keys.Account)
+		got, err := io.ReadAll(conn)
+		if err != nil || !strings.Contains(string(got), `"download_url":"`+want) {
+			t.Errorf("Host %q: %s, %v", host, got, err)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"hash"
 	"io"
 	"sync"
@@ -22,26 +21,34 @@ const maxIdempotencyKey = 256
 // claims are the requests with an Idempotency-Key that are running.
 type claims struct {
 	mu      sync.Mutex
-	running map[string]bool
+	running map[claim]bool
 }
 
-// take claims a name; false if somebody has it.
-func (c *claims) take(name string) bool {
+// claim is whose request it is, as the store tells it too, and what its client calls it.
+type claim struct {
+	level   gateway.Level
+	domain  gateway.DomainID
+	account gateway.AccountID
+	name    string
+}
+
+// take claims a request; false if somebody has it.
+func (c *claims) take(r claim) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.running[name] {
+	if c.running[r] {
 		return false
 	}
 	if c.running == nil {
-		c.running = make(map[string]bool)
+		c.running = make(map[claim]bool)
 	}
-	c.running[name] = true
+	c.running[r] = true
 	return true
 }
 
-func (c *claims) leave(name string) {
+func (c *claims) leave(r claim) {
 	c.mu.Lock()
-	delete(c.running, name)
+	delete(c.running, r)
 	c.mu.Unlock()
 }
 
@@ -62,16 +69,11 @@ func (s *Server) openOnce(k *call) (o *once, done func(), err error) {
 		return nil, nil, gateway.Errorf(gateway.BadIdempotencyKey, "an Idempotency-Key has 1 to %d characters", maxIdempotencyKey)
 	}
 	o = &once{name: k.c.Method() + " " + k.route.Path + " " + v, sum: sha256.New()}
-	// Whose it is belongs to the claim; the store knows by the scope.
-	scope := string([]byte{byte(k.scope.Level())}) + hex.EncodeToString([]byte{
-		byte(k.scope.Domain() >> 24), byte(k.scope.Domain() >> 16), byte(k.scope.Domain() >> 8), byte(k.scope.Domain()),
-		byte(k.scope.Account() >> 24), byte(k.scope.Account() >> 16), byte(k.scope.Account() >> 8), byte(k.scope.Account()),
-	})
-	claim := scope + o.name
-	if !s.claims.take(claim) {
+	mine := claim{k.scope.Level(), k.scope.Domain(), k.scope.Account(), o.name}
+	if !s.claims.take(mine) {
 		return nil, nil, gateway.Errorf(gateway.IdempotencyRunning, "the first request with this Idempotency-Key is still running")
 	}
-	return o, func() { s.claims.leave(claim) }, nil
+	return o, func() { s.claims.leave(mine) }, nil
 }
 
 // reads notes what is read of the body.

@@ -569,12 +569,50 @@ func large() map[string]any { return email("text", strings.Repeat("large ", 200_
 
 func TestKeyCount(t *testing.T) {
 	c := newClient(t, gatewaytest.Limit("keys_per_domain", "4"))
+	c.do(409, "POST", "/api-keys", c.g.Keys.Account, `{}`) // what is left is for the domain's own rotation
 	made := c.do(201, "POST", "/api-keys", c.g.Keys.Domain, `{}`)
 	if a := c.do(409, "POST", "/api-keys", c.g.Keys.Domain, `{}`); a.Str("name") != "invalid_state" {
 		t.Errorf("%v", a)
 	}
 	c.do(200, "DELETE", "/api-keys/"+made.Str("id"), c.g.Keys.Domain, nil)
 	c.do(201, "POST", "/api-keys", c.g.Keys.Domain, `{"permission":"send_only","expires_at":"2099-01-01T00:00:00Z"}`)
+}
+
+// What stands in lists and log lines is text of one line.
+func TestOneLine(t *testing.T) {
+	c := newClient(t)
+	for _, name := range []string{"a\r\nb", "a\x00", "\x1b[2J"} {
+		for path, email := range map[string]string{"/api-keys": gatewaytest.Account, "/accounts": "new@demo.localhost", "/folders": gatewaytest.Account} {
+			c.do(422, "POST", path, c.g.Keys.Domain, map[string]string{"email": email, "name": name})
+		}
+	}
+	c.do(422, "POST", "/api-keys", c.g.Keys.Domain, map[string]string{"name": strings.Repeat("x", 201)})
+	c.do(400, "POST", "/folders", c.g.Keys.Account, "{\"name\":\"\xff\xfe\"}")
+}
+
+// One domain has a quarter of the slots for large sends: who sends slowly does not shut
+// the others out.
+func TestBusyDomain(t *testing.T) {
+	c := newClient(t, gatewaytest.Limit("sends_at_once", "4"))
+	c.do(201, "POST", "/domains", c.g.Keys.Admin, `{"name":"rival.example","verified":true}`)
+	rival := c.do(201, "POST", "/api-keys", c.g.Keys.Admin, `{"domain":"rival.example"}`).Str("token")
+	for range 8 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /emails HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2000000\r\n\r\n%s", rival, strings.Repeat(" ", 20_000))
+	}
+	big := large()
+	big["from"] = "a@rival.example"
+	gatewaytest.Eventually(t, "the rival has its share", func() bool {
+		status, _ := c.g.Do("POST", "/emails", rival, big)
+		return status == 503
+	})
+	for range 5 {
+		c.do(200, "POST", "/emails", c.g.Keys.Domain, large())
+	}
 }
 
 // A network that fails too often waits, before its keys are looked at.

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/outbound"
 )
 
@@ -39,11 +38,6 @@ func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(out
 	}
 	b := outbound.Batch{List: r.list, Permissive: permissive, Once: r.once.keep(answer)}
 	for i := range b.List {
-		if at := b.List[i].At; !at.IsZero() {
-			if err := s.cfg.Sender.CheckTime(at); err != nil {
-				return err
-			}
-		}
 		row := k.row
 		row.Status = 200
 		b.List[i].Activity = s.commitRow(k, row)
@@ -87,13 +81,12 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (*sendReader, er
 		return nil, b.refuse(err)
 	}
 	if n := int64(k.c.Request().Header.ContentLength()); n < 0 || n > s.cfg.Limits.JSONBytes {
-		select {
-		case s.sends <- struct{}{}:
-			defer func() { <-s.sends }()
-		default:
+		release, err := s.sends.take(k.scope.Domain())
+		if err != nil {
 			done()
-			return nil, b.refuse(tooManySends())
+			return nil, b.refuse(err)
 		}
+		defer release()
 	}
 	r := &sendReader{t: newTokens(once.reads(b)), lim: s.cfg.Limits, dir: s.cfg.SpoolDir, once: once, done: done}
 	whole := false
@@ -121,13 +114,11 @@ func (s *Server) sendScope(k *call, c *gateway.Compose) (gateway.Scope, error) {
 		return k.scope, nil
 	}
 	_, host := gateway.SplitAddress(c.From.Addr)
-	d, err := s.cfg.Domains.Get(k.ctx, k.scope, host)
+	scope, err := s.within(k, host)
 	if gateway.KindOf(err) == gateway.NotFound {
-		return k.scope, gateway.Fieldf(gateway.DomainNotAuthorized, "from", "%s is not a domain of this gateway", host)
-	} else if err != nil {
-		return k.scope, err
+		err = gateway.Fieldf(gateway.DomainNotAuthorized, "from", "%s is not a domain of this gateway", host)
 	}
-	return keys.Narrow(k.scope, d.ID, 0)
+	return scope, err
 }
 
 // batchError is one email that a permissive batch could not send.

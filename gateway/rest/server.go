@@ -80,7 +80,7 @@ type Config struct {
 type Server struct {
 	cfg       Config
 	openapi   []byte
-	sends     chan struct{} // one slot for each send request being read
+	sends     *slots
 	streams   streamCount
 	claims    claims
 	backingUp atomic.Bool
@@ -105,7 +105,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, openapi: doc, sends: make(chan struct{}, cfg.Limits.SendsAtOnce)}, nil
+	return &Server{cfg: cfg, openapi: doc, sends: newSlots(cfg.Limits.SendsAtOnce)}, nil
 }
 
 const (

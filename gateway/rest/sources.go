@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -48,12 +47,11 @@ func (s *Server) sources(k *call, scope gateway.Scope, r *sendReader, permissive
 	if len(r.sources) == 0 {
 		return nil
 	}
-	select {
-	case s.sends <- struct{}{}:
-		defer func() { <-s.sends }()
-	default:
-		return tooManySends()
+	release, err := s.sends.take(scope.Domain())
+	if err != nil {
+		return err
 	}
+	defer release()
 	ctx, cancel := context.WithTimeout(k.ctx, gateway.RequestTimeout)
 	defer cancel()
 	f := finding{s: s, k: k, scope: scope, r: r}
@@ -71,10 +69,6 @@ func (s *Server) sources(k *call, scope gateway.Scope, r *sendReader, permissive
 		}
 	}
 	return g.Wait()
-}
-
-func tooManySends() error {
-	return &gateway.Error{Kind: gateway.Unavailable, Message: "too many large emails are being sent at once; try again", Retry: time.Second}
 }
 
 // finding is the work of one request; left is what its files may still have

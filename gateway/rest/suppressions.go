@@ -4,7 +4,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/gateway/keys"
 )
 
 // suppressionShape is an address that a domain sends nothing to.
@@ -18,23 +17,6 @@ type suppressionShape struct {
 
 func suppressionOf(s *gateway.Suppression) suppressionShape {
 	return suppressionShape{"suppression", s.ID.String(), s.Email, string(s.Origin), stamp(s.CreatedAt)}
-}
-
-// domainScope is the scope for routes about one domain: an instance key names it.
-func (s *Server) domainScope(k *call) (gateway.Scope, error) {
-	if k.scope.Level() != gateway.LevelInstance {
-		return k.scope, nil
-	}
-	name := k.c.Query("domain")
-	if name == "" {
-		return k.scope, gateway.Fieldf(gateway.MissingField, "domain", "with an instance key, say which domain: add ?domain=name")
-	}
-	d, err := s.cfg.Domains.Get(k.ctx, k.scope, name)
-	if err != nil {
-		return k.scope, err
-	}
-	k.row.Domain = d.ID
-	return keys.Narrow(k.scope, d.ID, 0)
 }
 
 func (s *Server) addSuppression(k *call) error {
