@@ -41,7 +41,7 @@ func TestUpdateAccount(t *testing.T) {
 		{"no more aliases", key, `{"aliases":[]}`, 200, "", map[string]any{"aliases.0": nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &client{t, c.g, c.router}
+			c := c.in(t)
 			a := c.do(tt.status, "PATCH", path, tt.key, tt.body)
 			if got := a.Str("errors.0.path"); got != tt.field {
 				t.Errorf("field %q, want %q", got, tt.field)

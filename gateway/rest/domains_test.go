@@ -35,7 +35,7 @@ func TestUpdateDomain(t *testing.T) {
 		{"an account's key", c.g.Keys.Account, `{"catch_all":false}`, 403, "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &client{t, c.g, c.router}
+			c := c.in(t)
 			a := c.do(tt.status, "PATCH", path, tt.key, tt.body)
 			if got := a.Str("errors.0.path"); got != tt.field {
 				t.Errorf("field %q, want %q", got, tt.field)

@@ -42,7 +42,7 @@ func TestFolders(t *testing.T) {
 		{"delete it again", "DELETE", "/folders/Projects", own, "", 404, "not_found", "name"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &client{t, c.g, c.router}
+			c := c.in(t)
 			var body any
 			if tt.body != "" {
 				body = tt.body

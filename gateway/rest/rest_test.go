@@ -64,6 +64,9 @@ func routerOf(t testing.TB, g *gatewaytest.Gateway) routers.Router {
 	return router
 }
 
+// in is c within a subtest.
+func (c *client) in(t *testing.T) *client { return &client{t, c.g, c.router} }
+
 // do sends a request, wants a status, and returns the answer.
 func (c *client) do(want int, method, path, key string, body any) gatewaytest.Answer {
 	c.Helper()

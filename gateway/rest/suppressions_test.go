@@ -38,7 +38,7 @@ func TestSuppressions(t *testing.T) {
 		{"nonsense", "DELETE", "/suppressions/nonsense", key, "", 404, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &client{t, c.g, c.router}
+			c := c.in(t)
 			var body any
 			if tt.body != "" {
 				body = tt.body

@@ -1202,3 +1202,44 @@ func fileSize(t *testing.T, path string) int64 {
 	}
 	return info.Size()
 }
+
+// A closure that did not fit, and waits behind somebody who is alone, is answered when
+// the store closes, also if its caller has left.
+func TestHeldClose(t *testing.T) {
+	s := openSmall(t, t.TempDir())
+	big := func(name string) func(tx engine.Tx) error {
+		return func(tx engine.Tx) error {
+			for i := range 2 {
+				tx.Set(fmt.Append([]byte("0"), name, i), make([]byte, 700<<10))
+			}
+			return nil
+		}
+	}
+	started, release := make(chan bool), make(chan bool)
+	go func() {
+		_, _ = s.Update(t.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error { close(started); <-release; return big("a")(tx) }})
+	}()
+	<-started
+	inside, proceed := make(chan bool), make(chan bool)
+	go func() { _ = s.committer.alone(t.Context(), func() error { close(inside); <-proceed; return nil }) }()
+	until(t, "somebody who wants to be alone", func() bool { return s.committer.alones.Load() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Update(ctx, engine.Op{Domain: 1, Fn: big("b")})
+		done <- err
+	}()
+	until(t, "a closure in the queue", func() bool { return len(s.committer.queue) == 1 })
+	close(release)
+	<-inside
+	if s.committer.held == nil {
+		t.Fatal("nothing is held")
+	}
+	cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	<-s.committer.closing
+	close(proceed)
+	within(t, 20*time.Second, "Close", func() { <-closed })
+	within(t, 20*time.Second, "the held Update", func() { <-done })
+}

@@ -318,3 +318,96 @@ func TestCollectWhenLow(t *testing.T) {
 		t.Errorf("there is room again: %v", err)
 	}
 }
+
+// What was merged while a view saw it is found by the Compact after the view.
+func TestCompactForgetsMerged(t *testing.T) {
+	dir := t.TempDir()
+	s := openSmall(t, dir)
+	defer s.Close()
+	random := rand.NewChaCha8([32]byte{1})
+	noise := func(n int) []byte {
+		b := make([]byte, n)
+		_, _ = random.Read(b)
+		return b
+	}
+	secret := noise(200)
+	write := func(fn func(tx engine.Tx)) {
+		t.Helper()
+		if _, err := s.Update(t.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error { fn(tx); return nil }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		write(func(tx engine.Tx) { tx.Set(fmt.Appendf([]byte{0x31}, "%04d", i), noise(500<<10)) })
+	}
+	write(func(tx engine.Tx) { tx.Set([]byte{0x32, 1}, secret) })
+	began, end, ended := make(chan bool), make(chan bool), make(chan bool)
+	go func() {
+		defer close(ended)
+		_ = s.View(context.Background(), func(engine.Reader) error { close(began); <-end; return nil })
+	}()
+	<-began
+	s.index.views.forget(s.index.db)
+	write(func(tx engine.Tx) { tx.Delete([]byte{0x32, 1}) })
+	for s.index.newestOnly() { // until Badger merges beside the view
+		if err := s.committer.alone(t.Context(), func() error { return s.index.flush(t.Context()) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the merge", func() bool { return !s.index.newestOnly() })
+	close(end)
+	<-ended
+	if err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if b, _ := os.ReadFile(p); bytes.Contains(b, secret) {
+			t.Error("what was deleted is in", p)
+		}
+	}
+}
+
+// With little room, dead segments are collected somewhere between floor and reserve,
+// on a small disk too.
+func TestCollectOnSmallDisk(t *testing.T) {
+	var free atomic.Int64
+	const total = 1800 << 20
+	free.Store(total)
+	s, err := Open(Config{Dir: t.TempDir(), Log: quiet, segment: 1 << 20, space: func() (int64, int64, error) { return free.Load(), total, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var refs []engine.BlobRef
+	for i := range 40 {
+		refs = append(refs, body(t, s, bytes.Repeat([]byte{byte(i)}, 100<<10)))
+	}
+	_, err = s.Update(t.Context(), engine.Op{Domain: 1, Frees: true, Fn: func(tx engine.Tx) error {
+		for _, r := range refs {
+			if err := tx.Unlink(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f := s.space.reserve - 1; f > s.space.floor()+1; f -= 8 << 20 {
+		free.Store(f)
+		s.space.look()
+		if err := s.collect(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range s.log.Segments() {
+			if i.Collected {
+				return
+			}
+		}
+	}
+	t.Errorf("nothing was collected; reserve %d, floor %d, room to flush %d MiB", s.space.reserve>>20, s.space.floor()>>20, int64(flushRoom)>>20)
+}

@@ -114,6 +114,69 @@ func TestRunsOfChanges(t *testing.T) {
 	read("after a rebuild")
 }
 
+// Whoever emits beside the erasing of a domain finds a feed that can be read.
+func TestErasedRun(t *testing.T) {
+	s := openSmall(t, t.TempDir())
+	defer s.Close()
+	emit := func(n int) {
+		_, err := s.Update(t.Context(), engine.Op{Domain: 7, Fn: func(tx engine.Tx) error {
+			for range n {
+				tx.Emit([]byte("x"))
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	erase := func(sub byte) error {
+		return s.own(t.Context(), func(x *tx) error { _, err := x.erase(sub, 7); return err })
+	}
+	emit(5)
+	if err := erase(engine.SubFeed); err != nil {
+		t.Fatal(err)
+	}
+	started, release := make(chan bool), make(chan bool)
+	var clients sync.WaitGroup
+	queue := func(n int, fn func()) {
+		clients.Go(fn)
+		until(t, "a closure in the queue", func() bool { return len(s.committer.queue) == n })
+	}
+	clients.Go(func() {
+		_, _ = s.Update(t.Context(), engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
+			close(started)
+			<-release
+			tx.Set([]byte("0k"), nil)
+			return nil
+		}})
+	})
+	<-started
+	queue(1, func() { emit(1) })
+	queue(2, func() { _ = erase(engine.SubMeta) })
+	queue(3, func() { emit(2) })
+	close(release)
+	clients.Wait()
+	f := s.Feed(7, 0)
+	defer f.Close()
+	if got, err := f.Next(t.Context(), 10); err != nil || len(got) != 2 || got[0].Sequence != 1 {
+		t.Error("the feed afterwards:", got, err)
+	}
+}
+
+// Nobody asks for no changes in earnest, and nothing is missing then.
+func TestNextZero(t *testing.T) {
+	s := openSmall(t, t.TempDir())
+	defer s.Close()
+	if _, err := s.Update(t.Context(), engine.Op{Domain: 7, Fn: func(tx engine.Tx) error { tx.Emit([]byte("x")); return nil }}); err != nil {
+		t.Fatal(err)
+	}
+	f := s.Feed(7, 0)
+	defer f.Close()
+	if got, err := f.Next(t.Context(), 0); err != nil || len(got) != 0 {
+		t.Error(got, err)
+	}
+}
+
 // What is no run is an error, and never a panic or another change.
 func FuzzEachChange(f *testing.F) {
 	r := run{last: 9, changes: [][]byte{[]byte("a"), nil, []byte("ccc")}}
