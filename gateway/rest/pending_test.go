@@ -174,6 +174,10 @@ func TestScheduled(t *testing.T) {
 			t.Errorf("%s: %v", what, a)
 		}
 	}
+	late := []any{email(), email("scheduled_at", at(-time.Minute))}
+	if a := c.do(422, "POST", "/emails/batch", key, late); a.Str("errors.0.path") != "[1].scheduled_at" {
+		t.Errorf("in a batch: %v", a)
+	}
 	send := func(subject string, d time.Duration) string {
 		t.Helper()
 		return c.do(200, "POST", "/emails", key, email("subject", subject, "from", "bot@demo.localhost", "scheduled_at", at(d))).Str("id")
