@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,6 +64,75 @@ func BenchmarkSMTPAccept(b *testing.B) {
 			fill(p, connections, int64(b.N))
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 		})
+	}
+}
+
+// BenchmarkRESTSend measures POST /emails of about 4 KB, over connections that stay.
+// The raw group log of the same minutes is what store/storetest/testdata/peers measures.
+func BenchmarkRESTSend(b *testing.B) {
+	body := `{"from":"hello@demo.localhost","to":"bot@demo.localhost","subject":"Figures","text":` + strconv.Quote(fourKB) + `}`
+	for _, connections := range []int{1, 16, 64} {
+		b.Run(fmt.Sprint(connections), func(b *testing.B) {
+			p := startBinary(b)
+			p.unlimited()
+			c := keptClient(connections)
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var all sync.WaitGroup
+			b.ResetTimer()
+			for range connections {
+				all.Go(func() {
+					for left.Add(-1) >= 0 {
+						if status, answer := p.ask(c, "POST", "/emails", p.banner.Keys.Domain, strings.NewReader(body)); status != 200 {
+							b.Errorf("%d %s", status, answer)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "emails/s")
+		})
+	}
+}
+
+// BenchmarkRESTList measures GET /emails for the newest 20 of 100,000, from request to
+// the end of the answer.
+func BenchmarkRESTList(b *testing.B) {
+	p := startBinary(b)
+	fill(p, 64, 100_000)
+	c := keptClient(1)
+	var took []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		status, answer := p.ask(c, "GET", "/emails?limit=20", p.banner.Keys.Account, nil)
+		took = append(took, time.Since(began))
+		if status != 200 || !bytes.Contains(answer, []byte(`"total":100000,`)) {
+			b.Fatalf("%d %.300s", status, answer)
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
+	b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
+}
+
+// keptClient keeps some connections.
+func keptClient(connections int) *http.Client {
+	return &http.Client{Timeout: long, Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+}
+
+// unlimited lets every key send as many emails as it likes.
+func (p *process) unlimited() {
+	p.Helper()
+	var list struct{ Data []struct{ ID string } }
+	_, answer := p.ask(http.DefaultClient, "GET", "/api-keys", p.banner.Keys.Admin, nil)
+	if err := json.Unmarshal(answer, &list); err != nil || len(list.Data) == 0 {
+		p.Fatalf("%v %s", err, answer)
+	}
+	for _, k := range list.Data {
+		if status, answer := p.ask(http.DefaultClient, "PATCH", "/api-keys/"+k.ID, p.banner.Keys.Admin, strings.NewReader(`{"rate_limit":0,"recipient_limit":0}`)); status != 200 {
+			p.Fatalf("%d %s", status, answer)
+		}
 	}
 }
 

@@ -82,23 +82,34 @@ func (p *process) resident() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-func (p *process) do(method, path string, body io.Reader) (int, gatewaytest.Answer) {
-	p.Helper()
-	req, err := http.NewRequest(method, p.banner.REST+path, body)
+// ask makes a request and reads the answer to its end.
+func (p *process) ask(c *http.Client, method, path, key string, body io.Reader) (status int, answer []byte) {
+	req, err := http.NewRequestWithContext(p.Context(), method, p.banner.REST+path, body)
 	if err != nil {
-		p.Fatal(err)
+		return 0, []byte(err.Error())
 	}
-	req.Header.Set("Authorization", "Bearer "+p.banner.Keys.Domain)
-	resp, err := http.DefaultClient.Do(req)
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := c.Do(req)
 	if err != nil {
-		p.Fatal(err)
+		return 0, []byte(err.Error())
 	}
 	defer resp.Body.Close()
-	var a gatewaytest.Answer
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
-		p.Fatal(err)
+	answer, err = io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, []byte(err.Error())
 	}
-	return resp.StatusCode, a
+	return resp.StatusCode, answer
+}
+
+// do is ask by the domain's key, for an answer in JSON.
+func (p *process) do(method, path string, body io.Reader) (int, gatewaytest.Answer) {
+	p.Helper()
+	status, answer := p.ask(http.DefaultClient, method, path, p.banner.Keys.Domain, body)
+	var a gatewaytest.Answer
+	if err := json.Unmarshal(answer, &a); err != nil {
+		p.Fatal(err, string(answer))
+	}
+	return status, a
 }
 
 // largeSend is an email with ten files of 25 MiB, as it is written on the fly.
