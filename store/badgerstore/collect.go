@@ -89,7 +89,7 @@ func (s *Store) Compact(ctx context.Context) error {
 	}
 	if err == nil { // what was merged while a view saw it is in tables that nothing reaches
 		err = s.committer.alone(ctx, func() error {
-			if !s.space.holds(flushRoom) {
+			if !s.space.holds(s.index.shape.flushRoom()) {
 				return fmt.Errorf("%w: there is no room to flush the index", engine.ErrFull)
 			}
 			s.index.views.forget(s.index.db)
@@ -170,7 +170,7 @@ func (s *Store) cover(ctx context.Context, newest uint64, worth bool) (bool, err
 		if s.space.level.Load() != low {
 			return false, nil // memtables are flushed as they fill
 		}
-		if !s.space.holds(flushRoom) {
+		if !s.space.holds(s.index.shape.flushRoom()) {
 			return false, nil
 		}
 		if err := s.committer.alone(ctx, func() error { return s.index.flush(ctx) }); err != nil {

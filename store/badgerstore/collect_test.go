@@ -409,5 +409,41 @@ func TestCollectOnSmallDisk(t *testing.T) {
 			}
 		}
 	}
-	t.Errorf("nothing was collected; reserve %d, floor %d, room to flush %d MiB", s.space.reserve>>20, s.space.floor()>>20, int64(flushRoom)>>20)
+	t.Errorf("nothing was collected; reserve %d, floor %d, room to flush %d MiB", s.space.reserve>>20, s.space.floor()>>20, s.index.shape.flushRoom()>>20)
+}
+
+// A flush ends when all is in tables that was written before it, also if no group was.
+func TestFlush(t *testing.T) {
+	s := open(t, t.TempDir(), time.Now).(*Store)
+	defer s.Close()
+	if err := set(t, s, "k"); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 3; n++ {
+		err := s.committer.alone(t.Context(), func() error {
+			return errors.Join(s.index.rewrite([]byte("\x70k")), s.index.flush(t.Context()))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(s.index.db.Tables()); got != n {
+			t.Errorf("%d tables after %d flushes", got, n)
+		}
+	}
+	if left := s.index.marks(t); left != 0 {
+		t.Errorf("%d marks are left", left)
+	}
+}
+
+// marks counts the marks of flushes that a view sees.
+func (x *index) marks(t *testing.T) (n int) {
+	t.Helper()
+	r, end := x.begin()
+	defer end()
+	c := newCursor(r, engine.Prefix(markPrefix))
+	defer c.close()
+	for ; c.valid(); c.next() {
+		n++
+	}
+	return n
 }

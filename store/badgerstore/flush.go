@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,40 +23,55 @@ func (x *index) flushed() (sequence uint64) {
 	return sequence
 }
 
-// flushRoom is what a flush may need: the memtable that is filled, the next one, and
-// the table.
-const flushRoom = 3 * memTable
-
-// flush makes Badger flush all groups to tables: it flushes a memtable when it is
-// full, so it is filled. No group is applied meanwhile.
+// flush makes Badger flush all that was written to tables: it flushes a memtable when
+// it is full, so it is filled. No group is applied meanwhile. Memtables are flushed in
+// order, so all is there once the mark is that was written last.
 func (x *index) flush(ctx context.Context) error {
-	head := x.applied()
+	mark := newMark()
+	if err := x.again(func(txn *badger.Txn) error { return txn.Set(mark, []byte{plain}) }); err != nil {
+		return err
+	}
 	filler := make([]byte, maxValue/2)
-	for filled := 0; filled <= memTable; filled += len(filler) {
-		txn := x.db.NewTransactionAt(head, true)
-		err := txn.SetEntry(badger.NewEntry(fillerKey, filler))
-		if err == nil {
-			err = txn.CommitAt(head, nil)
-		}
-		txn.Discard()
-		if err != nil {
+	for filled := int64(0); filled <= x.shape.memTable; filled += int64(len(filler)) {
+		if err := x.again(func(txn *badger.Txn) error { return txn.Set(fillerKey, filler) }); err != nil {
 			return err
 		}
 	}
-	for x.flushed() < head {
+	for !x.begins(mark) {
 		if err := rest(ctx, 5*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return nil
+	return x.again(func(txn *badger.Txn) error { return txn.Delete(mark) })
+}
+
+// newMark is a key before all others, those of earlier marks too.
+func newMark() []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(markPrefix), ^uint64(time.Now().UnixNano()))
+}
+
+// begins reports whether a table begins with a key.
+func (x *index) begins(key []byte) bool {
+	return slices.ContainsFunc(x.db.Tables(), func(t badger.TableInfo) bool { return bytes.Equal(withoutVersion(t.Left), key) })
+}
+
+// again writes as the newest group, what changes nothing that a view sees.
+func (x *index) again(write func(*badger.Txn) error) error {
+	head := x.applied()
+	txn := x.db.NewTransactionAt(head, true)
+	defer txn.Discard()
+	if err := write(txn); err != nil {
+		return err
+	}
+	return txn.CommitAt(head, nil)
 }
 
 // flushDeleted is flush so that compact finds what is deleted: Badger merges the
 // newest level into another when there is another, or when it has enough tables.
 func (x *index) flushDeleted(ctx context.Context, p *space) error {
 	x.views.forget(x.db)
-	for n := 0; n == 0 || n <= levelZero && x.newestOnly(); n++ {
-		if !p.holds(flushRoom) {
+	for n := 0; n == 0 || n <= x.shape.levelZero && x.newestOnly(); n++ {
+		if !p.holds(x.shape.flushRoom()) {
 			return fmt.Errorf("%w: there is no room to flush the index", engine.ErrFull)
 		}
 		if err := x.flush(ctx); err != nil {
@@ -80,30 +96,26 @@ func (x *index) touch() error {
 
 // rewrite writes what is under a key again, or that there is nothing.
 func (x *index) rewrite(key []byte) error {
-	head := x.applied()
-	txn := x.db.NewTransactionAt(head, true)
-	defer txn.Discard()
 	key = bytes.Clone(key)
-	item, err := txn.Get(key)
-	switch {
-	case errors.Is(err, badger.ErrKeyNotFound):
-		err = txn.Delete(key)
-	case err == nil:
-		var v []byte
-		if v, err = item.ValueCopy(nil); err == nil {
-			err = txn.SetEntry(&badger.Entry{Key: key, Value: v, ExpiresAt: item.ExpiresAt()})
+	return x.again(func(txn *badger.Txn) error {
+		item, err := txn.Get(key)
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return txn.Delete(key)
+		} else if err != nil {
+			return err
 		}
-	}
-	if err == nil {
-		err = txn.CommitAt(head, nil)
-	}
-	return err
+		v, err := item.ValueCopy(nil)
+		if err != nil {
+			return err
+		}
+		return txn.SetEntry(&badger.Entry{Key: key, Value: v, ExpiresAt: item.ExpiresAt()})
+	})
 }
 
 // newestOnly reports whether all tables are in the newest level, and not too many.
 func (x *index) newestOnly() bool {
 	all := x.db.Tables()
-	return len(all) <= levelZero && !slices.ContainsFunc(all, func(t badger.TableInfo) bool { return t.Level > 0 })
+	return len(all) <= x.shape.levelZero && !slices.ContainsFunc(all, func(t badger.TableInfo) bool { return t.Level > 0 })
 }
 
 // compact drops what is deleted or overwritten, as far as no view sees it.

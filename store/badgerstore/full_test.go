@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,7 +92,14 @@ func fullText(i int) []byte {
 	if i%50 == 17 {
 		n = 400 << 10
 	}
-	return append(fmt.Appendf(nil, "message %d ", i), make([]byte, n)...)
+	return noise(i, n)
+}
+
+// noise is n bytes that no compression makes fewer.
+func noise(i, n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}).Read(b)
+	return b
 }
 
 func (w *fullWriter) write(i int) (ref engine.BlobRef, err error) {
@@ -107,7 +115,7 @@ func (w *fullWriter) write(i int) (ref engine.BlobRef, err error) {
 		return ref, err
 	}
 	_, err = w.store.Update(background, engine.Op{Domain: 1, Fn: func(tx engine.Tx) error {
-		tx.Set(key(i), fmt.Append(make([]byte, 2000), i))
+		tx.Set(key(i), noise(i, 2000))
 		return tx.Link(ref)
 	}})
 	return ref, err
@@ -219,7 +227,8 @@ func skip(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// fill writes a file until the disk has not a byte left.
+// fill writes a file until the disk has not a byte left, as quickly as a disk is
+// written: whoever takes it at the speed of memory is faster than any watch.
 func fill(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Create(path)
@@ -230,7 +239,9 @@ func fill(t *testing.T, path string) {
 	for b := make([]byte, 1<<20); len(b) > 0; {
 		if _, err := f.Write(b); err != nil {
 			b = b[:len(b)/2]
+			continue
 		}
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 

@@ -25,20 +25,52 @@ import (
 // in silence at the first bad byte, and the value log stays empty.
 type index struct {
 	db    *badger.DB
+	shape shape
 	now   func() time.Time // decides what has expired
 	views views
 
 	values []byte // of the last batch, used again
 }
 
-const (
-	memTable = 16 << 20 // bytes; also bounds a group to 15 % of it
-	// memTables is how many may wait to be flushed besides the one that is written.
-	memTables = 2
+// shape is how much an index works on at once, and so how much room it needs for it.
+type shape struct {
+	memTable int64 // bytes; also bounds a group to 15 % of it
 	// levelZero is how many flushed memtables make Badger merge them into the tables
 	// below. Few merges of many cost far less than many of few, and what a burst
 	// brings is merged after it; but each read asks each of them.
-	levelZero  = 8
+	levelZero int
+}
+
+var (
+	large = shape{16 << 20, 8}
+	small = shape{8 << 20, 4} // on a disk below smallDisk
+)
+
+// smallDisk is where a disk is so small that the room for the large shape is missed.
+const smallDisk = 2 << 30
+
+// shape of an index on this disk.
+func (c *Config) shape() shape {
+	if _, total, err := c.room(); err == nil && total < smallDisk {
+		return small
+	}
+	return large
+}
+
+// flushRoom is what a flush may need: the memtables that wait, the one that is
+// filled, and their tables.
+func (s shape) flushRoom() int64 { return (memTables + 1) * s.memTable }
+
+// mergeRoom is what a merge may need besides: the newest level, and as much of the
+// next, as far as there are so many tables.
+func (s shape) mergeRoom(tables int64) int64 {
+	newest := int64(s.levelZero) * s.memTable
+	return newest + min(tables, newest)
+}
+
+const (
+	// memTables is how many may wait to be flushed besides the one that is written.
+	memTables  = 2
 	blockCache = 16 << 20
 	indexCache = 16 << 20
 	maxKey     = 4096
@@ -46,7 +78,8 @@ const (
 )
 
 // openIndex opens the tables in dir, or makes an empty index.
-func openIndex(dir string, log *slog.Logger, now func() time.Time) (*index, error) {
+func openIndex(dir string, cfg *Config) (*index, error) {
+	shape := cfg.shape()
 	if err := removeLogs(dir); err != nil {
 		return nil, err
 	}
@@ -54,10 +87,10 @@ func openIndex(dir string, log *slog.Logger, now func() time.Time) (*index, erro
 		WithSyncWrites(false).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
-		WithMemTableSize(memTable).
+		WithMemTableSize(shape.memTable).
 		WithNumMemtables(memTables).
-		WithNumLevelZeroTables(levelZero).
-		WithNumLevelZeroTablesStall(2 * levelZero).
+		WithNumLevelZeroTables(shape.levelZero).
+		WithNumLevelZeroTablesStall(2 * shape.levelZero).
 		WithBaseTableSize(2 << 20).
 		WithNumCompactors(2).
 		WithBlockCacheSize(blockCache).
@@ -66,12 +99,12 @@ func openIndex(dir string, log *slog.Logger, now func() time.Time) (*index, erro
 		WithValueLogFileSize(1 << 20).
 		WithChecksumVerificationMode(options.OnBlockRead). // checkTables has read them whole
 		WithMetricsEnabled(false).
-		WithLogger(badgerLog{log})
+		WithLogger(badgerLog{cfg.Log})
 	db, err := openBadger(opt)
 	if err != nil {
 		return nil, err
 	}
-	x := &index{db: db, now: now}
+	x := &index{db: db, shape: shape, now: cfg.Now}
 	x.views.open = make(map[uint64]int)
 	applied, err := x.readApplied()
 	if err != nil {

@@ -1,6 +1,7 @@
 package badgerstore
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/centerleap/postern/store/engine"
@@ -12,6 +13,7 @@ import (
 //	00 | 0 | boot                    openings u64
 //	00 | 0 | checkpoint              group u64 of the newest checkpoint
 //	00 | 0 | filler                  see index.flush; never in the log
+//	00 | 0 | 00 | time u64           mark, see index.flush; never in the log
 //	00 | 0 | live | segment u32      bytes of live bodies in a segment of the log u64
 //	00 | domain | seq                newest sequence u64
 //	15 | domain | sequence u64       change; expires
@@ -23,6 +25,7 @@ var (
 	bootKey       = append(ownKey(engine.SubMeta, 0), "boot"...)
 	fillerKey     = append(ownKey(engine.SubMeta, 0), "filler"...)
 	checkpointKey = append(ownKey(engine.SubMeta, 0), "checkpoint"...)
+	markPrefix    = append(ownKey(engine.SubMeta, 0), 0) // before all others
 	livePrefix    = append(ownKey(engine.SubMeta, 0), "live"...)
 )
 
@@ -56,6 +59,10 @@ func u64(v uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0,
 // local reports whether a key speaks of this very log or index, so that a copy of
 // the store must not carry it.
 func local(key []byte) bool {
-	k := string(key)
-	return k == string(appliedKey) || k == string(checkpointKey) || k == string(fillerKey) || len(k) == len(livePrefix)+4 && k[:len(livePrefix)] == string(livePrefix)
+	return indexOnly(key) || bytes.Equal(key, checkpointKey) || len(key) == len(livePrefix)+4 && bytes.HasPrefix(key, livePrefix)
+}
+
+// indexOnly reports whether a key is in no log, or has another value there.
+func indexOnly(key []byte) bool {
+	return bytes.Equal(key, appliedKey) || bytes.Equal(key, fillerKey) || len(key) == len(markPrefix)+8 && bytes.HasPrefix(key, markPrefix)
 }

@@ -57,7 +57,7 @@ func (s *Store) saveSnapshot(ctx context.Context) (sequence uint64, err error) {
 	}()
 	out := newSnapshotWriter(&paced{ctx: ctx, w: f}, r.at)
 	err = eachStored(ctx, r, func(key []byte, c cell) error {
-		if string(key) != string(appliedKey) && string(key) != string(fillerKey) {
+		if !indexOnly(key) {
 			out.cell(key, c)
 		}
 		return out.err

@@ -29,7 +29,7 @@ var errIndex = errors.New("the index is not what it should be")
 // canary, is moved aside and rebuilt.
 func (s *Store) recover() (err error) {
 	dir := filepath.Join(s.cfg.Dir, indexFolder)
-	s.index, err = openIndex(dir, s.cfg.Log, s.cfg.Now)
+	s.index, err = openIndex(dir, &s.cfg)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errIndex, err)
 	} else {
@@ -63,7 +63,7 @@ func (s *Store) moveAside(dir string) error {
 // rebuild makes the index anew, from the newest snapshot and the log behind it.
 func (s *Store) rebuild(dir string) (err error) {
 	began := time.Now()
-	if s.index, err = openIndex(dir, s.cfg.Log, s.cfg.Now); err != nil {
+	if s.index, err = openIndex(dir, &s.cfg); err != nil {
 		return err
 	}
 	at, err := s.loadSnapshot()

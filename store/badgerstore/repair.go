@@ -67,7 +67,7 @@ func (c *checker) bestRecords(ctx context.Context, dir string) (x *index, err er
 	if err := c.openIndex(); err != nil {
 		c.findf("the index can't be opened: %v", err)
 	}
-	if x, err = openIndex(dir, c.cfg.Log, c.cfg.Now); err != nil {
+	if x, err = openIndex(dir, &c.cfg); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 type space struct {
 	store   *Store
 	reserve int64
+	shape   shape
 	free    func() (free, total int64, err error)
 	level   atomic.Int32
 	next    atomic.Int64 // when to look again, unix ms by the machine's clock
@@ -34,12 +36,19 @@ const (
 )
 
 const (
-	reserveMin = 64 << 20
 	reserveMax = 1 << 30
 	openRoom   = 192 << 20
 	// spaceLook is the least time between two looks while writing.
 	spaceLook = 10 * time.Millisecond
 )
+
+// room asks the file system that the store lies on.
+func (c *Config) room() (free, total int64, err error) {
+	if c.space != nil {
+		return c.space()
+	}
+	return statfs(c.Dir)
+}
 
 // statfs asks the file system of a folder.
 func statfs(dir string) (free, total int64, err error) {
@@ -52,15 +61,12 @@ func statfs(dir string) (free, total int64, err error) {
 }
 
 func newSpace(s *Store) (*space, error) {
-	p := &space{store: s, free: s.cfg.space}
-	if p.free == nil {
-		p.free = func() (int64, int64, error) { return statfs(s.cfg.Dir) }
-	}
+	p := &space{store: s, free: s.cfg.room, shape: s.cfg.shape()}
 	_, total, err := p.free()
 	if err != nil {
 		return nil, err
 	}
-	p.reserve = min(max(total/10, reserveMin), reserveMax)
+	p.reserve = min(max(total/10, p.most()*4/3), reserveMax)
 	if s.cfg.Reserve > 0 {
 		p.reserve = s.cfg.Reserve
 	}
@@ -95,10 +101,15 @@ func (p *space) measure() {
 	p.index.Store(n)
 }
 
-// floor is what Badger may need to flush its memtables and compact.
+// floor is what Badger may need to flush its memtables and compact. Who fixes a
+// reserve by hand has less, if that is too small for it.
 func (p *space) floor() int64 {
-	return min(max(p.reserve/2, 3*memTable/2+min(p.index.Load(), 128<<20)), p.reserve*3/4)
+	need := p.shape.flushRoom() + p.shape.mergeRoom(p.index.Load())
+	return min(max(p.reserve/2, need), p.reserve*3/4)
 }
+
+// most is the largest floor that the index may come to.
+func (p *space) most() int64 { return p.shape.flushRoom() + p.shape.mergeRoom(math.MaxInt64) }
 
 // look sets the level. To leave one, a little more than the limit must be free.
 func (p *space) look() {

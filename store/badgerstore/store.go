@@ -39,7 +39,8 @@ type Config struct {
 	Now func() time.Time // default: time.Now; decides what has expired
 
 	// Reserve is kept free on the disk, in bytes; default: a tenth of the file
-	// system, at least 64 MiB and at most 1 GiB. Below it changes fail with
+	// system, at most 1 GiB, and at least what flushing and merging may take and a
+	// third: 405 MiB, or 117 MiB if it has less than 2 GiB. Below it changes fail with
 	// engine.ErrFull.
 	Reserve int64
 	// FeedRetention is how long a change stays in the feed; default
@@ -128,6 +129,9 @@ func (s *Store) open() (err error) {
 		return explain(err)
 	}
 	if err := s.recover(); err != nil {
+		return err
+	}
+	if err := upgraded(s.cfg.Dir); err != nil {
 		return err
 	}
 	if s.blobs, err = openBlobs(s); err != nil {

@@ -37,9 +37,7 @@ func upgrade(cfg Config) error {
 	case v > version:
 		return fmt.Errorf("the store has version %d, this build knows %d: use a newer one", v, version)
 	case v >= 2: // whose records this version reads; the upgrade from 1 may have died in its last step
-		if err := removeUpgraded(cfg.Dir); err != nil || v == version {
-			return err
-		}
+		return removeUpgraded(cfg.Dir) // and upgraded comes once the log is known to be whole
 	case v == 1:
 		cfg.Log.LogAttrs(context.Background(), slog.LevelInfo, "the store is brought to a new version", slog.Int("from", v), slog.Int("to", version))
 		if err := upgradeFrom1(cfg); err != nil {
@@ -47,6 +45,15 @@ func upgrade(cfg Config) error {
 		}
 	}
 	return writeVersion(cfg.Dir)
+}
+
+// upgraded writes down that the folder has this version. From then on no older build
+// opens it.
+func upgraded(dir string) error {
+	if v, err := readVersion(dir); err != nil || v == version {
+		return err
+	}
+	return writeVersion(dir)
 }
 
 // readVersion tells a folder's version; 0 if it holds nothing yet.
@@ -143,7 +150,7 @@ func rename(from, to string) error {
 }
 
 func copyFrom1(cfg Config, dir string) (err error) {
-	old, err := badger.Open(badger.DefaultOptions(filepath.Join(cfg.Dir, indexFolder)).WithLogger(badgerLog{cfg.Log}).WithMemTableSize(memTable))
+	old, err := badger.Open(badger.DefaultOptions(filepath.Join(cfg.Dir, indexFolder)).WithLogger(badgerLog{cfg.Log}).WithMemTableSize(large.memTable))
 	if err != nil {
 		return err
 	}

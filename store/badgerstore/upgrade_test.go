@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,5 +153,45 @@ func TestUpgradeCutShort(t *testing.T) {
 			}
 			golden(t, dir)
 		})
+	}
+}
+
+// A folder of version 2 stays one while this build finds its log damaged: the build that
+// wrote it must still open it.
+func TestDamagedUpgrade(t *testing.T) {
+	dir := unpack(t, "testdata/v2.tar.gz")
+	say := func() string {
+		b, err := os.ReadFile(filepath.Join(dir, versionFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	segments, err := filepath.Glob(filepath.Join(dir, logFolder, "seg-*"))
+	if err != nil || len(segments) == 0 {
+		t.Fatal(err, segments)
+	}
+	whole, err := os.ReadFile(segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := slices.Clone(whole)
+	damaged[20] ^= 1 // in its head
+	put := func(b []byte) {
+		if err := os.WriteFile(segments[0], b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(damaged)
+	if s, err := Open(Config{Dir: dir, Log: quiet}); err == nil {
+		t.Fatal("a damaged log was opened", s.Close())
+	}
+	if got := say(); got != "2" {
+		t.Errorf("after a start that failed the folder says %s", got)
+	}
+	put(whole)
+	golden(t, dir)
+	if got := say(); got != "3" {
+		t.Errorf("after a start the folder says %s", got)
 	}
 }

@@ -142,7 +142,7 @@ func (c *checker) checkSnapshots() {
 }
 
 func (c *checker) openIndex() (err error) {
-	c.index, err = openIndex(filepath.Join(c.cfg.Dir, indexFolder), c.cfg.Log, c.cfg.Now)
+	c.index, err = openIndex(filepath.Join(c.cfg.Dir, indexFolder), &c.cfg)
 	return err
 }
 
@@ -229,7 +229,7 @@ func (c *checker) compareWith(ctx context.Context, real *index) error {
 func skipUncompared(c *cursor) {
 	for ; c.valid(); c.next() {
 		_, live, err := c.value()
-		if err != nil || live && string(c.key()) != string(appliedKey) && string(c.key()) != string(fillerKey) {
+		if err != nil || live && !indexOnly(c.key()) {
 			return
 		}
 	}
