@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -28,7 +29,12 @@ const (
 func Scan(r io.Reader, lim gateway.Limits) (*gateway.Content, error) {
 	s := &scanner{lim: lim, c: &gateway.Content{TextPart: -1, HTMLPart: -1}, boundaries: make(map[string]int), nested: make(map[int]header)}
 	s.open(-1, "")
-	in := bufio.NewReaderSize(r, lineBuffer)
+	in := lineReaders.Get().(*bufio.Reader)
+	in.Reset(r)
+	defer func() {
+		in.Reset(nil) // whoever waits for it must not hold r
+		lineReaders.Put(in)
+	}()
 	lineStart := true
 	for {
 		piece, err := in.ReadSlice('\n')
@@ -50,6 +56,9 @@ func Scan(r io.Reader, lim gateway.Limits) (*gateway.Content, error) {
 	}
 	return s.c, nil
 }
+
+// lineReaders keeps buffers for the next message: one is larger than most messages.
+var lineReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, lineBuffer) }}
 
 // scanner is where Scan stands in a message.
 type scanner struct {

@@ -138,25 +138,19 @@ func scan(rng engine.Range, fn func(k, v []byte) error, sources ...source) error
 		if err != nil {
 			return err
 		}
-		k := first.key()
-		if len(sources) > 1 { // fn may run long after the others moved on
-			k = bytes.Clone(k)
-		}
+		k := first.key() // until first moves on, which is the last to do so
 		if live {
 			if err := fn(k, v); err != nil {
 				return stopped(err)
 			}
 			n++
 		}
-		if len(sources) == 1 {
-			first.next()
-			continue
-		}
 		for _, s := range sources {
-			if s.valid() && bytes.Equal(s.key(), k) {
+			if s != first && s.valid() && bytes.Equal(s.key(), k) {
 				s.next()
 			}
 		}
+		first.next()
 	}
 	return nil
 }
@@ -223,3 +217,24 @@ func (w *written) valid() bool                  { return w.ok }
 func (w *written) key() []byte                  { return w.k }
 func (w *written) value() ([]byte, bool, error) { return w.c.value, w.c.live(w.now), nil }
 func (w *written) close()                       {}
+
+// taken walks what a range of an overlay held when it was made; the overlay may change
+// meanwhile. A closure's ranges mostly hold nothing of its group.
+type taken struct {
+	cells []keyed // what is left
+	now   int64
+}
+
+func newTaken(cells *btree.Map[string, cell], rng engine.Range, nowMilli int64) *taken {
+	t := &taken{now: nowMilli}
+	for w := newWritten(cells, rng, nowMilli); w.valid(); w.next() {
+		t.cells = append(t.cells, keyed{w.k, w.c})
+	}
+	return t
+}
+
+func (t *taken) valid() bool                  { return len(t.cells) > 0 }
+func (t *taken) key() []byte                  { return t.cells[0].key }
+func (t *taken) value() ([]byte, bool, error) { return t.cells[0].value, t.cells[0].live(t.now), nil }
+func (t *taken) next()                        { t.cells = t.cells[1:] }
+func (t *taken) close()                       {}

@@ -49,7 +49,7 @@ func (t *tx) written(key []byte) (cell, bool) {
 
 // Scan sees what was written before it began.
 func (t *tx) Scan(rng engine.Range, fn func(k, v []byte) error) error {
-	sources := append(make([]source, 0, 4), newWritten(t.over.cells.Copy(), rng, t.base.now))
+	sources := append(make([]source, 0, 4), newTaken(&t.over.cells, rng, t.base.now)) // fn may write
 	for _, g := range t.group.coming {
 		sources = append(sources, newWritten(&g.over.cells, rng, t.base.now))
 	}
