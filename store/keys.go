@@ -36,7 +36,8 @@ import (
 //	18 | domain | account | hash(Message-ID)           -> thread uuid, also for ids only referred to
 //	1C | domain | account | message                    structure: parts, ENVELOPE, BODYSTRUCTURE
 //	1D | domain | account | thread | rank | message    members of a thread in order -> empty
-//	1E | domain | account | hash(base subject) | ms | message -> 1 if headerless, else 0
+//	1E | domain | account | hash(base subject) | ms | message -> empty; the headerless ones
+//	                                                   again under hash(00, base subject)
 //	30 | domain | delivery uuid                        delivery
 //	31 | due ms | domain | delivery uuid               due index -> empty
 //	32 | until ms | domain | delivery uuid             leases -> empty

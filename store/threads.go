@@ -42,8 +42,28 @@ func nodeKey(d gateway.DomainID, a gateway.AccountID, msgid string) []byte {
 	return key(subNode, d).account(a).hash(msgid)
 }
 
+// subjectKey begins the rows of all messages that have m's base subject.
 func subjectKey(m *stored) keyBuilder {
 	return key(subSubject, m.Domain).account(m.Account).hash(m.Facts.Base)
+}
+
+// headerlessKey begins those of the headerless ones among them. They are few, and all
+// that a message with headers may join: of a receipt that is sent ten thousand times
+// nobody walks the others.
+func headerlessKey(m *stored) keyBuilder {
+	return key(subSubject, m.Domain).account(m.Account).hash("\x00" + m.Facts.Base)
+}
+
+// subjectRows are the rows by which others find m by its subject.
+func (m *stored) subjectRows() (rows [][]byte) {
+	if m.Facts.Base == "" {
+		return nil
+	}
+	rows = append(rows, subjectKey(m).u64(ms(m.Facts.Date)).number(m.Number))
+	if m.Facts.Headerless() {
+		rows = append(rows, headerlessKey(m).u64(ms(m.Facts.Date)).number(m.Number))
+	}
+	return rows
 }
 
 // nodes are the Message-IDs that m connects.
@@ -84,12 +104,8 @@ func (t *tx) placeInThread(m *stored, p placed) error {
 	for _, id := range nodes {
 		t.Set(nodeKey(t.domain, m.Account, id), thread.ID[:])
 	}
-	if m.Facts.Base != "" {
-		flag := []byte{0}
-		if m.Facts.Headerless() {
-			flag[0] = 1
-		}
-		t.Set(subjectKey(m).u64(ms(m.Facts.Date)).number(m.Number), flag)
+	for _, row := range m.subjectRows() {
+		t.Set(row, nil)
 	}
 	return t.join(thread, m, merged)
 }
@@ -184,17 +200,19 @@ func (t threadReader) subjectThreads(m *stored) (ids []gateway.ID, err error) {
 	if m.Facts.Base == "" {
 		return nil, nil
 	}
+	rows := headerlessKey // one of the two must be
+	if m.Facts.Headerless() {
+		rows = subjectKey
+	}
 	window := t.store.cfg.Threading.Window()
 	rng := engine.Range{
-		From:  subjectKey(m).u64(ms(m.Facts.Date.Add(-window))),
-		To:    subjectKey(m).u64(ms(m.Facts.Date.Add(window)) + 1),
-		Limit: maxSubjectCandidates,
+		From:     rows(m).u64(ms(m.Facts.Date.Add(-window))),
+		To:       rows(m).u64(ms(m.Facts.Date.Add(window)) + 1),
+		KeysOnly: true, Limit: maxSubjectCandidates,
 	}
 	var near []gateway.MessageNumber
-	err = t.Scan(rng, func(k, v []byte) error {
-		if m.Facts.Headerless() || len(v) == 1 && v[0] == 1 { // one of the two must be
-			near = append(near, lastNumber(k))
-		}
+	err = t.Scan(rng, func(k, _ []byte) error {
+		near = append(near, lastNumber(k))
 		return nil
 	})
 	for _, n := range near {
@@ -306,8 +324,8 @@ func (t *tx) renumber(r *threadRecord, fresh *stored) error {
 // and with it the nodes that only m knew.
 func (t *tx) leaveThread(m *stored) error {
 	t.Delete(m.memberKey(m.Thread))
-	if m.Facts.Base != "" {
-		t.Delete(subjectKey(m).u64(ms(m.Facts.Date)).number(m.Number))
+	for _, row := range m.subjectRows() {
+		t.Delete(row)
 	}
 	r, err := readThread(t, t.domain, m.Thread)
 	if err != nil {
