@@ -167,6 +167,9 @@ const (
 	// LinkTime is how long a signed link to a file is good. Past it: 410 gone. Ours: a
 	// page or a program that was given it has fetched it by then.
 	LinkTime = time.Hour
+	// StreamTokenTime is how long a token for a stream is good, and a stream that it
+	// opened lasts. Past it: 401 invalid_api_key. Ours: as a link.
+	StreamTokenTime = time.Hour
 	// DrainTimeout is how long a stop waits for running work. Ours; service
 	// managers commonly kill after 30 s or more.
 	DrainTimeout = 20 * time.Second

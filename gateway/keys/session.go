@@ -62,6 +62,26 @@ func (k *Keys) Open(ctx context.Context, token gateway.Secret) (*Session, error)
 	} else if err != nil {
 		return nil, err
 	}
+	return k.begin(ctx, key)
+}
+
+// OpenFor is Open for who shows, instead of a token, what the gateway signed for the
+// holder of a key: one of domain d, or of the instance.
+func (k *Keys) OpenFor(ctx context.Context, d gateway.DomainID, id gateway.ID) (*Session, error) {
+	key, err := k.cfg.Store.Key(ctx, Internal(d), id)
+	if gateway.KindOf(err) == gateway.NotFound {
+		key, err = k.cfg.Store.Key(ctx, System(), id)
+	}
+	if gateway.KindOf(err) == gateway.NotFound {
+		return nil, refuse(reasonUnknown, nil)
+	} else if err != nil {
+		return nil, err
+	}
+	return k.begin(ctx, key)
+}
+
+// begin makes a session of a key that was found, if it is live.
+func (k *Keys) begin(ctx context.Context, key *gateway.Key) (*Session, error) {
 	now := k.cfg.Now()
 	switch {
 	case !key.RevokedAt.IsZero():

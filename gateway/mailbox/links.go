@@ -32,7 +32,14 @@ type Linked struct {
 	Key   *gateway.Key // that asked for the link; nil: the operator's socket
 }
 
-// claim is what a token says. In this order, all numbers big endian: version, domain,
+// What a token is for is its first byte: what was signed for one is nothing to the
+// other.
+const (
+	forFile   = 1
+	forStream = 2
+)
+
+// claim is what a link says. In this order, all numbers big endian: forFile, domain,
 // account, message, expiry in seconds, key, and the part as the rest.
 type claim struct {
 	domain  gateway.DomainID
@@ -44,11 +51,10 @@ type claim struct {
 }
 
 const (
-	claimVersion = 1
-	claimFixed   = 1 + 4 + 4 + 8 + 8 + 16
+	claimFixed = 1 + 4 + 4 + 8 + 8 + 16
 	// maxToken bounds a token, in bytes: the deepest part's number fits.
 	maxToken = 2 << 10
-	// settingLinks is where the instance keeps the secret of its links, in hex.
+	// settingLinks is where the instance keeps the secret of its tokens, in hex.
 	settingLinks = "file_link_secret"
 )
 
@@ -68,7 +74,7 @@ func (m *Mail) Links(ctx context.Context, s gateway.Scope, it Item, files []File
 	return links, nil
 }
 
-// secret reads the secret of links, or makes it.
+// secret reads the secret of tokens, or makes it.
 func (m *Mail) secret(ctx context.Context) (string, error) {
 	v, err := m.cfg.Store.Setting(ctx, m.cfg.System, settingLinks)
 	if err == nil && v == "" {
@@ -80,12 +86,16 @@ func (m *Mail) secret(ctx context.Context) (string, error) {
 }
 
 func (c *claim) sign(secret string) string {
-	b := []byte{claimVersion}
+	b := []byte{forFile}
 	b = binary.BigEndian.AppendUint32(b, uint32(c.domain))
 	b = binary.BigEndian.AppendUint32(b, uint32(c.account))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.number))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.expires))
-	b = append(append(b, c.key[:]...), c.part...)
+	return written(secret, append(append(b, c.key[:]...), c.part...))
+}
+
+// written is a token that says b.
+func written(secret string, b []byte) string {
 	return base64.RawURLEncoding.EncodeToString(seal(secret, b))
 }
 
@@ -96,22 +106,31 @@ func seal(secret string, b []byte) []byte {
 	return h.Sum(b)
 }
 
-// readClaim returns what a token says, if we signed it.
-func readClaim(secret, token string) (c claim, ok bool) {
+// said returns what a token says, if we signed it for a purpose: at least fixed bytes.
+func said(secret, token string, purpose byte, fixed int) (b []byte, ok bool) {
 	// Without a secret none was signed; the decoder passes over line breaks.
 	if secret == "" || len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
-		return c, false
+		return nil, false
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	n := len(b) - sha256.Size
-	if err != nil || n < claimFixed || b[0] != claimVersion || !hmac.Equal(seal(secret, b[:n:n])[n:], b[n:]) {
+	if err != nil || n < fixed || b[0] != purpose || !hmac.Equal(seal(secret, b[:n:n])[n:], b[n:]) {
+		return nil, false
+	}
+	return b[:n], true
+}
+
+// readClaim returns what a link says, if we signed it.
+func readClaim(secret, token string) (c claim, ok bool) {
+	b, ok := said(secret, token, forFile, claimFixed)
+	if !ok {
 		return c, false
 	}
 	c.domain = gateway.DomainID(binary.BigEndian.Uint32(b[1:]))
 	c.account = gateway.AccountID(binary.BigEndian.Uint32(b[5:]))
 	c.number = gateway.MessageNumber(binary.BigEndian.Uint64(b[9:]))
 	c.expires = int64(binary.BigEndian.Uint64(b[17:]))
-	c.key, c.part = gateway.ID(b[25:claimFixed]), string(b[claimFixed:n])
+	c.key, c.part = gateway.ID(b[25:claimFixed]), string(b[claimFixed:])
 	return c, true
 }
 

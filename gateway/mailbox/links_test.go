@@ -2,8 +2,10 @@ package mailbox
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -51,5 +53,26 @@ func TestClaimSigned(t *testing.T) {
 		if _, ok := readClaim(tt.secret, tt.token); ok {
 			t.Errorf("%s: it is believed", name)
 		}
+	}
+}
+
+// A stream's token says what it was made for, and nothing that is signed for another
+// purpose is one.
+func TestTicketSigned(t *testing.T) {
+	want := Ticket{1, 2, gateway.ID{5}, []string{"A", "INBOX"}, time.Unix(4, 0).UTC()}
+	token := want.sign("a")
+	if got, ok := readTicket("a", token); !ok || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%+v, %t", got, ok)
+	}
+	c := claim{1, 2, 3, 4, gateway.ID{5}, "1.2"}
+	for name, tt := range map[string]struct{ secret, token string }{
+		"a link": {"a", c.sign("a")}, "another secret": {"b", token}, "no secret": {"", want.sign("")}, "cut": {"a", token[:len(token)-1]}, "empty": {"a", ""},
+	} {
+		if _, ok := readTicket(tt.secret, tt.token); ok {
+			t.Errorf("%s: it is believed", name)
+		}
+	}
+	if _, ok := readClaim("a", token); ok {
+		t.Error("a token is a link")
 	}
 }

@@ -19,12 +19,12 @@ func (s *Server) authenticate(k *call, local bool) error {
 	if err := s.cfg.Keys.Allow(k.row.IP); err != nil {
 		return err
 	}
-	session, err := s.cfg.Keys.Open(k.ctx, bearer(k.c.Get("Authorization")))
+	session, err := s.recognise(k)
 	if err != nil {
 		if known, ok := keys.Refused(err); ok {
 			k.note(&known)
 		}
-		if kind := gateway.KindOf(err); kind == gateway.InvalidKey {
+		if kind := gateway.KindOf(err); kind == gateway.InvalidKey && k.ticket == nil { // which nobody guesses
 			s.cfg.Keys.Failed(k.row.IP)
 		}
 		return err
@@ -32,6 +32,9 @@ func (s *Server) authenticate(k *call, local bool) error {
 	key := session.Key()
 	k.session, k.scope = session, session.Scope()
 	k.note(&key)
+	if err := k.confine(); err != nil {
+		return err
+	}
 	k.used = key.Used
 	if k.left, err = s.cfg.Keys.Count(key.ID, k.route.Class); err != nil {
 		return err

@@ -195,6 +195,8 @@ type call struct {
 	route   *route
 	session *keys.Session // nil at the operator's socket and on open routes
 	scope   gateway.Scope
+	token   string          // in the query: of a stream, where a key can't be sent
+	ticket  *mailbox.Ticket // of a stream's token, shown instead of a key
 	stop    <-chan struct{} // closed when the door stops
 	row     gateway.Activity
 	logged  bool           // the row is in a commit already
@@ -206,7 +208,7 @@ type call struct {
 func (s *Server) run(base context.Context, stopping <-chan struct{}, c *fiber.Ctx, r *route, local bool) (err error) {
 	ctx, cancel := context.WithTimeout(base, gateway.BodyTimeout+gateway.RequestTimeout)
 	defer cancel()
-	k := &call{c: c, ctx: ctx, id: requestID(c), route: r, stop: stopping}
+	k := &call{c: c, ctx: ctx, id: requestID(c), route: r, stop: stopping, token: c.Query("token")}
 	k.row = gateway.Activity{Protocol: "rest", Method: c.Method(), Endpoint: r.Path, IP: c.IP(), UserAgent: clip(c.Get("User-Agent"), 200)}
 	defer func() {
 		if p := recover(); p != nil {

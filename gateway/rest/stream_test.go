@@ -29,15 +29,22 @@ type listener struct {
 	close  context.CancelFunc
 }
 
-// listen opens a stream and wants it to be connected.
+// listen opens the stream of a mailbox and wants it to be connected.
 func listen(t *testing.T, g *gatewaytest.Gateway, key, query, last string) (*listener, event) {
 	t.Helper()
+	return listenAt(t, g, key, "/emails/stream"+query, last)
+}
+
+func listenAt(t *testing.T, g *gatewaytest.Gateway, key, path, last string) (*listener, event) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, "GET", g.URL+"/emails/stream"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", g.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+key)
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
@@ -123,8 +130,10 @@ func TestStream(t *testing.T) {
 		t.Errorf("new_email: %+v", e)
 	}
 	status, a := g.Do("GET", fmt.Sprintf("/emails/%v?folder=INBOX", e.data["uid"]), g.Keys.Account, nil)
-	if status != 200 || a.Str("email_id") != e.data["email_id"] {
-		t.Errorf("the email of the event: %d %v", status, a)
+	for _, name := range []string{"id", "email_id", "thread_id", "from", "subject", "preview"} {
+		if status != 200 || a.Str(name) == "" || a.Str(name) != e.data[name] {
+			t.Errorf("%s of the event is %v, the email has %q", name, e.data[name], a.Str(name))
+		}
 	}
 	// What changes in the mailbox is no new email.
 	g.Do("PATCH", "/emails/1", g.Keys.Account, `{"is_read":true}`)
@@ -134,6 +143,11 @@ func TestStream(t *testing.T) {
 		t.Errorf("the second event: %+v", e)
 	}
 	l.close()
+	g.Do("DELETE", "/emails/2?permanent=true", g.Keys.Account, nil)
+	late, _ := listen(t, g, g.Keys.Account, "", e.id)
+	if e := late.want("new_email"); e.data["uid"] != 2.0 || e.data["email_id"] == nil || e.data["subject"] != nil {
+		t.Errorf("of an email that is gone: %+v", e)
+	}
 }
 
 // The heartbeat comes, and a gone client's stream is noticed by it.

@@ -32,6 +32,7 @@ var targets = map[string]target{
 	"sendBatch":         {path: "/emails/batch", body: "[" + anEmail + "]", ok: 200},
 	"listEmails":        {path: "/emails?email={bot}", ok: 200},
 	"streamEmails":      {path: "/emails/stream?email={bot}", ok: 200},
+	"createStreamToken": {path: "/emails/stream/token", body: `{"email":"{bot}"}`, ok: 200},
 	"listThreads":       {path: "/emails/threads?email={bot}", ok: 200},
 	"getThread":         {path: "/emails/threads/{thread}?email={bot}", ok: 200},
 	"getEmail":          {path: "/emails/{email}?email={bot}", ok: 200},

@@ -1,0 +1,172 @@
+package rest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
+)
+
+const (
+	// flushTime is how long a client may take to read what was written; then its
+	// stream ends, and it resumes by id.
+	flushTime = 30 * time.Second
+	// reconnect is what clients are told to wait before they come back.
+	reconnect = 3 * time.Second
+	// endTime is how long the stream of a key that has ended may take to close.
+	endTime = 500 * time.Millisecond
+	// eventsAtOnce is how many events are written between two flushes.
+	eventsAtOnce = 100
+)
+
+// events is one client that listens to something. It outlives its request's handler and
+// so holds nothing of fiber's.
+type events struct {
+	server  *Server
+	session *keys.Session // nil at the operator's socket
+	conn    net.Conn
+	lasts   time.Duration // until the token ends that opened it; 0 with a key
+	stop    <-chan struct{}
+	release func()
+	w       *bufio.Writer // while it runs
+}
+
+// teller is what a stream is about. What it writes of events that are its own has their
+// ids; at is that of the others.
+type teller interface {
+	at() uint64
+	greet(e *events) error // writes what comes first
+	news(e *events) error  // writes what happened since the last look
+	wake() <-chan struct{} // says that there may be news
+	close()
+}
+
+// events counts a stream as its key's; the caller answers with it, or releases it.
+func (s *Server) events(k *call) (*events, error) {
+	release, err := s.streams.enter(k.scope.Key(), s.cfg.Limits.StreamsPerKey)
+	if err != nil {
+		return nil, err
+	}
+	return &events{server: s, session: k.session, conn: k.c.Context().Conn(), lasts: k.lasts(s.cfg.Now()), stop: k.stop, release: release}, nil
+}
+
+// stream answers with what t tells until the client leaves, the key ends, or the gateway
+// stops.
+func (e *events) stream(k *call, t teller) error {
+	k.session = nil // the stream closes it
+	k.c.Context().SetConnectionClose()
+	h := &k.c.Response().Header
+	h.SetContentType("text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("Referrer-Policy", "no-referrer") // the address may hold a token
+	k.c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		e.w = w
+		e.loop(t)
+	})
+	return nil
+}
+
+// moment is the data of the events that are only signs of life.
+type moment struct {
+	Email     string `json:"email,omitempty"`
+	PluginID  string `json:"plugin_id,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Timestamp string `json:"timestamp"`
+}
+
+// loop writes the stream. fasthttp calls it in a goroutine of its own.
+func (e *events) loop(t teller) {
+	defer e.release()
+	defer t.close()
+	ended := make(<-chan struct{})
+	if e.session != nil {
+		defer e.session.Close()
+		ended = e.session.Done()
+		// A client that reads nothing must not hold the stream open.
+		e.session.OnEnd(func() { time.AfterFunc(endTime, func() { _ = e.conn.Close() }) })
+	}
+	over, stopOver := after(e.lasts)
+	defer stopOver()
+	fmt.Fprintf(e.w, "retry: %d\n\n", reconnect.Milliseconds())
+	if t.greet(e) != nil {
+		return
+	}
+	beat := time.NewTicker(time.Duration(e.server.cfg.Limits.HeartbeatSeconds) * time.Second)
+	defer beat.Stop()
+	for {
+		if t.news(e) != nil || e.flush() != nil {
+			return
+		}
+		select {
+		case <-t.wake():
+		case <-beat.C:
+			e.write(t.at(), "heartbeat", moment{Timestamp: e.now()})
+		case <-ended:
+			return
+		case <-over:
+			return
+		case <-e.stop:
+			return
+		}
+	}
+}
+
+// write writes one event. Its errors are those of the next flush.
+func (e *events) write(id uint64, name string, data any) {
+	raw, err := encodeJSON(data)
+	if err != nil {
+		return // no type of ours fails
+	}
+	fmt.Fprintf(e.w, "id: %d\nevent: %s\ndata: %s\n\n", id, name, raw)
+}
+
+// flush sends what was written; a client that doesn't read ends its stream.
+func (e *events) flush() error {
+	_ = e.conn.SetWriteDeadline(time.Now().Add(flushTime))
+	return e.w.Flush()
+}
+
+func (e *events) now() string { return stamp(e.server.cfg.Now()) }
+
+// after hears when a time is over; for 0 it hears nothing.
+func after(d time.Duration) (over <-chan time.Time, stop func()) {
+	if d == 0 {
+		return nil, func() {}
+	}
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
+}
+
+// streamCount counts the open streams of each key.
+type streamCount struct {
+	mu    sync.Mutex
+	byKey map[gateway.ID]int64
+}
+
+// enter counts one stream; release takes it back.
+func (n *streamCount) enter(key gateway.ID, most int64) (release func(), err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.byKey == nil {
+		n.byKey = make(map[gateway.ID]int64)
+	}
+	if n.byKey[key] >= most {
+		return nil, &gateway.Error{
+			Kind: gateway.RateLimited, Limit: "streams", Retry: reconnect,
+			Message: fmt.Sprintf("the key has %d open streams; close one first", most),
+		}
+	}
+	n.byKey[key]++
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.byKey[key]--; n.byKey[key] == 0 {
+			delete(n.byKey, key)
+		}
+	}, nil
+}
