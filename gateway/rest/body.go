@@ -167,7 +167,7 @@ func (s *Server) readJSON(k *call, v any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return gateway.Errorf(gateway.Malformed, "there is something behind the JSON value")
 	}
-	return nil
+	return noTwins(raw)
 }
 
 func jsonError(err error) error {

@@ -57,6 +57,54 @@ func TestEveryBody(t *testing.T) {
 	}
 }
 
+// A member that stands twice is refused by every route that reads JSON, wherever it
+// stands: which value was meant nobody can tell.
+func TestSameMemberTwice(t *testing.T) {
+	c := newClient(t)
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies := 0
+	for _, r := range rest.Routes() {
+		item := doc.Paths.Find(strings.NewReplacer(":id", "{id}", ":email", "{email}").Replace(r.Path))
+		if item == nil || item.GetOperation(r.Method).RequestBody == nil || item.GetOperation(r.Method).RequestBody.Value.Content["application/json"] == nil {
+			continue
+		}
+		bodies++
+		for _, body := range []string{
+			`{"x":1,"x":1}`, `{"y":{"x":[{"z":1,"z":2}]}}`, `{"\u0079":1,"y":2}`,
+		} {
+			if r.Operation == "sendBatch" {
+				body = "[" + body + "]"
+			}
+			resp, raw := c.ask(r.Method, pathOf(r)+"?domain=demo.localhost", c.g.Keys.Admin, body)
+			at := decode(t, []byte(raw)).Str("errors.0.path")
+			if resp.StatusCode != 422 || !strings.HasSuffix(at, "x") && !strings.HasSuffix(at, "z") && !strings.HasSuffix(at, "y") {
+				t.Errorf("%s %s with %s: %d %s", r.Method, r.Path, body, resp.StatusCode, raw)
+			}
+		}
+	}
+	if bodies < 15 {
+		t.Errorf("only %d routes read JSON", bodies)
+	}
+	for body, path := range map[string]string{
+		`{"name":"a","NAME":"b"}`: "NAME",
+		`{"name":"a","permi\u017Fsion":"send_only","permission":"full_access"}`: "permission",
+		`{"name":"a","x":{"b":1,"b":2}}`:                                        "x.b",
+		`{"name":"a","x":[1,{"b":1},{"c":{"d":1,"d":1}}]}`:                      "x[2].c.d",
+	} {
+		if a := c.do(422, "POST", "/api-keys", c.g.Keys.Account, body); a.Str("errors.0.path") != path {
+			t.Errorf("%s: %v", body, a)
+		}
+	}
+	c.do(201, "POST", "/api-keys", c.g.Keys.Account, `{"name":"a","x":{"b":1,"B":2},"y":[{"b":1},{"b":1}]}`)
+	c.do(400, "POST", "/api-keys", c.g.Keys.Account, `{"x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`)
+	if a := c.do(422, "POST", "/emails", c.g.Keys.Domain, `{"from":"a@demo.localhost","from":"b@demo.localhost"}`); a.Str("errors.0.path") != "from" {
+		t.Errorf("%v", a)
+	}
+}
+
 // Every route that takes a key counts, and refuses past its limit.
 func TestEveryRouteCounts(t *testing.T) {
 	var options []gatewaytest.Option

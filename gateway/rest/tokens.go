@@ -111,20 +111,22 @@ func (t *tokens) member(seen map[string]bool, fn func(string) error) error {
 	if err != nil {
 		return err
 	}
-	if seen[name] || len(seen) >= tokenMembers {
-		return t.errorf("the member %q stands twice, or there are too many", clip(name, 60))
-	}
-	seen[name] = true
-	if err := t.take(':', "a colon"); err != nil {
-		return err
+	if len(seen) >= tokenMembers {
+		return t.errorf("an object has over %d members", tokenMembers)
 	}
 	t.path = append(t.path, clip(name, 60))
 	if name == "" {
 		t.path[len(t.path)-1] = `""`
 	}
-	err = fn(name)
-	t.path = t.path[:len(t.path)-1]
-	return err
+	defer func() { t.path = t.path[:len(t.path)-1] }()
+	if seen[name] {
+		return t.twice()
+	}
+	seen[name] = true
+	if err := t.take(':', "a colon"); err != nil {
+		return err
+	}
+	return fn(name)
 }
 
 // more reads a comma, or the end.
