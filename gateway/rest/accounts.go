@@ -49,7 +49,7 @@ func (s *Server) createAccount(k *call) error {
 }
 
 func (s *Server) listAccounts(k *call) error {
-	scope, err := s.mailScope(k)
+	scope, _, err := s.ownEmail(k)
 	if err != nil {
 		return err
 	}

@@ -73,12 +73,16 @@ func (s *Server) mailScope(k *call) (gateway.Scope, error) {
 
 // mailScopeOf is mailScope where the address stands in the body.
 func (s *Server) mailScopeOf(k *call, email string) (gateway.Scope, error) {
-	if k.scope.Level() != gateway.LevelInstance {
-		return k.scope, nil
-	}
 	name := k.c.Query("domain")
+	if k.scope.Level() != gateway.LevelInstance {
+		return k.scope, s.ownDomain(k, name)
+	}
 	if email != "" {
-		_, name = gateway.SplitAddress(email)
+		_, host := gateway.SplitAddress(email)
+		if name != "" && !strings.EqualFold(name, host) {
+			return k.scope, gateway.Fieldf(gateway.InvalidParameter, "domain", "email is of another domain; leave domain out")
+		}
+		name = host
 	}
 	if name == "" {
 		return k.scope, gateway.Fieldf(gateway.MissingField, "email", "with an instance key, say whose mail: add ?email=address or ?domain=name")
@@ -88,14 +92,42 @@ func (s *Server) mailScopeOf(k *call, email string) (gateway.Scope, error) {
 
 // domainScope is the scope for routes about one domain: an instance key names it.
 func (s *Server) domainScope(k *call) (gateway.Scope, error) {
-	if k.scope.Level() != gateway.LevelInstance {
-		return k.scope, nil
-	}
 	name := k.c.Query("domain")
+	if k.scope.Level() != gateway.LevelInstance {
+		return k.scope, s.ownDomain(k, name)
+	}
 	if name == "" {
 		return k.scope, gateway.Fieldf(gateway.MissingField, "domain", "with an instance key, say which domain: add ?domain=name")
 	}
 	return s.within(k, name)
+}
+
+// ownDomain refuses a key of a domain that names another one: it would get its own
+// without a word.
+func (s *Server) ownDomain(k *call, name string) error {
+	if name == "" {
+		return nil
+	}
+	d, err := s.cfg.Domains.ByID(k.ctx, k.scope, k.scope.Domain())
+	if err == nil && !strings.EqualFold(name, d.Name) && name != d.UUID.String() {
+		err = gateway.Fieldf(gateway.Restricted, "domain", "the key belongs to %s", d.Name)
+	}
+	return err
+}
+
+// ownEmail is mailScope for routes that look at no mailbox: an address in the query is
+// still one that the key may name.
+func (s *Server) ownEmail(k *call) (gateway.Scope, gateway.AccountID, error) {
+	sc, err := s.mailScope(k)
+	email := k.c.Query("email")
+	if err != nil || email == "" {
+		return sc, 0, err
+	}
+	a, err := s.cfg.Mail.Account(k.ctx, sc, email)
+	if err != nil {
+		return sc, 0, err
+	}
+	return sc, a.ID, nil
 }
 
 // within narrows an instance key to a domain.

@@ -122,6 +122,9 @@ func (s *Server) logFilter(k *call, scope gateway.Scope) (f gateway.ActivityFilt
 
 func (s *Server) getLog(k *call) error {
 	scope, err := s.optionalScope(k)
+	if err == nil && k.c.Query("email") != "" {
+		_, _, err = s.ownEmail(k)
+	}
 	if err != nil {
 		return err
 	}

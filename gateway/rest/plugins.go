@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -95,7 +94,7 @@ func (s *Server) answerPlugin(k *call, sc gateway.Scope, p *gateway.Plugin, stat
 }
 
 func (s *Server) listPlugins(k *call) error {
-	sc, err := s.mailScope(k)
+	sc, account, err := s.ownEmail(k)
 	if err != nil {
 		return err
 	}
@@ -103,14 +102,13 @@ func (s *Server) listPlugins(k *call) error {
 	if err != nil {
 		return err
 	}
-	email := k.c.Query("email")
 	var out []pluginShape
 	for i := range all {
 		shape, err := s.pluginOf(k, sc, &all[i])
 		if err != nil {
 			return err
 		}
-		if email == "" || shape.Email != nil && strings.EqualFold(*shape.Email, email) {
+		if account == 0 || all[i].Account == account {
 			out = append(out, shape)
 		}
 	}
@@ -231,7 +229,7 @@ func (s *Server) readPart(part *multipart.Part, u *gateway.PluginUpload) error {
 // pluginCall is the scope and the id of a call about one plugin. An id says which
 // domain it is in to nobody: an instance key names it.
 func (s *Server) pluginCall(k *call) (sc gateway.Scope, id gateway.ID, err error) {
-	if sc, err = s.mailScope(k); err != nil {
+	if sc, _, err = s.ownEmail(k); err != nil {
 		return sc, id, err
 	}
 	if id, err = gateway.ParseID(k.c.Params("id")); err != nil {

@@ -105,6 +105,68 @@ func TestSameMemberTwice(t *testing.T) {
 	}
 }
 
+// A key of a domain that names another one, or an address of it, is refused: it does
+// not get its own domain's without a word.
+func TestAnotherDomainNamed(t *testing.T) {
+	c := newClient(t, withPlugins()...)
+	w := c.world()
+	c.do(201, "POST", "/domains", c.g.Keys.Admin, `{"name":"rival.example"}`)
+	own := c.do(200, "GET", "/domains", c.g.Keys.Domain, nil)
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, r := range rest.Routes() {
+		op := doc.Paths.Find(strings.NewReplacer(":idOrEmail", "{idOrEmail}", ":attachmentId", "{attachmentId}", ":threadId", "{threadId}", ":token", "{token}",
+			":name", "{name}", ":id", "{id}", ":email", "{email}").Replace(r.Path)).GetOperation(r.Method)
+		if r.Open {
+			continue
+		}
+		for _, param := range []string{"domain", "email"} {
+			if op.Parameters.GetByInAndName("query", param) == nil {
+				continue
+			}
+			named++
+			value := map[string]string{"domain": "rival.example", "email": "spy@rival.example"}[param]
+			body, media := `{"is_read":true,"name":"x"}`, "application/json"
+			if r.Operation == "installPlugin" || r.Operation == "replacePluginCode" {
+				body, media = formOf(map[string]string{"wasm": "x"})
+			}
+			for who, key := range map[string]string{"domain": c.g.Keys.Domain, "account": c.g.Keys.Account} {
+				id := strings.NewReplacer(":threadId", w["{thread}"], ":attachmentId", w["{file}"], ":idOrEmail", "secret@example.com", ":name", "Archive", ":id", w["{email}"]).Replace(r.Path)
+				if strings.HasPrefix(r.Path, "/plugins/") {
+					id = strings.Replace(r.Path, ":id", w["{plugin}"], 1)
+				} else if strings.HasPrefix(r.Path, "/logs/") {
+					id = strings.Replace(r.Path, ":id", w["{row}"], 1)
+				}
+				if resp, raw := c.ask(r.Method, id+"?"+param+"="+value, key, body, "Content-Type", media); resp.StatusCode != 403 {
+					t.Errorf("%s asks %s %s with %s: %d %.200s", who, r.Method, id, param, resp.StatusCode, raw)
+				}
+			}
+		}
+	}
+	if named < 40 {
+		t.Errorf("only %d parameters name a domain", named)
+	}
+	for query, want := range map[string]int{
+		"?domain=demo.localhost": 200, "?domain=DEMO.localhost": 200, "?domain=" + own.Str("data.0.id"): 200, "?domain=none.example": 403, "?domain=x": 403,
+		"?email=nobody@demo.localhost": 404, "?email=" + gatewaytest.Account: 200,
+	} {
+		if a := c.do(want, "GET", "/plugins"+query, c.g.Keys.Domain, nil); want == 403 && a.Str("errors.0.path") != "domain" {
+			t.Errorf("%s: %v", query, a)
+		}
+	}
+	c.do(201, "POST", "/accounts", c.g.Keys.Domain, `{"email":"eve@demo.localhost"}`)
+	for email, want := range map[string]int{"eve@demo.localhost": 404, gatewaytest.Account: 200} {
+		c.do(want, "GET", "/emails/threads/"+w["{thread}"]+"?email="+email, c.g.Keys.Domain, nil)
+	}
+	if a := c.do(422, "GET", "/emails?email=bot@demo.localhost&domain=rival.example", c.g.Keys.Admin, nil); a.Str("errors.0.path") != "domain" {
+		t.Errorf("an instance key that says both: %v", a)
+	}
+	c.do(200, "GET", "/emails?email=bot@demo.localhost&domain=demo.localhost", c.g.Keys.Admin, nil)
+}
+
 // Every route that takes a key counts, and refuses past its limit.
 func TestEveryRouteCounts(t *testing.T) {
 	var options []gatewaytest.Option
@@ -154,6 +216,8 @@ func TestEveryRefusal(t *testing.T) {
 		{404, "GET /plugins?domain=none.example", admin, "", "not_found"},
 		{422, "GET /plugins", admin, "", "missing_required_field"},
 		{422, "GET /plugins/" + none, admin, "", "missing_required_field"},
+		{404, "GET /plugins/" + none, k, "", "not_found"},
+		{404, "DELETE /plugins/" + none, k, "", "not_found"},
 		{422, "PATCH /plugins/" + none, admin, `{}`, "missing_required_field"},
 		{422, "DELETE /plugins/" + none, admin, "", "missing_required_field"},
 		{404, "GET /folders?email=nobody@demo.localhost", c.g.Keys.Domain, "", "not_found"},

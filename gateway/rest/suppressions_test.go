@@ -84,11 +84,11 @@ func TestSuppressionPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for query, want := range map[string]string{
-		"":                   "bounced@x.test u4@x.test u3@x.test u2@x.test u1@x.test u0@x.test",
-		"&origin=manual":     "u4@x.test u3@x.test u2@x.test u1@x.test u0@x.test",
-		"&origin=bounce":     "bounced@x.test",
-		"&origin=complaint":  "",
-		"&domain=ignored.io": "bounced@x.test u4@x.test u3@x.test u2@x.test u1@x.test u0@x.test",
+		"":                       "bounced@x.test u4@x.test u3@x.test u2@x.test u1@x.test u0@x.test",
+		"&origin=manual":         "u4@x.test u3@x.test u2@x.test u1@x.test u0@x.test",
+		"&origin=bounce":         "bounced@x.test",
+		"&origin=complaint":      "",
+		"&domain=demo.localhost": "bounced@x.test u4@x.test u3@x.test u2@x.test u1@x.test u0@x.test",
 	} {
 		var got []string
 		for after, more := "", true; more; {

@@ -21,7 +21,7 @@ const (
 )
 
 func (s *Server) getThread(k *call) error {
-	scope, err := s.mailScope(k)
+	scope, account, err := s.ownEmail(k)
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,9 @@ func (s *Server) getThread(k *call) error {
 	th, err := s.cfg.Mail.Thread(k.ctx, scope, id, page, min(limit, maxThread))
 	if err != nil {
 		return err
+	}
+	if account != 0 && th.Thread.Account != account {
+		return gateway.Errorf(gateway.NotFound, "no such thread")
 	}
 	out := conversation{
 		Object: "thread", ThreadID: th.Thread.ID.String(), Subject: th.Thread.Subject,
