@@ -32,16 +32,22 @@ func (c *client) domainsCommand() *cobra.Command {
 			})
 		},
 	}
+	var force bool
 	erase := &cobra.Command{
 		Use: "delete NAME", Short: "Delete a domain with all that is in it, for good", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var d struct{ ID string }
-			if err := c.call(cmd, "DELETE", "/domains/"+url.PathEscape(args[0]), nil, &d); err != nil {
+			path := "/domains/" + url.PathEscape(args[0])
+			if force {
+				path += "?force=true"
+			}
+			if err := c.call(cmd, "DELETE", path, nil, &d); err != nil {
 				return err
 			}
 			return c.printf(cmd, "%s is deleted\n", args[0])
 		},
 	}
+	erase.Flags().BoolVar(&force, "force", false, "also while it has accounts, with all their mail")
 	cmd.AddCommand(create, list, erase)
 	return cmd
 }

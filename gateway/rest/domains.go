@@ -106,6 +106,19 @@ func (s *Server) deleteDomain(k *call) error {
 	if err != nil {
 		return err
 	}
+	force, err := k.flag("force")
+	if err != nil {
+		return err
+	}
+	if !force {
+		left, _, err := s.cfg.Domains.Accounts(k.ctx, k.scope, d.ID, "", 1)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			return gateway.Errorf(gateway.InvalidState, "%s has accounts, and their mail would be gone for good: add ?force=true, or delete them first", d.Name)
+		}
+	}
 	if err := s.cfg.Instance.DeleteDomain(k.ctx, k.scope, d.Name); err != nil {
 		return err
 	}

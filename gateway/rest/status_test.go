@@ -235,6 +235,8 @@ func TestEveryRefusal(t *testing.T) {
 		{422, "POST /emails/1/cancel", admin, "", "missing_required_field"},
 		{422, "GET /emails/threads/" + none + "?limit=x", k, "", "invalid_parameter"},
 		{404, "DELETE /domains/none.example", admin, "", "not_found"},
+		{409, "DELETE /domains/demo.localhost", admin, "", "invalid_state"},
+		{422, "DELETE /domains/demo.localhost?force=perhaps", admin, "", "invalid_parameter"},
 		{404, "POST /domains/none.example/verify", admin, "", "not_found"},
 		{422, "POST /domains", admin, `{"name":"no name"}`, "invalid_parameter"},
 		{409, "POST /domains", admin, `{"name":"taken.example"}`, "already_exists"},
