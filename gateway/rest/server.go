@@ -70,6 +70,7 @@ type Config struct {
 	Ready    func() error
 	Local    gateway.Scope // of callers at ServeLocal
 	URL      string        // that links in answers begin with; default: the request's own scheme and host
+	Origins  []string      // of pages whose scripts may read answers; default: none
 	Limits   gateway.Limits
 	SpoolDir string           // for attachments while a request is read
 	Log      *slog.Logger     // default: slog.Default()
@@ -175,6 +176,9 @@ func (s *Server) app(base context.Context, stopping <-chan struct{}, local bool)
 			return s.answerError(&call{c: c, id: requestID(c)}, routeError(err))
 		},
 	})
+	if len(s.cfg.Origins) > 0 && !local {
+		app.Use(s.cors)
+	}
 	for i := range routes {
 		r := &routes[i]
 		h := func(c *fiber.Ctx) error { return s.run(base, stopping, c, r, local) }

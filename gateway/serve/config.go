@@ -29,6 +29,7 @@ type Config struct {
 	PluginCache       string // folder for compiled plugins; empty: in the data folder
 	Resolver          string
 	RESTURL           string   // of links in answers; empty: the request's own
+	Origins           []string // of pages that may read REST answers
 	RemoteAttachments bool     // attachments[].path of a send
 	HTTPAllow         []string // host:port that calls of ours may reach although private
 	LogLevel          string

@@ -161,7 +161,7 @@ func (g *Gateway) build() (err error) {
 func (g *Gateway) buildREST() (err error) {
 	c := rest.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Ready: g.Store.Ready,
-		Local: keys.System(), URL: g.cfg.RESTURL, Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
+		Local: keys.System(), URL: g.cfg.RESTURL, Origins: g.cfg.Origins, Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
 	}
 	if g.cfg.RemoteAttachments {
 		// In quickstart a developer's own server is as far away as any.

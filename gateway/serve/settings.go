@@ -52,6 +52,7 @@ func settings() []setting {
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),
 		boolean("attachments.remote", func(c *Config) *bool { return &c.RemoteAttachments }),
 		list("http.allow", func(c *Config) *[]string { return &c.HTTPAllow }, remoteAddr),
+		list("rest.origins", func(c *Config) *[]string { return &c.Origins }, origin),
 		text("rest.url", func(c *Config) *string { return &c.RESTURL }, baseURL),
 		later(text("dns.resolver", func(c *Config) *string { return &c.Resolver }, remoteAddr)),
 		number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve }),
@@ -230,6 +231,15 @@ func baseURL(v string) error {
 	u, err := url.Parse(v)
 	if v != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(v, "/")) {
 		return fmt.Errorf("a URL such as https://mail.example.com is expected, without a slash at its end, not %q", v)
+	}
+	return nil
+}
+
+// origin takes what a browser calls one, RFC 6454 section 6.1, in small letters.
+func origin(v string) error {
+	u, err := url.Parse(v)
+	if err != nil || v != strings.ToLower(u.Scheme+"://"+u.Host) || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
+		return fmt.Errorf("an origin such as https://app.example.com is expected, not %q", v)
 	}
 	return nil
 }
