@@ -349,3 +349,35 @@ func TestLimitsOfChildren(t *testing.T) {
 	}
 	c.do(422, "POST", "/api-keys", c.g.Keys.Admin, `{"email":"bot@demo.localhost","rate_limit":-5}`)
 }
+
+// Keeping drafts is bounded as sending is, but for the hour: by the requests of a minute,
+// by the account's quota, and in size.
+func TestDraftBounds(t *testing.T) {
+	c := newClient(t, gatewaytest.Limit("requests_send", "4"), gatewaytest.Limit("key_messages", "1"))
+	key := c.g.Keys.Account
+	draft := func(fields ...any) map[string]any {
+		return email(append([]any{"from", gatewaytest.Account, "draft", true}, fields...)...)
+	}
+	drafts := func() float64 {
+		t.Helper()
+		return c.do(200, "GET", "/emails?folder=Drafts", key, nil).At("total").(float64)
+	}
+	for range 2 { // more than the hour has
+		c.do(200, "POST", "/emails", key, draft())
+	}
+	used := c.do(200, "GET", "/accounts/"+gatewaytest.Account, key, nil).At("used_bytes").(float64)
+	if used <= 0 || drafts() != 2 {
+		t.Errorf("%v bytes in %v drafts", used, drafts())
+	}
+	c.do(200, "PATCH", "/accounts/"+gatewaytest.Account, c.g.Keys.Domain, map[string]any{"quota_bytes": used + 10})
+	if a := c.do(422, "POST", "/emails", key, draft()); a.Str("name") != "quota_exceeded" {
+		t.Errorf("over the quota: %v", a)
+	}
+	c.do(413, "POST", "/emails", key, draft("text", strings.Repeat("x", 10<<20+1)))
+	if a := c.do(429, "POST", "/emails", key, draft()); a.Str("limit") != "requests" {
+		t.Errorf("over the requests of a minute: %v", a)
+	}
+	if drafts() != 2 {
+		t.Errorf("%v drafts", drafts())
+	}
+}
