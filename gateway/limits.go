@@ -50,7 +50,8 @@ type Limits struct {
 	PluginLogLines, PluginLogLine          int64
 	PluginValue, PluginStore               int64
 	PluginWrites, PluginWriteBytes         int64
-	PluginUploads                          int64
+	PluginUploads, PluginVersions          int64
+	PluginLines                            int64
 }
 
 // Limit is one row of the table.
@@ -144,6 +145,7 @@ var LimitTable = []Limit{
 	{"plugin_writes", 100, "values that plugins remember because of one message", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWrites }},
 	{"plugin_write_bytes", 256 * kiB, "bytes of them together", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWriteBytes }},
 	{"plugin_uploads", 4, "modules read or compiled at once", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
+	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},
 	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},
 }
 

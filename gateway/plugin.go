@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"encoding/hex"
+	"slices"
+	"time"
+)
 
 // Plugin is an installation: a module that is asked at hooks of a domain, or of
 // one account.
@@ -14,14 +18,67 @@ type Plugin struct {
 	Failure  FailurePolicy
 	Grants   []string // permissions, of those that Asks names
 	Config   map[string]string
+	Secrets  map[string]Secret // configuration that is never shown; no name is in both
 
 	Version   string // as its author calls it
 	SHA256    [32]byte
 	Code      Blob // the module
 	Hooks     []Hook
 	Asks      []string
+	CodeAt    time.Time       // when this code was uploaded
+	Kept      []PluginVersion // what it can go back to; the one left last comes first
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// PluginVersion is one code of an installation, named by its digest.
+type PluginVersion struct {
+	Version   string // as its author calls it; nothing keeps two from having one name
+	SHA256    [32]byte
+	Code      Blob
+	Hooks     []Hook
+	Asks      []string
+	Grants    []string // what it has, or had when it was left
+	CreatedAt time.Time
+}
+
+// Active is the version that is asked.
+func (p *Plugin) Active() PluginVersion {
+	return PluginVersion{p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.CodeAt}
+}
+
+// Use makes v the version that is asked.
+func (p *Plugin) Use(v PluginVersion) {
+	p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.CodeAt = v.Version, v.SHA256, v.Code, v.Hooks, v.Asks, v.Grants, v.CreatedAt
+}
+
+// Versions are all that are kept, the newest upload first.
+func (p *Plugin) Versions() []PluginVersion {
+	all := append([]PluginVersion{p.Active()}, p.Kept...)
+	slices.SortStableFunc(all, func(a, b PluginVersion) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all
+}
+
+// Find returns the kept version of a digest in hex, or of a name that one has alone.
+func (p *Plugin) Find(name string) (found PluginVersion, err error) {
+	n := 0
+	for _, v := range p.Versions() {
+		switch name {
+		case hex.EncodeToString(v.SHA256[:]):
+			return v, nil
+		case "":
+			continue
+		case v.Version:
+			found, n = v, n+1
+		}
+	}
+	switch {
+	case n == 1:
+		return found, nil
+	case n > 1:
+		return found, Errorf(InvalidParameter, "%d versions are called %.80q: name one by its sha256", n, name)
+	}
+	return found, Errorf(InvalidParameter, "no version %.80q is kept", name)
 }
 
 // FailurePolicy says what becomes of mail when its plugin fails.
@@ -39,6 +96,7 @@ const (
 type PluginUpload struct {
 	Wasm     []byte
 	Manifest []byte    // instead of the one in the module; nil: it has one
+	Name     string    // instead of the manifest's
 	Grants   *[]string // nil: what the manifest asks for
 	Account  AccountID // 0: for the whole domain
 	Operator bool      // an operator may install also when tenants may not
@@ -51,4 +109,6 @@ type PluginChange struct {
 	Failure  *FailurePolicy
 	Grants   *[]string
 	Config   *map[string]string
+	Secrets  map[string]*Secret // by name; nil removes one, those not named stay
+	Version  *string            // a digest or a name, see Plugin.Find; it has the grants that it had
 }

@@ -155,11 +155,13 @@ func (g *guest) Log(level int, text string) {
 
 // Config is one value of the installation's configuration.
 func (g *guest) Config(key string) (string, error) {
-	v, ok := g.inst.Config[key]
-	if !ok {
-		return "", abi.Absent
+	if v, ok := g.inst.Config[key]; ok {
+		return v, nil
 	}
-	return v, nil
+	if v, ok := g.inst.Secrets[key]; ok {
+		return v.Reveal(), nil
+	}
+	return "", abi.Absent
 }
 
 // Now is the time of the call, in milliseconds.

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -30,45 +31,69 @@ func (p *Plugins) Slot() (done func(), err error) {
 // name that is enabled is replaced from the next message on. created is false then.
 // What is wrong with a module is an InvalidParameter that says so.
 func (p *Plugins) Install(ctx context.Context, s gateway.Scope, u gateway.PluginUpload) (inst gateway.Plugin, created bool, err error) {
+	if u.Name != "" && !names.MatchString(u.Name) {
+		return inst, false, gateway.Fieldf(gateway.InvalidParameter, "name", "name must be of 1 to 64 letters, digits and . _ + -")
+	}
+	err = p.take(ctx, s, u, func(m *abi.Manifest, v gateway.PluginVersion) (err error) {
+		n := gateway.Plugin{
+			ID: gateway.ID(uuid.Must(uuid.NewV7())), Domain: s.Domain(), Account: u.Account, Name: cmp.Or(u.Name, m.Name), Priority: m.Priority,
+			Failure: gateway.FailOpen,
+		}
+		n.Use(v)
+		inst, created, err = p.cfg.Store.InstallPlugin(ctx, s, &n, u.Grants != nil)
+		return err
+	})
+	return inst, created, err
+}
+
+// Replace is Install for new code of an installation, whatever the module calls
+// itself.
+func (p *Plugins) Replace(ctx context.Context, s gateway.Scope, id gateway.ID, u gateway.PluginUpload) (inst *gateway.Plugin, err error) {
+	err = p.take(ctx, s, u, func(_ *abi.Manifest, v gateway.PluginVersion) (err error) {
+		inst, err = p.cfg.Store.UpdatePlugin(ctx, s, id, v, u.Grants != nil)
+		return err
+	})
+	return inst, err
+}
+
+// take checks and compiles a module and writes it down; commit makes it somebody's.
+func (p *Plugins) take(ctx context.Context, s gateway.Scope, u gateway.PluginUpload, commit func(*abi.Manifest, gateway.PluginVersion) error) error {
 	if !p.cfg.Uploads && !u.Operator {
-		return inst, false, gateway.Errorf(gateway.Restricted, "on this gateway, plugins are installed by its operator")
+		return gateway.Errorf(gateway.Restricted, "on this gateway, plugins are installed by its operator")
 	}
 	code, m, err := p.assemble(u)
 	if err != nil {
-		return inst, false, err
+		return err
 	}
-	inst = gateway.Plugin{
-		ID: gateway.ID(uuid.Must(uuid.NewV7())), Domain: s.Domain(), Account: u.Account, Name: m.Name, Priority: m.Priority,
-		Failure: gateway.FailOpen, Version: m.Version, SHA256: sha256.Sum256(code), Asks: m.Permissions, Grants: m.Permissions,
-	}
+	v := gateway.PluginVersion{Version: m.Version, SHA256: sha256.Sum256(code), Asks: m.Permissions, Grants: m.Permissions}
 	for _, h := range m.Hooks {
-		inst.Hooks = append(inst.Hooks, gateway.Hook(h))
+		v.Hooks = append(v.Hooks, gateway.Hook(h))
 	}
 	if u.Grants != nil {
-		inst.Grants = *u.Grants
-		for _, g := range inst.Grants {
-			if !slices.Contains(inst.Asks, g) {
-				return inst, false, gateway.Fieldf(gateway.InvalidParameter, "grants", "the plugin does not ask for %.80q", g)
+		v.Grants = *u.Grants
+		for _, g := range v.Grants {
+			if !slices.Contains(v.Asks, g) {
+				return gateway.Fieldf(gateway.InvalidParameter, "grants", "the plugin does not ask for %.80q", g)
 			}
 		}
 	}
 	module, err := p.compile(ctx, code, m)
 	if err != nil {
-		return inst, false, err
+		return err
 	}
-	p.modules.put(inst.SHA256, module)
-	w, err := p.cfg.Store.CreateBlob(ctx, s, inst.Domain, int64(len(code)))
+	p.modules.put(v.SHA256, module)
+	w, err := p.cfg.Store.CreateBlob(ctx, s, s.Domain(), int64(len(code)))
 	if err != nil {
-		return inst, false, err
+		return err
 	}
-	defer w.Close()
+	defer w.Close() // drops the body unless the commit has it
 	if _, err := w.Write(code); err != nil {
-		return inst, false, err
+		return err
 	}
-	if inst.Code, err = w.Seal(); err != nil {
-		return inst, false, err
+	if v.Code, err = w.Seal(); err != nil {
+		return err
 	}
-	return p.cfg.Store.InstallPlugin(ctx, s, &inst, u.Grants != nil)
+	return commit(m, v)
 }
 
 // assemble returns the module with its manifest in it, and the manifest.
@@ -133,15 +158,6 @@ func (p *Plugins) Change(ctx context.Context, s gateway.Scope, id gateway.ID, c 
 		case gateway.FailOpen, gateway.FailClosed, gateway.FailQuarantine:
 		default:
 			return nil, gateway.Fieldf(gateway.InvalidParameter, "failure_policy", "failure_policy is open, closed or quarantine")
-		}
-	}
-	if c.Config != nil {
-		size := 0
-		for k, v := range *c.Config {
-			size += len(k) + len(v)
-		}
-		if int64(size) > p.cfg.Limits.PluginConfig {
-			return nil, gateway.Fieldf(gateway.TooLarge, "config", "the configuration has %d bytes; at most %d are allowed", size, p.cfg.Limits.PluginConfig)
 		}
 	}
 	return p.cfg.Store.ChangePlugin(ctx, s, id, c)

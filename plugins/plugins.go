@@ -25,6 +25,7 @@ type Store interface {
 	Plugins(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error)
 	Plugin(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Plugin, error)
 	InstallPlugin(ctx context.Context, s gateway.Scope, p *gateway.Plugin, regrant bool) (gateway.Plugin, bool, error)
+	UpdatePlugin(ctx context.Context, s gateway.Scope, id gateway.ID, v gateway.PluginVersion, regrant bool) (*gateway.Plugin, error)
 	ChangePlugin(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.PluginChange) (*gateway.Plugin, error)
 	DeletePlugin(ctx context.Context, s gateway.Scope, id gateway.ID) error
 	PluginValue(ctx context.Context, s gateway.Scope, id gateway.ID, key string) ([]byte, bool, error)

@@ -23,6 +23,9 @@ func Config(key string) string {
 	return v
 }
 
+// Secret is a setting that nobody is shown; empty if it is not set.
+func Secret(key string) string { return Config(key) }
+
 // Now is the time of the call: it stands still while a hook runs.
 func Now() time.Time { return time.UnixMilli(host.Now()) }
 

@@ -192,7 +192,9 @@ func (c *checker) others() error {
 	}
 	plugins, err := readPlugins(c.r, c.domain)
 	for i := range plugins {
-		c.refs[plugins[i].Code.ID]++
+		for _, v := range plugins[i].Versions() {
+			c.refs[v.Code.ID]++
+		}
 	}
 	return err
 }

@@ -30,11 +30,56 @@ func encodePlugin(p *gateway.Plugin) []byte {
 	e.texts(12, p.Asks)
 	e.time(13, p.CreatedAt)
 	e.time(14, p.UpdatedAt)
+	for i := range p.Kept {
+		e.message(15, func(e *encoder) { encodeVersion(e, &p.Kept[i]) })
+	}
+	e.time(16, p.CodeAt)
+	for _, k := range slices.Sorted(maps.Keys(p.Secrets)) {
+		e.message(17, func(e *encoder) {
+			e.text(1, k)
+			e.text(2, p.Secrets[k].Reveal())
+		})
+	}
 	return e.b
 }
 
+func encodeVersion(e *encoder, v *gateway.PluginVersion) {
+	e.text(1, v.Version)
+	e.bytes(2, v.SHA256[:])
+	e.message(3, func(e *encoder) { encodeBlob(e, v.Code) })
+	for _, h := range v.Hooks {
+		e.text(4, string(h))
+	}
+	e.texts(5, v.Asks)
+	e.texts(6, v.Grants)
+	e.time(7, v.CreatedAt)
+}
+
+func decodeVersion(b []byte) (v gateway.PluginVersion, err error) {
+	err = readFields(b, func(f field) error {
+		switch f.n {
+		case 1:
+			v.Version = f.text()
+		case 2:
+			copy(v.SHA256[:], f.b)
+		case 3:
+			return decodeBlob(f.b, &v.Code)
+		case 4:
+			v.Hooks = append(v.Hooks, gateway.Hook(f.text()))
+		case 5:
+			v.Asks = append(v.Asks, f.text())
+		case 6:
+			v.Grants = append(v.Grants, f.text())
+		case 7:
+			v.CreatedAt = f.time()
+		}
+		return nil
+	})
+	return v, err
+}
+
 func decodePlugin(d gateway.DomainID, id gateway.ID, b []byte) (*gateway.Plugin, error) {
-	p := &gateway.Plugin{ID: id, Domain: d, Config: make(map[string]string)}
+	p := &gateway.Plugin{ID: id, Domain: d, Config: make(map[string]string), Secrets: make(map[string]gateway.Secret)}
 	err := readRecord("plugin", b, func(f field) error {
 		switch f.n {
 		case 1:
@@ -51,15 +96,20 @@ func decodePlugin(d gateway.DomainID, id gateway.ID, b []byte) (*gateway.Plugin,
 			p.Grants = append(p.Grants, f.text())
 		case 7:
 			return readSetting(p.Config, f.b)
+		case 17:
+			return readSetting(p.Secrets, f.b)
 		default:
 			return readCode(p, f)
 		}
 		return nil
 	})
+	if p.CodeAt.IsZero() { // stored when one version was kept
+		p.CodeAt = p.CreatedAt
+	}
 	return p, err
 }
 
-func readSetting(into map[string]string, b []byte) error {
+func readSetting[V ~string](into map[string]V, b []byte) error {
 	var pair [2]string
 	err := readFields(b, func(f field) error {
 		if f.n <= 2 {
@@ -67,7 +117,7 @@ func readSetting(into map[string]string, b []byte) error {
 		}
 		return nil
 	})
-	into[pair[0]] = pair[1]
+	into[pair[0]] = V(pair[1])
 	return err
 }
 
@@ -88,6 +138,12 @@ func readCode(p *gateway.Plugin, f field) error {
 		p.CreatedAt = f.time()
 	case 14:
 		p.UpdatedAt = f.time()
+	case 15:
+		v, err := decodeVersion(f.b)
+		p.Kept = append(p.Kept, v)
+		return err
+	case 16:
+		p.CodeAt = f.time()
 	}
 	return nil
 }

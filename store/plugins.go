@@ -81,9 +81,7 @@ func pluginOf(r engine.Reader, sc gateway.Scope, id gateway.ID) (*gateway.Plugin
 }
 
 // InstallPlugin makes an installation durable, its code with it. One of that name
-// in the same place gets the new code and keeps the rest: id, order, policy,
-// configuration, what it remembers, whether it is enabled; of its grants it keeps
-// what it still asks for, unless the new one says otherwise. created says which.
+// in the same place gets the new code, as UpdatePlugin gives it. created says which.
 func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.Plugin, regrant bool) (p gateway.Plugin, created bool, err error) {
 	if !ofPlugin(sc, n) || n.Domain != sc.Domain() {
 		return p, false, denied("domain")
@@ -98,16 +96,16 @@ func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.
 				return missing(err, "account")
 			}
 		}
-		p = *n
-		p.CreatedAt, p.UpdatedAt = t.now, t.now
 		i := slices.IndexFunc(all, func(o gateway.Plugin) bool { return o.Account == n.Account && o.Name == n.Name })
-		if created = i < 0; created {
-			if most := t.store.cfg.Limits.Plugins; int64(len(all)) >= most {
-				return gateway.Errorf(gateway.InvalidState, "a domain has at most %d plugins", most)
-			}
-		} else if err := t.replaceCode(&p, &all[i], regrant); err != nil {
-			return err
+		if created = i < 0; !created {
+			p = all[i]
+			return t.newCode(&p, n.Active(), regrant)
 		}
+		if most := t.store.cfg.Limits.Plugins; int64(len(all)) >= most {
+			return gateway.Errorf(gateway.InvalidState, "a domain has at most %d plugins", most)
+		}
+		p = *n
+		p.CreatedAt, p.UpdatedAt, p.CodeAt = t.now, t.now, t.now
 		if err := t.Link(blobRef(p.Code)); err != nil {
 			return missing(err, "module")
 		}
@@ -115,16 +113,6 @@ func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.
 		return nil
 	})
 	return p, created, err
-}
-
-// replaceCode gives p what stays of the installation that it updates.
-func (t *tx) replaceCode(p, old *gateway.Plugin, regrant bool) error {
-	p.ID, p.CreatedAt, p.Enabled, p.Priority = old.ID, old.CreatedAt, old.Enabled, old.Priority
-	p.Failure, p.Config = old.Failure, old.Config
-	if !regrant {
-		p.Grants = slices.DeleteFunc(slices.Clone(old.Grants), func(g string) bool { return !slices.Contains(p.Asks, g) })
-	}
-	return t.Unlink(blobRef(old.Code))
 }
 
 // ChangePlugin changes an installation from the next message on. One can always be
@@ -138,11 +126,22 @@ func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 		if p, err = pluginOf(t, sc, id); err != nil {
 			return err
 		}
+		if err := t.goBack(p, c.Version); err != nil {
+			return err
+		}
+		if c.Grants != nil {
+			revoke(p, *c.Grants)
+		}
 		set(&p.Enabled, c.Enabled)
 		set(&p.Priority, c.Priority)
 		set(&p.Failure, c.Failure)
 		set(&p.Grants, c.Grants)
 		set(&p.Config, c.Config)
+		if c.Config != nil || c.Secrets != nil {
+			if err := t.configure(p, c.Secrets); err != nil {
+				return err
+			}
+		}
 		for _, g := range p.Grants {
 			if !slices.Contains(p.Asks, g) {
 				return gateway.Fieldf(gateway.InvalidParameter, "grants", "the plugin does not ask for %q", g)
@@ -153,6 +152,30 @@ func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 		return nil
 	})
 	return p, err
+}
+
+// configure changes secrets, and holds the whole configuration to its bound: what is
+// not changed counts too.
+func (t *tx) configure(p *gateway.Plugin, secrets map[string]*gateway.Secret) error {
+	for name, v := range secrets {
+		if delete(p.Secrets, name); v != nil {
+			p.Secrets[name] = *v
+		}
+	}
+	size := 0
+	for k, v := range p.Config {
+		size += len(k) + len(v)
+		if _, both := p.Secrets[k]; both {
+			return gateway.Fieldf(gateway.InvalidParameter, "secrets", "config and secrets both have %.80q", k)
+		}
+	}
+	for k, v := range p.Secrets {
+		size += len(k) + len(v)
+	}
+	if most := t.store.cfg.Limits.PluginConfig; int64(size) > most {
+		return gateway.Fieldf(gateway.TooLarge, "config", "configuration and secrets have %d bytes; at most %d are allowed", size, most)
+	}
+	return nil
 }
 
 func set[T any](field, to *T) {
@@ -184,7 +207,12 @@ func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 func (t *tx) dropPlugin(p *gateway.Plugin) error {
 	t.Delete(pluginKey(t.domain, p.ID))
 	t.Set(pluginUseKey(t.domain, p.ID), (&numbers{0, 1}).encode()) // to be cleared, also after a crash
-	return t.Unlink(blobRef(p.Code))
+	for _, v := range p.Versions() {
+		if err := t.Unlink(blobRef(v.Code)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clearPlugins deletes what deleted installations remembered, those too whose

@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,12 +70,91 @@ func TestInstallPlugin(t *testing.T) {
 	if v := w.value(&first, "k"); v != "v" {
 		t.Errorf("it remembers %q", v)
 	}
-	if _, err := w.OpenBlob(w.ctx(), sc, first.Code, 0, -1); gateway.KindOf(err) != gateway.NotFound || err == nil {
-		t.Errorf("the old code is still there: %v", err)
-	}
 	grants := []string{"send"}
 	if _, err := w.ChangePlugin(w.ctx(), sc, first.ID, gateway.PluginChange{Grants: &grants}); gateway.KindOf(err) != gateway.InvalidParameter {
 		t.Errorf("granting what it does not ask for: %v", err)
+	}
+}
+
+// versions lists what is kept of a plugin's code, the newest first; * is asked.
+func versions(p *gateway.Plugin) (out string) {
+	for _, v := range p.Versions() {
+		if v.SHA256 == p.SHA256 {
+			out += "*"
+		}
+		out += v.Version + fmt.Sprint(v.Grants) + " "
+	}
+	return out
+}
+
+// So many versions are kept; a plugin goes back to one of them, with the grants that it
+// had and its tenant has not taken away since; what nobody can go back to is gone.
+func TestPluginVersions(t *testing.T) {
+	w := newWorld(t)
+	sc := inside(w.ours.ID)
+	p := w.install("filter", "code 1", nil)
+	push := func(version, code string, asks ...string) *gateway.Plugin {
+		t.Helper()
+		w.clock = w.clock.Add(time.Second)
+		ref, done := w.blob(w.ours.ID, code)
+		defer done()
+		got, err := w.UpdatePlugin(w.ctx(), sc, p.ID, gateway.PluginVersion{Version: version, SHA256: ref.SHA256, Code: ref, Asks: asks, Hooks: p.Hooks}, false)
+		w.ok(err)
+		return got
+	}
+	change := func(c gateway.PluginChange) *gateway.Plugin {
+		t.Helper()
+		got, err := w.ChangePlugin(w.ctx(), sc, p.ID, c)
+		w.ok(err)
+		w.reopen()
+		again, err := w.Plugin(w.ctx(), sc, p.ID)
+		w.ok(err)
+		if versions(again) != versions(got) || again.Code != got.Code {
+			t.Errorf("changed to %s, stored as %s", versions(got), versions(again))
+		}
+		return again
+	}
+	to := func(v string) gateway.PluginChange { return gateway.PluginChange{Version: &v} }
+	none, both := []string{}, []string{"kv", "raw"}
+	for _, tt := range []struct {
+		what string
+		got  *gateway.Plugin
+		want string
+	}{
+		{"as installed", change(gateway.PluginChange{}), "*1[kv] "},
+		{"one that asks for less", push("2", "code 2"), "*2[] 1[kv] "},
+		{"back", change(to("1")), "2[] *1[kv] "},
+		{"the same code again", push("1", "code 1", "kv", "raw"), "2[] *1[kv] "},
+		{"a kept code again", push("2", "code 2"), "*2[] 1[kv] "},
+		{"more", push("3", "code 3", "kv", "raw"), "*3[] 2[] 1[kv] "},
+		{"granted", change(gateway.PluginChange{Grants: &both}), "*3[kv raw] 2[] 1[kv] "},
+		{"taken away", change(gateway.PluginChange{Grants: &none}), "*3[] 2[] 1[] "},
+		{"back to what had it", change(to("1")), "3[] 2[] *1[] "},
+		{"a fourth", push("4", "code 4"), "*4[] 3[] 2[] 1[] "},
+		{"a fifth", push("5", "code 5"), "*5[] 4[] 3[] 1[] "}, // 2 was left first
+	} {
+		if got := versions(tt.got); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.what, got, tt.want)
+		}
+	}
+	push("4", "another 4")
+	for name, want := range map[string]string{"2": "no version", "4": "2 versions"} {
+		if _, err := w.ChangePlugin(w.ctx(), sc, p.ID, to(name)); gateway.KindOf(err) != gateway.InvalidParameter || !strings.Contains(err.Error(), want) {
+			t.Errorf("back to %s: %v", name, err)
+		}
+	}
+	last := change(gateway.PluginChange{})
+	if n := w.fits().Bodies; n != 4 {
+		t.Errorf("%d codes are stored", n)
+	}
+	for who, sc := range map[string]gateway.Scope{"their domain": inside(w.them.ID), "their account": of(w.spy), "an account": of(w.eve), "nobody": {}} {
+		if _, err := w.UpdatePlugin(w.ctx(), sc, p.ID, last.Active(), false); gateway.KindOf(err) != gateway.NotFound || err == nil {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	w.ok(w.DeletePlugin(w.ctx(), sc, p.ID))
+	if n := w.fits().Bodies; n != 0 {
+		t.Errorf("%d codes are left", n)
 	}
 }
 

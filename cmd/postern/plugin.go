@@ -17,6 +17,13 @@ type pluginAnswer struct {
 	ID, Name, Version, SHA256, Status, Domain, Email string
 	Hooks, Grants                                    []string
 	Priority                                         int
+	Versions                                         []pluginVersion
+}
+
+type pluginVersion struct {
+	SHA256, Version string
+	CreatedAt       string `json:"created_at"`
+	Active          bool
 }
 
 // pluginsCommand is what all plugin commands share: whose plugins are meant.
@@ -31,7 +38,7 @@ func (c *client) pluginCommand() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&p.domain, "domain", "", "whose plugins: those of this domain")
 	cmd.PersistentFlags().StringVar(&p.account, "account", "", "whose plugins: those of this one address")
 	cmd.AddCommand(p.push(), p.list(), p.enable("enable", "Ask a plugin from now on", "enabled"),
-		p.enable("disable", "Ask a plugin no more", "disabled"), p.order(), p.delete())
+		p.enable("disable", "Ask a plugin no more", "disabled"), p.order(), p.versions(), p.rollback(), p.delete())
 	return cmd
 }
 

@@ -3,12 +3,8 @@ package rest
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"io"
-	"mime"
-	"mime/multipart"
-	"time"
+	"maps"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -23,11 +19,12 @@ type Plugins interface {
 	List(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error)
 	Get(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Plugin, error)
 	Change(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.PluginChange) (*gateway.Plugin, error)
+	Replace(ctx context.Context, s gateway.Scope, id gateway.ID, u gateway.PluginUpload) (*gateway.Plugin, error)
 	Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error
 }
 
-// pluginShape is an installation. Its configuration may hold secrets of its tenant,
-// who may read it.
+// pluginShape is an installation. Its configuration is shown to its tenant, its secrets
+// to nobody.
 type pluginShape struct {
 	Object        string            `json:"object"`
 	ID            string            `json:"id"`
@@ -45,15 +42,41 @@ type pluginShape struct {
 	Permissions   []string          `json:"permissions"`
 	Grants        []string          `json:"grants"`
 	Config        map[string]string `json:"config"`
+	SecretNames   []string          `json:"secret_names"`
+	Limits        callLimits        `json:"limits"`
+	Versions      []versionShape    `json:"versions"`
 	CreatedAt     string            `json:"created_at"`
 	UpdatedAt     string            `json:"updated_at"`
+}
+
+// callLimits are those of one call.
+type callLimits struct {
+	MemoryBytes int64 `json:"memory_bytes"`
+	TimeoutMS   int64 `json:"timeout_ms"`
+}
+
+// versionShape is one code of an installation.
+type versionShape struct {
+	SHA256    string `json:"sha256"`
+	Version   string `json:"version"`
+	SizeBytes int64  `json:"size_bytes"`
+	CreatedAt string `json:"created_at"`
+	Active    bool   `json:"active"`
+}
+
+func versionsOf(p *gateway.Plugin) (all []versionShape) {
+	for _, v := range p.Versions() {
+		all = append(all, versionShape{hex.EncodeToString(v.SHA256[:]), v.Version, v.Code.Size, stamp(v.CreatedAt), v.SHA256 == p.SHA256})
+	}
+	return all
 }
 
 func (s *Server) pluginOf(k *call, sc gateway.Scope, p *gateway.Plugin) (pluginShape, error) {
 	out := pluginShape{
 		Object: "plugin", ID: p.ID.String(), Name: p.Name, Version: p.Version, SHA256: hex.EncodeToString(p.SHA256[:]), SizeBytes: p.Code.Size,
 		Status: "disabled", Scope: gateway.LevelDomain.String(), Hooks: p.Hooks, Priority: p.Priority, FailurePolicy: string(p.Failure),
-		Permissions: listed(p.Asks), Grants: listed(p.Grants), Config: p.Config, CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
+		Permissions: listed(p.Asks), Grants: listed(p.Grants), Config: p.Config, SecretNames: listed(slices.Sorted(maps.Keys(p.Secrets))),
+		Limits: callLimits{s.cfg.Limits.PluginMemory, s.cfg.Limits.PluginMillis}, Versions: versionsOf(p), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
 	}
 	if p.Enabled {
 		out.Status = "enabled"
@@ -122,7 +145,7 @@ func (s *Server) installPlugin(k *call) error {
 	if err != nil {
 		return err
 	}
-	u := gateway.PluginUpload{Account: sc.Account(), Operator: k.scope.Level() == gateway.LevelInstance}
+	u := gateway.PluginUpload{Account: sc.Account(), Operator: k.scope.Level() == gateway.LevelInstance, Name: k.c.Query("name")}
 	if email := k.c.Query("email"); email != "" {
 		a, err := s.cfg.Domains.Account(k.ctx, sc, email)
 		if err != nil {
@@ -130,14 +153,11 @@ func (s *Server) installPlugin(k *call) error {
 		}
 		u.Account = a.ID
 	}
-	done, err := s.cfg.Plugins.Slot()
+	done, err := s.upload(k, &u)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := s.readUpload(k, &u); err != nil {
-		return err
-	}
 	p, created, err := s.cfg.Plugins.Install(k.ctx, sc, u)
 	if err != nil {
 		return err
@@ -147,83 +167,6 @@ func (s *Server) installPlugin(k *call) error {
 		status = fiber.StatusCreated
 	}
 	return s.answerPlugin(k, sc, &p, status)
-}
-
-const (
-	// uploadTime bounds the reading of a module, which holds one of few places.
-	// Ours: 16 MiB at 140 KiB/s.
-	uploadTime = 2 * time.Minute
-	// uploadSlack is what an upload may have besides its module, in bytes.
-	uploadSlack = 256 << 10
-)
-
-// readUpload reads the parts of an upload: wasm, and perhaps manifest and grants.
-func (s *Server) readUpload(k *call, u *gateway.PluginUpload) error {
-	b, err := s.openBody(k, "multipart/form-data", s.cfg.Limits.PluginModule+uploadSlack)
-	if err != nil {
-		return err
-	}
-	b.until = time.Now().Add(uploadTime)
-	stop := b.watch()
-	err = s.readParts(k, b, u)
-	stop()
-	if err != nil {
-		if b.err != nil { // what the client did to the body says more than what was read of it
-			err = b.err
-		}
-		return b.refuse(err)
-	}
-	return nil
-}
-
-func (s *Server) readParts(k *call, b *body, u *gateway.PluginUpload) error {
-	_, params, err := mime.ParseMediaType(k.c.Get("Content-Type"))
-	if err != nil || params["boundary"] == "" {
-		return gateway.Errorf(gateway.Malformed, "multipart/form-data has a boundary")
-	}
-	parts := multipart.NewReader(b, params["boundary"])
-	for {
-		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return &gateway.Error{Kind: gateway.Malformed, Message: "the body is not valid multipart/form-data", Err: err}
-		}
-		if err := s.readPart(part, u); err != nil {
-			return err
-		}
-	}
-	if u.Wasm == nil {
-		return gateway.Fieldf(gateway.MissingField, "wasm", "the module is missing: send it as the part wasm")
-	}
-	return nil
-}
-
-// readPart reads one part; each may come once.
-func (s *Server) readPart(part *multipart.Part, u *gateway.PluginUpload) error {
-	name, most := part.FormName(), int64(uploadSlack)
-	if name == "wasm" {
-		most = s.cfg.Limits.PluginModule
-	}
-	raw, err := io.ReadAll(io.LimitReader(part, most+1))
-	switch {
-	case err != nil:
-		return &gateway.Error{Kind: gateway.Malformed, Message: "the body is not valid multipart/form-data", Err: err}
-	case int64(len(raw)) > most:
-		return gateway.Fieldf(gateway.TooLarge, name, "the part %.40q has more than %d bytes", name, most)
-	case name == "wasm" && u.Wasm == nil:
-		u.Wasm = raw
-	case name == "manifest" && u.Manifest == nil:
-		u.Manifest = raw
-	case name == "grants" && u.Grants == nil:
-		u.Grants = &[]string{}
-		if err := json.Unmarshal(raw, u.Grants); err != nil {
-			return gateway.Fieldf(gateway.InvalidParameter, "grants", `grants is a JSON list such as ["kv"]`)
-		}
-	default:
-		return gateway.Fieldf(gateway.InvalidParameter, "", "the part %.40q is not known, or comes twice; there are wasm, manifest and grants", name)
-	}
-	return nil
 }
 
 // pluginCall is the scope and the id of a call about one plugin. An id says which
@@ -261,11 +204,19 @@ func (s *Server) updatePlugin(k *call) error {
 		Failure  *gateway.FailurePolicy `json:"failure_policy"`
 		Grants   *[]string              `json:"grants"`
 		Config   *map[string]string     `json:"config"`
+		Secrets  map[string]*string     `json:"secrets"`
+		Version  *string                `json:"active_version"`
 	}
 	if err := s.readJSON(k, &in); err != nil {
 		return err
 	}
-	c := gateway.PluginChange{Failure: in.Failure, Grants: in.Grants, Config: in.Config}
+	c := gateway.PluginChange{Failure: in.Failure, Grants: in.Grants, Config: in.Config, Version: in.Version}
+	if in.Secrets != nil {
+		c.Secrets = make(map[string]*gateway.Secret, len(in.Secrets))
+	}
+	for name, v := range in.Secrets {
+		c.Secrets[name] = (*gateway.Secret)(v)
+	}
 	if in.Priority != nil {
 		n := int(*in.Priority)
 		c.Priority = &n
@@ -277,6 +228,28 @@ func (s *Server) updatePlugin(k *call) error {
 		}
 	}
 	p, err := s.cfg.Plugins.Change(k.ctx, sc, id, c)
+	if err != nil {
+		return err
+	}
+	return s.answerPlugin(k, sc, p, fiber.StatusOK)
+}
+
+// replacePluginCode gives a plugin new code, from the next message on.
+func (s *Server) replacePluginCode(k *call) error {
+	sc, id, err := s.pluginCall(k)
+	if err != nil {
+		return err
+	}
+	if _, err := s.cfg.Plugins.Get(k.ctx, sc, id); err != nil { // before a module is read for nothing
+		return err
+	}
+	u := gateway.PluginUpload{Operator: k.scope.Level() == gateway.LevelInstance}
+	done, err := s.upload(k, &u)
+	if err != nil {
+		return err
+	}
+	defer done()
+	p, err := s.cfg.Plugins.Replace(k.ctx, sc, id, u)
 	if err != nil {
 		return err
 	}

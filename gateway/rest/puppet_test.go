@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -47,6 +48,18 @@ func module(t testing.TB, name string) (form, contentType string) {
 	return formOf(map[string]string{
 		"wasm": string(wasm), "manifest": fmt.Sprintf(`{"v":1,"name":%q,"version":"1","hooks":["outbound"]}`, name),
 	})
+}
+
+// withManifest is the puppet with a manifest in it, as an author's build makes it.
+func withManifest(t testing.TB, manifest string) string {
+	t.Helper()
+	wasm, err := puppet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "postern.manifest"
+	section := append(binary.AppendUvarint(nil, uint64(len(name))), name+manifest...)
+	return string(wasm) + "\x00" + string(binary.AppendUvarint(nil, uint64(len(section)))) + string(section)
 }
 
 // formOf writes a form.

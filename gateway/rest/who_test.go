@@ -71,6 +71,7 @@ var targets = map[string]target{
 	"installPlugin":     {path: "/plugins?email={bot}", body: `{form}`, ok: 201, fresh: aName},
 	"getPlugin":         {path: "/plugins/{plugin}?email={bot}", ok: 200},
 	"updatePlugin":      {path: "/plugins/{plugin}?email={bot}", body: `{"priority":7}`, ok: 200},
+	"replacePluginCode": {path: "/plugins/{plugin}/code?email={bot}", body: `{form}`, ok: 200},
 	"deletePlugin":      {path: "/plugins/{fresh}?email={bot}", ok: 200, fresh: sparePlugin},
 	"listLogs":          {path: "/logs?email={bot}", ok: 200},
 	"getLog":            {path: "/logs/{row}?domain=demo.localhost", ok: 200},
@@ -268,8 +269,10 @@ func (c *client) askAs(who caller, r rest.Route, to target, w map[string]string,
 	body, contentType := fill.Replace(to.body), "application/json"
 	if body == "{form}" {
 		body, contentType = formOf(map[string]string{"wasm": "x"})
-		if want[0] == to.ok {
+		if want[0] == to.ok && !strings.Contains(to.path, "{plugin}") {
 			body, contentType = module(c.T, fresh)
+		} else if want[0] == to.ok {
+			body, contentType = module(c.T, "secret-plugin")
 		}
 	}
 	path := fill.Replace(to.path)

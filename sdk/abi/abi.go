@@ -26,7 +26,7 @@
 //	part(part, offset i64, dst, cap) -> n          decoded bytes of a MIME part, the raw message at -1; 0 at the end
 //	verdict(ptr, len) -> 0                         the verdict document, JSON; the last one counts
 //	log(level, ptr, len)                           0 debug, 1 info, 2 warning, 3 error
-//	config(key, klen, dst, cap) -> len
+//	config(key, klen, dst, cap) -> len             of the configuration, or a secret
 //	now() -> i64                                   Unix milliseconds; the same for a whole call
 //	kv_get(key, klen, dst, cap) -> len
 //	kv_put(key, klen, val, vlen, ttl_s i64) -> 0   0 seconds: for good; written if the call ends well
