@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -91,7 +90,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
 		slog.Duration("took", time.Since(started)), slog.Any("err", err))
 	if g.reason != "" {
-		g.Log(1, "reason: "+g.reason)
+		g.Log(int(gateway.LineInfo), "reason: "+g.reason)
 	}
 	p.note(inst, hook, look, g.lines, err)
 	if err != nil {
@@ -158,26 +157,4 @@ func failed(policy gateway.FailurePolicy, hook gateway.Hook) gateway.Verdict {
 		return gateway.Verdict{Labels: []string{labelFailed}}
 	}
 	return gateway.Verdict{}
-}
-
-// maxReason bounds what a row of the log keeps of a plugin's words; ours.
-const maxReason = 2 << 10
-
-// note leaves a row in the tenant's log when a plugin failed or had something to
-// say.
-func (p *Plugins) note(inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, lines []string, err error) {
-	if err == nil && len(lines) == 0 {
-		return
-	}
-	row := gateway.Activity{
-		At: p.cfg.Now(), Domain: inst.Domain, Account: inst.Account, Protocol: "plugin", Method: string(hook), Endpoint: inst.Name,
-		Status: 200, Email: look.Message.ID,
-	}
-	if err != nil {
-		row.Status, row.Error = 500, "plugin_failed"
-		lines = append([]string{err.Error()}, lines...)
-	}
-	row.Reason = strings.Join(lines, "\n")
-	row.Reason = strings.ToValidUTF8(row.Reason[:min(len(row.Reason), maxReason)], "")
-	p.cfg.Activity.Add(row)
 }

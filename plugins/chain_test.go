@@ -60,7 +60,7 @@ func TestPluginMoves(t *testing.T) {
 	} {
 		m := &moving{now: tt.now, err: tt.err}
 		p, err := New(Config{
-			Store: m, Activity: noLog{}, CheckHeaders: func([]gateway.HeaderField) error { return nil }, CacheDir: t.TempDir(), Limits: gateway.DefaultLimits(),
+			Store: m, Activity: noLog{}, Internal: func(gateway.DomainID) gateway.Scope { return gateway.Scope{} }, CheckHeaders: func([]gateway.HeaderField) error { return nil }, CacheDir: t.TempDir(), Limits: gateway.DefaultLimits(),
 		})
 		if err != nil {
 			t.Fatal(err)

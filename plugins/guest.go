@@ -35,7 +35,9 @@ type guest struct {
 	reason  string // of the verdict, for the tenant
 	refused error  // why the last verdict can't be acted on
 	writes  []gateway.PluginWrite
-	lines   []string
+	lines   []gateway.PluginLine // said so far
+	asked   int64                // of the gateway
+	took    time.Duration        // by the call, without waiting for it
 }
 
 func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) *guest {
@@ -136,9 +138,6 @@ func (g *guest) Verdict(doc []byte) error {
 	return err
 }
 
-// levels are what lines of a plugin's log start with.
-var levels = [...]string{"debug", "info", "warning", "error"}
-
 // hostLines is how many lines the gateway may add to those of a plugin; ours.
 const hostLines = 8
 
@@ -149,12 +148,17 @@ func (g *guest) Log(level int, text string) {
 	if int64(len(g.lines)) >= lim.PluginLogLines+hostLines {
 		return
 	}
-	text = text[:min(int64(len(text)), lim.PluginLogLine)]
-	g.lines = append(g.lines, levels[min(max(level, 0), len(levels)-1)]+": "+text)
+	g.lines = append(g.lines, gateway.PluginLine{Level: gateway.LineLevelOf(level), Text: cut(text, lim.PluginLogLine)})
 }
 
-// Config is one value of the installation's configuration.
+// cut is the start of a text, whole characters of at most most bytes.
+func cut(text string, most int64) string {
+	return strings.ToValidUTF8(text[:min(int64(len(text)), most)], "")
+}
+
+// Config is one value of the installation's configuration, or one of its secrets.
 func (g *guest) Config(key string) (string, error) {
+	g.asked++
 	if v, ok := g.inst.Config[key]; ok {
 		return v, nil
 	}

@@ -165,5 +165,7 @@ func (p *Plugins) Change(ctx context.Context, s gateway.Scope, id gateway.ID, c 
 
 // Delete removes an installation and all it remembers.
 func (p *Plugins) Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error {
-	return p.cfg.Store.DeletePlugin(ctx, s, id)
+	err := p.cfg.Store.DeletePlugin(ctx, s, id)
+	p.lines.wake(id) // who follows its log sees that it is gone
+	return err
 }

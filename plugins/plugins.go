@@ -28,6 +28,8 @@ type Store interface {
 	UpdatePlugin(ctx context.Context, s gateway.Scope, id gateway.ID, v gateway.PluginVersion, regrant bool) (*gateway.Plugin, error)
 	ChangePlugin(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.PluginChange) (*gateway.Plugin, error)
 	DeletePlugin(ctx context.Context, s gateway.Scope, id gateway.ID) error
+	AddPluginLines(ctx context.Context, s gateway.Scope, d gateway.DomainID, lines []gateway.PluginLine) error
+	PluginLines(ctx context.Context, s gateway.Scope, id gateway.ID, f gateway.LineFilter) (gateway.LinePage, error)
 	PluginValue(ctx context.Context, s gateway.Scope, id gateway.ID, key string) ([]byte, bool, error)
 	PluginBytes(ctx context.Context, s gateway.Scope, id gateway.ID, recount bool) (int64, error)
 	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
@@ -43,11 +45,13 @@ type Config struct {
 	Activity Activity
 	// CheckHeaders holds header fields to what a plugin may add.
 	CheckHeaders func([]gateway.HeaderField) error
-	Uploads      bool   // tenants may install
-	CacheDir     string // for compiled code, which is run: nobody else may write there
-	Limits       gateway.Limits
-	Log          *slog.Logger     // default: slog.Default()
-	Now          func() time.Time // default: time.Now
+	// Internal is the scope of Postern's own work in a domain.
+	Internal func(gateway.DomainID) gateway.Scope
+	Uploads  bool   // tenants may install
+	CacheDir string // for compiled code, which is run: nobody else may write there
+	Limits   gateway.Limits
+	Log      *slog.Logger     // default: slog.Default()
+	Now      func() time.Time // default: time.Now
 }
 
 // Plugins runs what is installed.
@@ -56,12 +60,13 @@ type Plugins struct {
 	engine  *sandbox.Engine
 	modules *modules
 	shares  gateway.Shares
+	lines   lines
 	uploads chan struct{} // one slot for each module that is read or compiled
 }
 
 // New checks cfg and fills its defaults. It runs nothing; Close it.
 func New(cfg Config) (*Plugins, error) {
-	if cfg.Store == nil || cfg.Activity == nil || cfg.CheckHeaders == nil || cfg.CacheDir == "" || cfg.Limits == (gateway.Limits{}) {
+	if cfg.Store == nil || cfg.Activity == nil || cfg.CheckHeaders == nil || cfg.Internal == nil || cfg.CacheDir == "" || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("plugins: a required field of Config is missing")
 	}
 	if cfg.Log == nil {

@@ -168,6 +168,21 @@ func (c *tenant) folder(email, name string) (out []string) {
 	}
 }
 
+// said lists "level: text" of a plugin's log, oldest first.
+func (c *tenant) said(id string) (out []string) {
+	c.Helper()
+	status, a := c.g.Do("GET", "/plugins/"+id+"/logs?limit=100&domain=demo.localhost", c.g.Keys.Admin, nil)
+	if status != 200 {
+		c.Fatal(status, a)
+	}
+	for _, one := range a["data"].([]any) {
+		l := gatewaytest.Answer(one.(map[string]any))
+		out = append(out, l.Str("level")+": "+l.Str("text"))
+	}
+	slices.Reverse(out)
+	return out
+}
+
 func (c *tenant) want(what string, got, want any) {
 	c.Helper()
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -259,8 +274,11 @@ func TestFailurePolicy(t *testing.T) {
 	gatewaytest.Eventually(t, "the log tells the failures", func() bool {
 		_, a := c.g.Do("GET", "/logs?protocol=plugin&limit=10", c.key, nil)
 		all := fmt.Sprint(a)
-		return strings.Contains(all, "panic: one") && strings.Contains(all, "deadline") && strings.Contains(all, "plugin_failed")
+		return strings.Contains(all, "trap") && strings.Contains(all, "deadline") && strings.Contains(all, "plugin_failed") && !strings.Contains(all, "panic: one")
 	})
+	if said := fmt.Sprint(c.said(id)); !strings.Contains(said, "panic: one") || !strings.Contains(said, "error: the plugin failed: deadline") {
+		t.Errorf("it said %q", said)
+	}
 	c.g.Do("PATCH", "/plugins/"+id, c.key, map[string]any{"failure_policy": "closed"})
 	if status, a := c.g.Do("POST", "/emails", c.key, map[string]any{"from": gatewaytest.Account, "to": "x@demo.localhost", "subject": "panic", "text": "x"}); status != 503 {
 		t.Errorf("sending past a closed plugin that fails: %d %v", status, a)
@@ -316,12 +334,9 @@ func TestOtherRecipients(t *testing.T) {
 	c := start(t)
 	const other = "eve@demo.localhost"
 	c.account(other)
-	c.install("bot", "?email="+gatewaytest.Account, map[string]any{"config": map[string]string{"only": "envelope"}})
+	id := c.install("bot", "?email="+gatewaytest.Account, map[string]any{"config": map[string]string{"only": "envelope"}})
 	c.arrive("x", other, gatewaytest.Account)
-	gatewaytest.Eventually(t, "the log", func() bool {
-		_, a := c.g.Do("GET", "/logs?protocol=plugin", c.key, nil)
-		return strings.Contains(fmt.Sprint(a), "to bot@demo.localhost .")
-	})
+	c.want("what it saw", c.said(id), "[info: to bot@demo.localhost .]")
 }
 
 // The KV lasts: over messages, refusals and restarts; not over a failure; within its
@@ -361,21 +376,15 @@ func TestWhatAPluginSees(t *testing.T) {
 		`info: mail to bot@demo.localhost from ann@elsewhere.example 0 none body`,
 		`info: part "body\r\n"`, `info: part 7: there is no such thing`, `info: raw true`, `info: fields one zwölf 2 .`,
 	}
-	reason := func() (lines []string) {
-		gatewaytest.Eventually(t, "the log", func() bool {
-			_, a := c.g.Do("GET", "/logs?protocol=plugin", c.key, nil)
-			lines = strings.Split(a.Str("data.0.reason"), "\n")
-			return len(lines) == len(want)
-		})
-		return lines
-	}
-	if got := reason(); !slices.Equal(got, want) {
+	if got := c.said(id); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 	c.g.Do("PATCH", "/plugins/"+id, c.key, map[string]any{"grants": []string{"kv"}})
 	c.arrive("look")
 	want[3] = `info: raw false: the plugin was not granted this`
-	gatewaytest.Eventually(t, "without the permission raw", func() bool { return slices.Equal(reason(), want) })
+	if got := c.said(id)[len(want):]; !slices.Equal(got, want) {
+		t.Errorf("without the permission raw: %q\nwant %q", got, want)
+	}
 }
 
 // New code, changes and deletion take effect between messages: none is refused or

@@ -106,13 +106,13 @@ func TestVerdictBounds(t *testing.T) {
 		labels += fmt.Sprintf(`,"l%d"`, i)
 	}
 	if err := g.Verdict([]byte(labels + `]}`)); err != nil || g.refused != nil || int64(len(g.verdict.Labels)) != lim.Labels || len(g.lines) != 1 {
-		t.Errorf("%v %v, %d labels, lines %q", err, g.refused, len(g.verdict.Labels), g.lines)
+		t.Errorf("%v %v, %d labels, lines %v", err, g.refused, len(g.verdict.Labels), g.lines)
 	}
 	for range 5000 {
 		g.Log(1, strings.Repeat("x", 5000))
 	}
-	if int64(len(g.lines)) > lim.PluginLogLines+hostLines || len(g.lines[1]) > 2000 {
-		t.Errorf("%d lines, one of %d bytes", len(g.lines), len(g.lines[1]))
+	if int64(len(g.lines)) > lim.PluginLogLines+hostLines || len(g.lines[1].Text) > 2000 {
+		t.Errorf("%d lines, one of %d bytes", len(g.lines), len(g.lines[1].Text))
 	}
 }
 

@@ -83,7 +83,7 @@ const (
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subCarried, subOutcome,
-	subSuppressed, subRefused, subOrigin, subPlugin, subPluginUse, subPluginKV, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
+	subSuppressed, subRefused, subOrigin, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }
 
 func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {

@@ -49,6 +49,8 @@ import (
 //	50 | domain | plugin uuid                          installation of a plugin
 //	51 | domain | plugin uuid                          bytes of its KV; 1 if it is to be cleared
 //	52 | domain | plugin uuid | key                    its KV; may expire
+//	53 | domain | plugin uuid | sequence u64           line of its log; expires
+//	54 | domain | plugin uuid                          the last sequence of its log
 //	60 | domain | row uuid                             activity; expires
 //	61 | domain | key uuid | row uuid                  activity of a key -> empty; expires
 //	70 | domain | key uuid     71 | domain             hourly window of a key, of the domain
@@ -89,6 +91,8 @@ const (
 	subPlugin     = 0x50
 	subPluginUse  = 0x51
 	subPluginKV   = 0x52
+	subPluginLine = 0x53
+	subLineCount  = 0x54
 	subActivity   = 0x60
 	subByKey      = 0x61
 	subKeyUsage   = 0x70

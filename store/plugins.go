@@ -215,7 +215,7 @@ func (t *tx) dropPlugin(p *gateway.Plugin) error {
 	return nil
 }
 
-// clearPlugins deletes what deleted installations remembered, those too whose
+// clearPlugins deletes what deleted installations remembered and said, those too whose
 // clearing a crash has cut off.
 func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
 	for left := true; left; {
@@ -231,9 +231,12 @@ func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
 			if left = len(gone) > 0; err != nil || !left {
 				return err
 			}
-			prefix := key(subPluginKV, d).id(gone[0])
-			n, err := t.DeleteRange(prefix, engine.After(prefix), valuesPerCommit)
+			n, err := t.clear(key(subPluginKV, d).id(gone[0]))
 			if err == nil && n < valuesPerCommit {
+				n, err = t.clear(key(subPluginLine, d).id(gone[0]))
+			}
+			if err == nil && n < valuesPerCommit {
+				t.Delete(lineSeqKey(d, gone[0]))
 				t.Delete(pluginUseKey(d, gone[0]))
 			}
 			return err
@@ -243,6 +246,11 @@ func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
 		}
 	}
 	return nil
+}
+
+// clear deletes what begins with prefix, so many keys in one commit.
+func (t *tx) clear(prefix []byte) (int, error) {
+	return t.DeleteRange(prefix, engine.After(prefix), valuesPerCommit)
 }
 
 // PluginValue returns what a plugin remembers under a name.

@@ -270,6 +270,97 @@ func TestPluginValues(t *testing.T) {
 	}))
 }
 
+// Of a plugin's lines so many are kept, each for its time; they go with it, and what it
+// says too late is dropped.
+func TestPluginLines(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Limits = gateway.DefaultLimits()
+	w.cfg.Limits.PluginLines = 5
+	w.reopen()
+	sc := inside(w.ours.ID)
+	p, other := w.install("p", "code", w.ann), w.install("other", "code", nil)
+	say := func(texts ...string) {
+		t.Helper()
+		var lines []gateway.PluginLine
+		for i, text := range texts {
+			lines = append(lines, gateway.PluginLine{
+				Plugin: p.ID, At: w.clock, Level: gateway.LineLevel(i % 4), Version: "1", Hook: gateway.HookInbound, Email: gateway.ID{7}, MessageID: "<1@x>", Text: text,
+			})
+		}
+		lines = append(lines, gateway.PluginLine{Plugin: other.ID, At: w.clock, Text: "x"}, gateway.PluginLine{Plugin: newID(), At: w.clock, Text: "nobody's"})
+		w.ok(w.AddPluginLines(w.ctx(), sc, w.ours.ID, lines))
+	}
+	read := func(f gateway.LineFilter) string {
+		t.Helper()
+		page, err := w.PluginLines(w.ctx(), of(w.ann), p.ID, f)
+		w.ok(err)
+		out := ""
+		for _, l := range page.Lines {
+			out += l.Text + " "
+			want := gateway.PluginLine{
+				Plugin: p.ID, Sequence: l.Sequence, At: l.At, Level: l.Level, Version: "1", Hook: gateway.HookInbound, Email: gateway.ID{7}, MessageID: "<1@x>", Text: l.Text,
+			}
+			if l != want {
+				t.Errorf("%+v, want %+v", l, want)
+			}
+		}
+		return fmt.Sprint(out, page.More, " ", page.Last)
+	}
+	if got := read(gateway.LineFilter{Limit: 9}); got != "false 0" {
+		t.Errorf("before it spoke: %s", got)
+	}
+	say("a", "b", "c")
+	w.clock = w.clock.Add(time.Hour)
+	say("d", "e", "f", "g")
+	w.reopen()
+	for _, tt := range []struct {
+		f    gateway.LineFilter
+		want string
+	}{
+		{gateway.LineFilter{Limit: 9}, "g f e d c false 7"},
+		{gateway.LineFilter{Limit: 2}, "g f true 7"},
+		{gateway.LineFilter{Limit: 2, Beyond: 6}, "e d true 7"},
+		{gateway.LineFilter{Limit: 2, Beyond: 4}, "c false 7"},
+		{gateway.LineFilter{Limit: 2, Beyond: 2}, "false 7"},
+		{gateway.LineFilter{Limit: 2, Forward: true}, "c d true 4"},
+		{gateway.LineFilter{Limit: 3, Forward: true, Beyond: 4}, "e f g false 7"},
+		{gateway.LineFilter{Limit: 3, Forward: true, Beyond: 7}, "false 7"},
+		{gateway.LineFilter{Limit: 3, Forward: true, Beyond: 1 << 63}, "false 7"},
+		{gateway.LineFilter{Limit: 9, Level: gateway.LineWarning}, "g f c false 7"},
+		{gateway.LineFilter{Limit: 1, Level: gateway.LineError, Forward: true}, "g false 7"},
+		{gateway.LineFilter{Limit: 9, Since: w.clock}, "g f e d false 7"},
+	} {
+		if got := read(tt.f); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.f, got, tt.want)
+		}
+	}
+	for who, sc := range map[string]gateway.Scope{"their domain": inside(w.them.ID), "neighbour": of(w.eve), "nobody": {}} {
+		if _, err := w.PluginLines(w.ctx(), sc, p.ID, gateway.LineFilter{Limit: 1}); gateway.KindOf(err) != gateway.NotFound || err == nil {
+			t.Errorf("%s reads: %v", who, err)
+		}
+		if err := w.AddPluginLines(w.ctx(), sc, w.ours.ID, nil); err == nil {
+			t.Errorf("%s writes", who)
+		}
+	}
+	if _, err := w.PluginLines(w.ctx(), of(w.ann), other.ID, gateway.LineFilter{Limit: 1}); gateway.KindOf(err) != gateway.NotFound || err == nil {
+		t.Errorf("an account reads its domain's plugin: %v", err)
+	}
+	w.clock = w.clock.Add(gateway.ActivityRetention - time.Minute)
+	if got := read(gateway.LineFilter{Limit: 9}); got != "g f e d false 7" {
+		t.Errorf("after the time of the first: %s", got)
+	}
+	w.ok(w.DeletePlugin(w.ctx(), sc, p.ID))
+	say("late")
+	w.ok(w.engine.View(w.ctx(), func(r engine.Reader) error {
+		return r.Scan(engine.Range{From: []byte{0x51}, To: []byte{0x55}}, func(k, _ []byte) error {
+			if slices.Equal(k[5:21], p.ID[:]) {
+				t.Errorf("%x is left", k)
+			}
+			return nil
+		})
+	}))
+}
+
 // A plugin's choice of a conversation stands over the rule, for the message and
 // what answers it, as far as there is such a conversation.
 func TestThreadChoice(t *testing.T) {

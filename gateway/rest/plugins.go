@@ -21,6 +21,9 @@ type Plugins interface {
 	Change(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.PluginChange) (*gateway.Plugin, error)
 	Replace(ctx context.Context, s gateway.Scope, id gateway.ID, u gateway.PluginUpload) (*gateway.Plugin, error)
 	Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error
+	Lines(ctx context.Context, s gateway.Scope, id gateway.ID, f gateway.LineFilter) (gateway.LinePage, error)
+	// Watch is woken when a plugin may have new lines, or is gone.
+	Watch(id gateway.ID) (wake <-chan struct{}, stop func())
 }
 
 // pluginShape is an installation. Its configuration is shown to its tenant, its secrets

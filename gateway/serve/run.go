@@ -38,7 +38,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			front = append(front, part{name, func(ctx context.Context) error { return serve(ctx, ln) }})
 		}
 	}
-	back := []part{{"keys", g.Keys.Run}, {"activity", g.Activity.Run}}
+	back := []part{{"keys", g.Keys.Run}, {"activity", g.Activity.Run}, {"plugin log", g.plugins.Run}}
 	err := runParts(ctx, g.log, gateway.DrainTimeout+stopSlack, front, back)
 	err = errors.Join(err, g.Close())
 	g.log.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Bool("clean", err == nil))

@@ -66,10 +66,27 @@ func do(m *sdk.Message) sdk.Verdict {
 			to += rcpt + " "
 		}
 		sdk.Log.Info("to " + to + ".")
+	case "say":
+		say(arg)
 	case "look":
 		return look(m)
 	}
 	return sdk.Accept()
+}
+
+// say says the text behind a level.
+func say(arg string) {
+	level, text, _ := strings.Cut(arg, " ")
+	switch level {
+	case "debug":
+		sdk.Log.Debug(text)
+	case "warning":
+		sdk.Log.Warn(text)
+	case "error":
+		sdk.Log.Error(text)
+	default:
+		sdk.Log.Info(text)
+	}
 }
 
 // count counts messages in the KV.
