@@ -34,6 +34,8 @@ type Look struct {
 	NewThread  ID
 	// Until is when the time of all hooks of this message is over.
 	Until time.Time
+	// DryRun says that nothing is done of what is decided: somebody tries a plugin.
+	DryRun bool
 	// Effects gathers what plugins want to remember about this message, over all
 	// hooks it passes.
 	Effects *Effects

@@ -139,6 +139,8 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 		return err // the message's time is over: others of the domain were asked all along
 	}
 	defer share()
+	started := time.Now()
+	defer func() { g.took = time.Since(started) }()
 	return module.Call(ctx, string(hook), g)
 }
 

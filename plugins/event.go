@@ -28,7 +28,7 @@ func (g *guest) event() (*abi.Event, error) {
 		Auth:     abi.Auth{SPF: m.Auth.SPF.Result, DKIM: m.Auth.DKIM.Result, DMARC: m.Auth.DMARC.Result},
 		Size:     m.Blob.Size, Subject: c.Subject, To: addresses(c.To), Cc: addresses(c.Cc), ReplyTo: addresses(c.ReplyTo),
 		RFCMessageID: c.MessageID, InReplyTo: c.InReplyTo, References: listed(c.References), Headers: [][2]string{}, Parts: []abi.Part{},
-		Via: look.Via,
+		Via: look.Via, DryRun: look.DryRun,
 	}
 	if !m.ID.IsZero() {
 		e.MessageID = m.ID.String()

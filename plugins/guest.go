@@ -53,6 +53,7 @@ func (g *guest) may(permission string) bool { return slices.Contains(g.inst.Gran
 
 // Event is the event document.
 func (g *guest) Event() ([]byte, error) {
+	g.asked++
 	e, err := g.event()
 	if err != nil {
 		return nil, err
@@ -62,6 +63,7 @@ func (g *guest) Event() ([]byte, error) {
 
 // Get is one value of it.
 func (g *guest) Get(path string) (string, error) {
+	g.asked++
 	e, err := g.event()
 	if err != nil {
 		return "", err
@@ -94,6 +96,7 @@ func (g *guest) named(name string) (values []string, err error) {
 
 // Header is one header field; -1 is the last one of that name.
 func (g *guest) Header(name string, index int) (string, error) {
+	g.asked++
 	values, err := g.named(name)
 	if err != nil {
 		return "", err
@@ -109,12 +112,14 @@ func (g *guest) Header(name string, index int) (string, error) {
 
 // HeaderCount is how often a field stands in the header.
 func (g *guest) HeaderCount(name string) (int, error) {
+	g.asked++
 	values, err := g.named(name)
 	return len(values), err
 }
 
 // Part reads decoded bytes of a part from an offset on.
 func (g *guest) Part(part int, off int64, p []byte) (int, error) {
+	g.asked++
 	if part == -1 && !g.may(abi.PermitRaw) {
 		return 0, abi.Denied
 	}
@@ -123,6 +128,7 @@ func (g *guest) Part(part int, off int64, p []byte) (int, error) {
 
 // Verdict takes the plugin's decision; the last one counts.
 func (g *guest) Verdict(doc []byte) error {
+	g.asked++
 	var v gateway.Verdict
 	err := error(abi.TooLarge)
 	if int64(len(doc)) <= g.plugins.cfg.Limits.PluginVerdict {
@@ -144,6 +150,7 @@ const hostLines = 8
 // Log keeps a line for the tenant. What the plugin says is bounded before it comes
 // here; this bounds what we say about it.
 func (g *guest) Log(level int, text string) {
+	g.asked++
 	lim := &g.plugins.cfg.Limits
 	if int64(len(g.lines)) >= lim.PluginLogLines+hostLines {
 		return

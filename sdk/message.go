@@ -40,6 +40,10 @@ func (m *Message) SubjectContains(words ...string) bool {
 	return false
 }
 
+// DryRun reports whether somebody only tries the plugin: nothing is done of what it
+// decides, and nothing kept of what it remembers.
+func (*Message) DryRun() bool { return value("dry_run") == "true" }
+
 // Header is the first header field of a name, decoded and unfolded.
 func (m *Message) Header(name string) string { return m.HeaderAt(name, 0) }
 

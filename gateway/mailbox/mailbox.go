@@ -38,6 +38,9 @@ type Store interface {
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
 	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
 
+	// Candidates returns the conversations that a message belongs to by its facts.
+	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)
+
 	// What IMAP does to a selected mailbox; entries that are gone are passed over.
 	Entries(ctx context.Context, s gateway.Scope, at gateway.Selection) (gateway.Mailbox, []gateway.Entry, error)
 	EntriesAt(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32) (*gateway.Mailbox, []gateway.Entry, error)

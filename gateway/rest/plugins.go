@@ -22,6 +22,7 @@ type Plugins interface {
 	Replace(ctx context.Context, s gateway.Scope, id gateway.ID, u gateway.PluginUpload) (*gateway.Plugin, error)
 	Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error
 	Lines(ctx context.Context, s gateway.Scope, id gateway.ID, f gateway.LineFilter) (gateway.LinePage, error)
+	Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gateway.PluginTrial, look *gateway.Look) (gateway.PluginOutcome, error)
 	// Watch is woken when a plugin may have new lines, or is gone.
 	Watch(id gateway.ID) (wake <-chan struct{}, stop func())
 }

@@ -81,6 +81,7 @@ var routes = []route{
 	{"GET", "/plugins/:id", "getPlugin", readers, keys.Reads, (*Server).getPlugin},
 	{"PATCH", "/plugins/:id", "updatePlugin", readers, keys.Changes, (*Server).updatePlugin},
 	{"PUT", "/plugins/:id/code", "replacePluginCode", readers, keys.Uploads, (*Server).replacePluginCode},
+	{"POST", "/plugins/:id/test", "testPlugin", readers, keys.Changes, (*Server).testPlugin},
 	{"GET", "/plugins/:id/logs", "listPluginLogs", readers, keys.Reads, (*Server).listPluginLogs},
 	{"DELETE", "/plugins/:id", "deletePlugin", readers, keys.Changes, (*Server).deletePlugin},
 	{"GET", "/logs", "listLogs", readers, keys.Reads, (*Server).listLogs},

@@ -72,6 +72,7 @@ var targets = map[string]target{
 	"getPlugin":         {path: "/plugins/{plugin}?email={bot}", ok: 200},
 	"updatePlugin":      {path: "/plugins/{plugin}?email={bot}", body: `{"priority":7}`, ok: 200},
 	"replacePluginCode": {path: "/plugins/{plugin}/code?email={bot}", body: `{form}`, ok: 200},
+	"testPlugin":        {path: "/plugins/{plugin}/test?email={bot}", body: `{"hook":"outbound","sample":"personal"}`, ok: 200},
 	"listPluginLogs":    {path: "/plugins/{plugin}/logs?email={bot}", ok: 200},
 	"deletePlugin":      {path: "/plugins/{fresh}?email={bot}", ok: 200, fresh: sparePlugin},
 	"listLogs":          {path: "/logs?email={bot}", ok: 200},

@@ -140,6 +140,7 @@ type Event struct {
 	Headers       [][2]string `json:"headers"`
 	Text          string      `json:"text"`
 	TextTruncated bool        `json:"text_truncated"`
+	DryRun        bool        `json:"dry_run"` // nothing is kept of what the plugin does: somebody tries it
 	Parts         []Part      `json:"parts"`
 }
 

@@ -68,6 +68,8 @@ func do(m *sdk.Message) sdk.Verdict {
 		sdk.Log.Info("to " + to + ".")
 	case "say":
 		say(arg)
+	case "dry":
+		return sdk.Accept().Label("dry-" + strconv.FormatBool(m.DryRun()))
 	case "look":
 		return look(m)
 	}

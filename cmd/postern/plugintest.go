@@ -1,0 +1,89 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// pluginOutcome is what a plugin would do.
+type pluginOutcome struct {
+	Version string
+	Verdict struct{ Action, Text, Reason string }
+	Changes struct {
+		Folder        string
+		Labels, Flags []string
+		Headers       []struct{ Name, Value string }
+	}
+	Logs       []struct{ Level, Text string }
+	DurationUS int64 `json:"duration_us"`
+	HostCalls  int64 `json:"host_calls"`
+	Error      string
+}
+
+func (p *pluginsCommand) test() *cobra.Command {
+	in := make(map[string]any)
+	var hook, email, file, sample, version string
+	cmd := &cobra.Command{
+		Use: "test NAME", Short: "Show what a plugin would decide about a message, without doing it", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, err := p.find(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			if hook == "" && len(found.Hooks) > 0 {
+				hook = found.Hooks[0]
+			}
+			for name, v := range map[string]string{"hook": hook, "email_id": email, "sample": sample, "version": version} {
+				if v != "" {
+					in[name] = v
+				}
+			}
+			if file != "" {
+				raw, err := os.ReadFile(file)
+				if err != nil {
+					return err
+				}
+				in["raw"] = string(raw)
+			}
+			var out pluginOutcome
+			if err := p.call(cmd, "POST", p.path("/plugins/"+found.ID+"/test"), in, &out); err != nil {
+				return err
+			}
+			return p.printOutcome(cmd, hook, &out)
+		},
+	}
+	cmd.Flags().StringVar(&hook, "hook", "", "inbound, outbound or thread (default the plugin's first)")
+	cmd.Flags().StringVar(&email, "email", "", "the id of a stored email")
+	cmd.Flags().StringVar(&file, "raw", "", "a file that holds a message")
+	cmd.Flags().StringVar(&sample, "sample", "", "a built-in message: personal, newsletter, autoreply or attachment")
+	cmd.Flags().StringVar(&version, "version", "", "a kept version instead of the active one")
+	return cmd
+}
+
+func (p *pluginsCommand) printOutcome(cmd *cobra.Command, hook string, o *pluginOutcome) error {
+	lines := []string{hook + ": " + o.Verdict.Action}
+	for _, part := range []struct{ name, value string }{
+		{"text", o.Verdict.Text},
+		{"reason", o.Verdict.Reason},
+		{"folder", o.Changes.Folder},
+		{"labels", strings.Join(o.Changes.Labels, " ")},
+		{"flags", strings.Join(o.Changes.Flags, " ")},
+		{"error", o.Error},
+	} {
+		if part.value != "" {
+			lines = append(lines, part.name+": "+printable(part.value))
+		}
+	}
+	for _, h := range o.Changes.Headers {
+		lines = append(lines, "adds "+printable(h.Name+": "+h.Value))
+	}
+	for _, l := range o.Logs {
+		lines = append(lines, "said "+l.Level+": "+printable(l.Text))
+	}
+	lines = append(lines, fmt.Sprintf("%d us, %d calls of the gateway, version %s; nothing of it was done", o.DurationUS, o.HostCalls, cmp.Or(o.Version, "without a name")))
+	return p.printf(cmd, "%s\n", strings.Join(lines, "\n"))
+}

@@ -1,0 +1,160 @@
+package mailbox
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/threading"
+)
+
+// What a hook would have seen of a message, for trying a plugin on it. What SMTP alone
+// knew, such as the client's address, is not kept and so not seen.
+
+// LookAt is a stored message as a hook sees it.
+func (m *Mail) LookAt(s gateway.Scope, it Item) *gateway.Look {
+	msg := it.Message
+	look := m.look(msg, it.Email, func(off, n int64) (io.ReadCloser, error) {
+		return m.cfg.Store.OpenBlob(context.Background(), s, msg.Blob, off, n)
+	})
+	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: msg.Recipients}
+	look.Candidates = func() ([]gateway.Thread, error) { // it is where it was put
+		th, _, err := m.cfg.Store.Thread(context.Background(), s, msg.Thread, 0, 0)
+		if gateway.KindOf(err) == gateway.NotFound {
+			return nil, nil
+		}
+		return []gateway.Thread{th}, err
+	}
+	return look
+}
+
+// LookAtRaw is text as a hook would see it if it arrived for an account, or left it: the
+// scope's own or that of email; else for nobody of the scope's domain. A line may end
+// with LF alone.
+func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string) (*gateway.Look, error) {
+	a, err := m.account(ctx, s, email)
+	if err != nil {
+		return nil, err
+	}
+	raw = strings.ReplaceAll(strings.ReplaceAll(raw, "\r\n", "\n"), "\n", "\r\n")
+	c, err := content.Scan(strings.NewReader(raw), m.cfg.Limits)
+	if err != nil {
+		return nil, err
+	}
+	none := gateway.AuthResult{Result: "none", Reason: "not checked"}
+	msg := &gateway.Message{
+		Domain: s.Domain(), Arrived: m.cfg.Now().UTC(), Blob: gateway.Blob{Size: int64(len(raw))}, Content: *c,
+		Auth: gateway.AuthResults{SPF: none, DKIM: none, DMARC: none},
+	}
+	if len(c.From) > 0 {
+		msg.ReturnPath = c.From[0].Addr
+	}
+	owner := ""
+	if a != nil {
+		owner, msg.Account = a.Email, a.ID
+	}
+	look := m.look(msg, owner, func(off, n int64) (io.ReadCloser, error) {
+		rest := raw[min(off, int64(len(raw))):]
+		if n >= 0 {
+			rest = rest[:min(n, int64(len(rest)))]
+		}
+		return io.NopCloser(strings.NewReader(rest)), nil
+	})
+	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: recipientsOf(owner, c)}
+	look.Candidates = func() ([]gateway.Thread, error) {
+		if msg.Account == 0 {
+			return nil, nil
+		}
+		facts := threading.Facts(c, msg.Arrived)
+		return m.cfg.Store.Candidates(ctx, s, msg.Account, &facts)
+	}
+	return look, nil
+}
+
+// recipientsOf are whom a text that nobody sent is for.
+func recipientsOf(owner string, c *gateway.Content) (all []string) {
+	if owner != "" {
+		return []string{owner}
+	}
+	for _, a := range c.To {
+		all = append(all, a.Addr)
+	}
+	return all
+}
+
+func (m *Mail) look(msg *gateway.Message, owner string, open func(off, n int64) (io.ReadCloser, error)) *gateway.Look {
+	return &gateway.Look{
+		Message: msg, Account: msg.Account, Mailbox: owner, Via: "rest", NewThread: gateway.ID(uuid.Must(uuid.NewV7())),
+		Reading: &content.Reading{Open: open, Content: &msg.Content, Limits: m.cfg.Limits},
+		Until:   time.Now().Add(time.Duration(m.cfg.Limits.PluginMessageMillis) * time.Millisecond),
+	}
+}
+
+// Sample is a built-in message to try a plugin on, for somebody; "" if there is none of
+// that name.
+func Sample(name, to string) string {
+	return strings.ReplaceAll(samples[name], "{to}", to)
+}
+
+// Samples are the names of the built-in messages.
+var Samples = []string{"personal", "newsletter", "autoreply", "attachment"}
+
+var samples = map[string]string{
+	"personal": `From: Ann Example <ann@sample.example>
+To: {to}
+Subject: Lunch on Thursday?
+Message-ID: <personal@sample.example>
+Date: Thu, 19 Mar 2026 18:00:00 +0000
+
+Do you have time on Thursday at noon?
+Ann
+`,
+	"newsletter": `From: Forty Chairs <news@sample.example>
+To: {to}
+Subject: Forty chairs, one table
+Message-ID: <newsletter@sample.example>
+Date: Thu, 19 Mar 2026 18:00:00 +0000
+List-Id: <news.sample.example>
+List-Unsubscribe: <mailto:leave@sample.example>
+Precedence: bulk
+MIME-Version: 1.0
+Content-Type: text/html; charset=utf-8
+
+<p>This week: <b>chairs</b>.</p>
+`,
+	"autoreply": `From: Bo Example <bo@sample.example>
+To: {to}
+Subject: Out of office
+Message-ID: <autoreply@sample.example>
+In-Reply-To: <question@sample.example>
+Date: Thu, 19 Mar 2026 18:00:00 +0000
+Auto-Submitted: auto-replied
+
+I am back on Monday.
+`,
+	"attachment": `From: Cy Example <cy@sample.example>
+To: {to}
+Subject: The report
+Message-ID: <attachment@sample.example>
+Date: Thu, 19 Mar 2026 18:00:00 +0000
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=part
+
+--part
+Content-Type: text/plain; charset=utf-8
+
+Here it is.
+--part
+Content-Type: text/csv; name=report.csv
+Content-Disposition: attachment; filename=report.csv
+Content-Transfer-Encoding: base64
+
+YSxiCjEsMgo=
+--part--
+`,
+}

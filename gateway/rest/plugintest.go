@@ -1,0 +1,199 @@
+package rest
+
+import (
+	"cmp"
+	"encoding/hex"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/mailbox"
+)
+
+// pluginTest says what to try a plugin on: one of email_id, raw and sample.
+type pluginTest struct {
+	Hook    gateway.Hook `json:"hook"`
+	EmailID string       `json:"email_id"`
+	Folder  string       `json:"folder"` // of a UID
+	Raw     *string      `json:"raw"`
+	Sample  string       `json:"sample"`
+	Version string       `json:"version"`
+}
+
+// trialShape is what a plugin would do. Nothing of it was done.
+type trialShape struct {
+	Object      string       `json:"object"`
+	PluginID    string       `json:"plugin_id"`
+	Version     string       `json:"version"`
+	SHA256      string       `json:"sha256"`
+	Hook        gateway.Hook `json:"hook"`
+	DryRun      bool         `json:"dry_run"`
+	Verdict     verdictShape `json:"verdict"`
+	Changes     changesShape `json:"changes"`
+	Logs        []trialLine  `json:"logs"`
+	KVWrites    []trialWrite `json:"kv_writes"`
+	DurationUS  int64        `json:"duration_us"`
+	HostCalls   int64        `json:"host_calls"`
+	MemoryBytes *int64       `json:"memory_bytes"` // null: the sandbox does not tell
+	Error       *string      `json:"error"`
+}
+
+type verdictShape struct {
+	Action string  `json:"action"`
+	Code   *int    `json:"code"`
+	Text   *string `json:"text"`
+	Reason *string `json:"reason"`
+	Final  bool    `json:"final"`
+}
+
+// changesShape is what the verdict would change of the message.
+type changesShape struct {
+	Folder  *string       `json:"folder"`
+	Labels  []string      `json:"labels"`
+	Flags   []string      `json:"flags"`
+	Headers []headerShape `json:"headers"`
+	Thread  *threadChange `json:"thread"`
+}
+
+type threadChange struct {
+	Op       string  `json:"op"`
+	ThreadID *string `json:"thread_id"`
+}
+
+type trialLine struct {
+	Level string `json:"level"`
+	Text  string `json:"text"`
+}
+
+type trialWrite struct {
+	Key       string  `json:"key"`
+	SizeBytes int     `json:"size_bytes"`
+	ExpiresAt *string `json:"expires_at"`
+}
+
+// testPlugin shows what a plugin would decide about a message, and does nothing of it.
+func (s *Server) testPlugin(k *call) error {
+	sc, id, err := s.pluginCall(k)
+	if err != nil {
+		return err
+	}
+	var in pluginTest
+	if err := s.readJSON(k, &in); err != nil {
+		return err
+	}
+	if in.Hook == "" {
+		return gateway.Fieldf(gateway.MissingField, "hook", "say at which hook the plugin is to be asked")
+	}
+	p, err := s.cfg.Plugins.Get(k.ctx, sc, id)
+	if err != nil {
+		return err
+	}
+	look, err := s.lookFor(k, sc, p, &in)
+	if err != nil {
+		return err
+	}
+	out, err := s.cfg.Plugins.Try(k.ctx, sc, id, gateway.PluginTrial{Hook: in.Hook, Version: in.Version}, look)
+	if err != nil {
+		return err
+	}
+	return k.c.JSON(trialOf(p, in.Hook, &out))
+}
+
+// lookFor finds or makes the message that a plugin is tried on.
+func (s *Server) lookFor(k *call, sc gateway.Scope, p *gateway.Plugin, in *pluginTest) (*gateway.Look, error) {
+	given := 0
+	for _, is := range []bool{in.EmailID != "", in.Raw != nil, in.Sample != ""} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return nil, gateway.Fieldf(gateway.MissingField, "email_id", "name one message: by email_id, as raw, or a sample")
+	}
+	email := k.c.Query("email")
+	if in.EmailID != "" {
+		ref, err := parseRef(in.EmailID)
+		if err != nil {
+			return nil, err
+		}
+		ref.Email, ref.Folder = email, in.Folder
+		it, err := s.cfg.Mail.Get(k.ctx, sc, ref)
+		if err != nil {
+			return nil, err
+		}
+		k.row.Email = it.Message.ID
+		return s.cfg.Mail.LookAt(sc, it), nil
+	}
+	if email == "" && p.Account != 0 {
+		a, err := s.cfg.Domains.AccountByID(k.ctx, sc, p.Domain, p.Account)
+		if err != nil {
+			return nil, err
+		}
+		email = a.Email
+	}
+	if in.Raw != nil {
+		return s.cfg.Mail.LookAtRaw(k.ctx, sc, email, *in.Raw)
+	}
+	d, err := s.cfg.Domains.ByID(k.ctx, sc, p.Domain)
+	if err != nil {
+		return nil, err
+	}
+	raw := mailbox.Sample(in.Sample, cmp.Or(email, "somebody@"+d.Name))
+	if raw == "" {
+		return nil, gateway.Fieldf(gateway.InvalidParameter, "sample", "sample is one of %s", strings.Join(mailbox.Samples, ", "))
+	}
+	return s.cfg.Mail.LookAtRaw(k.ctx, sc, email, raw)
+}
+
+func trialOf(p *gateway.Plugin, hook gateway.Hook, o *gateway.PluginOutcome) trialShape {
+	v := &o.Verdict
+	out := trialShape{
+		Object: "plugin_test", PluginID: p.ID.String(), Version: o.Version.Version, SHA256: hex.EncodeToString(o.Version.SHA256[:]), Hook: hook, DryRun: true,
+		Verdict: verdictShape{actionOf(hook, v.Action), nil, orNull(v.Text), orNull(o.Reason), v.Final},
+		Changes: changesOf(v), Logs: []trialLine{}, KVWrites: []trialWrite{},
+		DurationUS: o.Took.Microseconds(), HostCalls: o.HostCalls, Error: orNull(o.Failure),
+	}
+	if v.Code != 0 {
+		out.Verdict.Code = &v.Code
+	}
+	for _, l := range o.Lines {
+		out.Logs = append(out.Logs, trialLine{l.Level.String(), l.Text})
+	}
+	for _, w := range o.Writes {
+		out.KVWrites = append(out.KVWrites, trialWrite{w.Key, len(w.Value), stampOrNull(w.Expires)})
+	}
+	return out
+}
+
+// actionOf is an action as its hook calls it.
+func actionOf(hook gateway.Hook, a gateway.Action) string {
+	if a == gateway.ActionAccept && hook == gateway.HookOutbound {
+		return "allow"
+	}
+	return cmp.Or(string(a), "accept")
+}
+
+func changesOf(v *gateway.Verdict) changesShape {
+	out := changesShape{Folder: orNull(v.Folder), Labels: listed(v.Labels), Flags: []string{}, Headers: []headerShape{}}
+	if v.Action == gateway.ActionQuarantine {
+		junk := gateway.Junk
+		out.Folder = &junk
+	}
+	for _, f := range []struct {
+		flag gateway.Flags
+		name string
+	}{{gateway.Seen, `\Seen`}, {gateway.Flagged, `\Flagged`}, {gateway.Answered, `\Answered`}} {
+		if v.Flags.Has(f.flag) {
+			out.Flags = append(out.Flags, f.name)
+		}
+	}
+	for _, h := range v.Headers {
+		out.Headers = append(out.Headers, headerShape(h))
+	}
+	switch {
+	case v.Thread.New:
+		out.Thread = &threadChange{Op: "new"}
+	case !v.Thread.Join.IsZero():
+		out.Thread = &threadChange{"join", idOrNull(v.Thread.Join)}
+	}
+	return out
+}

@@ -1,0 +1,21 @@
+package gateway
+
+import "time"
+
+// PluginTrial asks what a plugin would decide about a message.
+type PluginTrial struct {
+	Hook    Hook
+	Version string // see Plugin.Find; "": the active one
+}
+
+// PluginOutcome is what came of it. Nothing was kept.
+type PluginOutcome struct {
+	Version   PluginVersion
+	Verdict   Verdict // of its failure policy, if it failed
+	Reason    string  // of the verdict, in the plugin's words
+	Failure   string  // why it failed; "" if it did not
+	Lines     []PluginLine
+	Writes    []PluginWrite // what it would have remembered
+	Took      time.Duration // of the call alone
+	HostCalls int64         // what it asked of the gateway
+}

@@ -1,0 +1,50 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/sandbox"
+)
+
+// Try asks a version of a plugin, enabled or not, about a message as its hook would, in
+// the same slots and limits. What it reads is real; nothing is kept of what it does.
+// Unavailable when there was no slot in time.
+func (p *Plugins) Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gateway.PluginTrial, look *gateway.Look) (out gateway.PluginOutcome, err error) {
+	inst, err := p.cfg.Store.Plugin(ctx, s, id)
+	if err != nil {
+		return out, err
+	}
+	if out.Version = inst.Active(); t.Version != "" {
+		if out.Version, err = inst.Find(t.Version); err != nil {
+			return out, gateway.Fieldf(gateway.InvalidParameter, "version", "%s", gateway.AsError(err).Message)
+		}
+	}
+	if !slices.Contains(out.Version.Hooks, t.Hook) {
+		return out, gateway.Fieldf(gateway.InvalidParameter, "hook", "the plugin is not for the hook %.40q; it has %q", t.Hook, out.Version.Hooks)
+	}
+	inst.Use(out.Version)
+	look.DryRun, look.Effects = true, &gateway.Effects{}
+	if inst.Account == 0 && t.Hook == gateway.HookInbound { // it is asked for all recipients at once
+		look.Account, look.Mailbox = 0, ""
+	}
+	inside := p.cfg.Internal(inst.Domain)
+	g := newGuest(ctx, p, inside, inst, t.Hook, look)
+	defer g.close()
+	err = p.run(ctx, inside, inst, t.Hook, look, g)
+	out.HostCalls, out.Took, out.Lines = g.asked, g.took, g.lines
+	if err == nil {
+		err = g.refused
+	}
+	if _, ours := errors.AsType[*sandbox.HostError](err); ours || errors.Is(err, context.DeadlineExceeded) {
+		return out, temporary(err)
+	}
+	if err != nil {
+		out.Failure, out.Verdict = cut(err.Error(), p.cfg.Limits.PluginLogLine), failed(inst.Failure, t.Hook)
+		return out, ctx.Err()
+	}
+	out.Verdict, out.Reason, out.Writes = g.verdict, g.reason, g.writes
+	return out, nil
+}
