@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+func valueKey(d gateway.DomainID, id gateway.ID, name string) []byte {
+	return key(subPluginKV, d).id(id).text(name)
+}
+
+// PluginValue returns what a plugin remembers under a name.
+func (s *Store) PluginValue(ctx context.Context, sc gateway.Scope, id gateway.ID, name string) (v []byte, known bool, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return nil, false, denied("plugin")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		v, err = r.Get(valueKey(d, id, name))
+		known = err == nil
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return v, known, err
+}
+
+// PluginBytes returns how much a plugin remembers, in bytes of names and values.
+// What has expired counts until it is counted anew, which recount does.
+func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID, recount bool) (bytes int64, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return 0, denied("plugin")
+	}
+	var noted numbers
+	err = s.view(ctx, func(r engine.Reader) error {
+		if noted, err = loadOr(r, pluginUseKey(d, id), decodeNumbers); err != nil || !recount {
+			bytes = int64(noted[0])
+			return err
+		}
+		prefix := key(subPluginKV, d).id(id)
+		return r.Scan(engine.Prefix(prefix), func(k, v []byte) error {
+			bytes += int64(len(k) - len(prefix) + len(v))
+			return nil
+		})
+	})
+	if err != nil || bytes == int64(noted[0]) {
+		return bytes, err
+	}
+	// Counted outside of the commit, which others would wait for; so it holds only if
+	// nothing was written meanwhile.
+	return bytes, s.update(ctx, d, func(t *tx) error {
+		now, err := loadOr(t, pluginUseKey(d, id), decodeNumbers)
+		if err != nil || now != noted {
+			return err
+		}
+		if _, err := readPlugin(t, d, id); err != nil {
+			return ignoreMissing(err)
+		}
+		t.Set(pluginUseKey(d, id), (&numbers{uint64(bytes)}).encode())
+		return nil
+	})
+}
+
+// RemindPlugins makes durable what plugins remember because of a message that is
+// not kept.
+func (s *Store) RemindPlugins(ctx context.Context, sc gateway.Scope, e gateway.Effects) error {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return denied("domain")
+	}
+	return s.update(ctx, d, func(t *tx) error { return t.remindPlugins(e) })
+}
+
+// remindPlugins writes into the KV of plugins; one that was deleted meanwhile
+// remembers nothing.
+func (t *tx) remindPlugins(e gateway.Effects) error {
+	for _, w := range e.KV {
+		if _, err := t.Get(pluginKey(t.domain, w.Plugin)); errors.Is(err, engine.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		used, err := loadOr(t, pluginUseKey(t.domain, w.Plugin), decodeNumbers)
+		if err != nil {
+			return err
+		}
+		k := valueKey(t.domain, w.Plugin, w.Key)
+		switch old, err := t.Get(k); {
+		case err == nil:
+			used[0] -= min(used[0], uint64(len(old)+len(w.Key)))
+		case !errors.Is(err, engine.ErrNotFound):
+			return err
+		}
+		used[0] += uint64(len(w.Value) + len(w.Key))
+		t.Set(pluginUseKey(t.domain, w.Plugin), used.encode())
+		if w.Expires.IsZero() {
+			t.Set(k, w.Value)
+		} else {
+			t.SetUntil(k, w.Value, w.Expires)
+		}
+	}
+	return nil
+}
