@@ -1,0 +1,177 @@
+package snapshot
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// linux is the kernel of that name. Sources: memfd_create(2), mmap(2), madvise(2),
+// getrusage(2), and "Examining Process Page Tables" (pagemap) in the kernel's
+// administration guide.
+type linux struct {
+	pagemap *os.File
+	page    int
+}
+
+// pagemapFile tells of each page of this process where it lies. It needs no privilege
+// since Linux 4.2, as long as only flags are asked for.
+const pagemapFile = "/proc/self/pagemap"
+
+func newKernel() (kernel, error) { return openKernel(pagemapFile) }
+
+// openKernel makes a kernel that has shown that it can do what is asked of it.
+func openKernel(pagemap string) (kernel, error) {
+	f, err := os.Open(pagemap)
+	if err != nil {
+		return nil, err
+	}
+	k := &linux{pagemap: f, page: os.Getpagesize()}
+	if err := k.probe(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+func (k *linux) pageSize() int { return k.page }
+
+func (k *linux) close() error { return k.pagemap.Close() }
+
+func (k *linux) reserve(size uint64) ([]byte, error) {
+	n := int(size)
+	if n < 0 || uint64(n) != size {
+		return nil, unix.ENOMEM
+	}
+	return unix.Mmap(-1, 0, n, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+}
+
+func (k *linux) release(all []byte) error { return unix.Munmap(all) }
+
+func (k *linux) commit(part []byte) error {
+	return unix.Mprotect(part, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+func (k *linux) drop(memory []byte) error { return unix.Madvise(memory, unix.MADV_DONTNEED) }
+
+func (k *linux) faults() (int64, error) {
+	var u unix.Rusage
+	err := unix.Getrusage(unix.RUSAGE_THREAD, &u)
+	return int64(u.Minflt) + int64(u.Majflt), err
+}
+
+// Flags of a page in the map of pages.
+const (
+	pagePresent = 1 << 63
+	pageSwapped = 1 << 62
+	pageOfFile  = 1 << 61 // or shared; clear for one that is private
+)
+
+func (k *linux) private(memory []byte, t *tracker) error {
+	const entry = 8 // bytes
+	first, pages := int64(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))/int64(k.page), len(memory)/k.page
+	for page := 0; page < pages; {
+		buf := t.buf[:min(len(t.buf), (pages-page)*entry)]
+		if _, err := k.pagemap.ReadAt(buf, (first+int64(page))*entry); err != nil {
+			return err
+		}
+		for ; len(buf) > 0; buf = buf[entry:] {
+			flags := binary.LittleEndian.Uint64(buf)
+			if flags&(pagePresent|pageSwapped) != 0 && flags&pageOfFile == 0 {
+				t.add(page)
+			}
+			page++
+		}
+	}
+	return nil
+}
+
+// memoryFile is a sealed file that lies in memory, and a mapping of it.
+type memoryFile struct {
+	f      *os.File
+	mapped []byte
+}
+
+func (k *linux) store(content []byte) (_ stored, err error) {
+	f, err := newMemoryFile()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	if err := k.fill(f, content); err != nil {
+		return nil, err
+	}
+	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	// Private, since before Linux 6.7 what is sealed can't be mapped as shared, not even
+	// to be read.
+	mapped, err := unix.Mmap(int(f.Fd()), 0, len(content), unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, err
+	}
+	return &memoryFile{f, mapped}, nil
+}
+
+// newMemoryFile makes an empty one. Kernels before 6.3 do not know that it is not to
+// be run, later ones may insist on being told.
+func newMemoryFile() (*os.File, error) {
+	const name = "postern-image"
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.MemfdCreate(name, flags)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create: %w", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// fill writes content; pages of zeros stay holes, which take no memory until they are
+// read.
+func (k *linux) fill(f *os.File, content []byte) error {
+	if err := f.Truncate(int64(len(content))); err != nil {
+		return err
+	}
+	zeros := make([]byte, k.page)
+	for at := 0; at < len(content); at += k.page {
+		page := content[at : at+k.page]
+		if bytes.Equal(page, zeros) {
+			continue
+		}
+		if _, err := f.WriteAt(page, int64(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memoryFile) view() []byte { return m.mapped }
+
+func (m *memoryFile) close() error {
+	return errors.Join(unix.Munmap(m.mapped), m.f.Close())
+}
+
+func (m *memoryFile) cover(memory []byte) error {
+	const flags = unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE
+	_, err := unix.MmapPtr(int(m.f.Fd()), 0, unsafe.Pointer(unsafe.SliceData(memory)), uintptr(len(memory)), unix.PROT_READ|unix.PROT_WRITE, flags)
+	if err != nil {
+		return err
+	}
+	// One byte written must not make megabytes private. EINVAL: it never does.
+	if err := unix.Madvise(memory, unix.MADV_NOHUGEPAGE); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return nil
+}

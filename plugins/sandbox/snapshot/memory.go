@@ -1,0 +1,67 @@
+package snapshot
+
+// Memory is the linear memory of one instance; it is an experimental.LinearMemory of
+// wazero. Its address space is reserved when it is made, and becomes memory as it grows.
+type Memory struct {
+	keeper *Keeper
+	b      []byte // what the guest has
+	all    []byte // what is reserved; nil: b is on the heap
+	most   uint64
+	image  *Image // what it is attached to
+	freed  bool
+}
+
+// Memory makes the memory of a new instance, of no bytes yet and most bytes at most.
+func (k *Keeper) Memory(most uint64) *Memory {
+	m := &Memory{keeper: k, most: most}
+	if k.kernel != nil && most > 0 {
+		if all, err := k.kernel.reserve(most); err == nil { // or do with the heap
+			m.all = all
+		}
+	}
+	return m
+}
+
+// Reallocate makes it size bytes large, and returns it; nil if it can't be. It never
+// shrinks.
+func (m *Memory) Reallocate(size uint64) []byte {
+	if m.freed || size > m.most || size < uint64(len(m.b)) {
+		return nil
+	}
+	switch {
+	case size == uint64(len(m.b)):
+	case m.all == nil:
+		m.growHeap(size)
+	case m.keeper.kernel.commit(m.all[len(m.b):size]) != nil:
+		return nil
+	default:
+		m.b = m.all[:size:size]
+	}
+	return m.b
+}
+
+// growHeap leaves room for as much again, or a guest that grows in small steps would
+// have its memory copied at each. Nobody has written beyond the length of b.
+func (m *Memory) growHeap(size uint64) {
+	whole := m.b[:cap(m.b)]
+	if size > uint64(len(whole)) {
+		whole = make([]byte, max(size, min(2*size, m.most)))
+		copy(whole, m.b)
+	}
+	m.b = whole[:size]
+}
+
+// Free gives it back; nobody may touch it any more. A second time does nothing.
+func (m *Memory) Free() {
+	if m.freed {
+		return
+	}
+	m.freed = true
+	if m.all != nil {
+		_ = m.keeper.kernel.release(m.all) // it was mapped, so it can be unmapped
+	}
+	m.b, m.all = nil, nil
+	if m.image != nil {
+		m.image.leave()
+	}
+}
