@@ -97,6 +97,27 @@ func BenchmarkRunScan(b *testing.B) {
 	}
 }
 
+// What it would cost to drop 1,000 own pages after every call, rather than copy them.
+func BenchmarkRunDrop(b *testing.B) {
+	m, n := loose(b, Config{})
+	call := func() error {
+		for i := range 1000 {
+			m.b[i*8192+1] = 7
+		}
+		n.pages.calls = settle
+		return nil
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := n.Run(call); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if n := len(n.pages.list); n != 0 {
+		b.Errorf("%d pages were not dropped", n)
+	}
+}
+
 // A call of a plugin in Go: without a reset, with one, on all memory copied, and on an
 // instance of its own.
 func BenchmarkGo(b *testing.B) {

@@ -56,7 +56,7 @@ func TestGo(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			p := newGoPlant(t, newTestKeeper(t, way.cfg))
 			guests, r := []*guest{p.guest(), p.guest()}, rand.New(rand.NewPCG(12, 13))
-			for range many(2000, 200) {
+			for range p.many(2000, 200) {
 				i := r.IntN(len(guests))
 				g := guests[i]
 				err := g.instance.Run(func() error {

@@ -50,7 +50,7 @@ type pokeKey struct{}
 func newPlant(t testing.TB, k *Keeper, wasm []byte, globals []string) *plant {
 	t.Helper()
 	ctx := context.Background()
-	p := &plant{TB: t, keeper: k, runtime: wazero.NewRuntime(ctx), globals: globals}
+	p := &plant{TB: t, keeper: k, runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(compiled)), globals: globals}
 	t.Cleanup(func() {
 		if err := p.runtime.Close(ctx); err != nil {
 			t.Error(err)

@@ -22,7 +22,7 @@ type Instance struct {
 // call itself went well, and its answer stands; the system's. It costs no allocation.
 //
 // During call only its goroutine writes to the memory, and stays on one thread, unless
-// Unpin is called.
+// Unpin is called. Between two calls nobody writes to it.
 func (n *Instance) Run(call func() error) error {
 	if n.spoiled != nil {
 		return n.spoiled

@@ -12,7 +12,7 @@ type kernel interface {
 	// store keeps a copy of content, for many to map.
 	store(content []byte) (stored, error)
 	// faults counts the page faults of the thread that calls.
-	faults() (int64, error)
+	faults() (int, error)
 	// private adds to t the pages of a covered memory that are no longer those of what
 	// was stored.
 	private(memory []byte, t *tracker) error

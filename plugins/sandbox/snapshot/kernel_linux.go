@@ -59,10 +59,10 @@ func (k *linux) commit(part []byte) error {
 
 func (k *linux) drop(memory []byte) error { return unix.Madvise(memory, unix.MADV_DONTNEED) }
 
-func (k *linux) faults() (int64, error) {
+func (k *linux) faults() (int, error) {
 	var u unix.Rusage
 	err := unix.Getrusage(unix.RUSAGE_THREAD, &u)
-	return int64(u.Minflt) + int64(u.Majflt), err
+	return int(u.Minflt) + int(u.Majflt), err
 }
 
 // Flags of a page in the map of pages.

@@ -43,7 +43,7 @@ func (f *failing) private(memory []byte, t *tracker) error {
 	return errors.Join(f.privateErr, f.kernel.private(memory, t))
 }
 
-func (f *failing) faults() (int64, error) {
+func (f *failing) faults() (int, error) {
 	n, err := f.kernel.faults()
 	return n, errors.Join(f.faultsErr, err)
 }

@@ -1,5 +1,9 @@
 package snapshot
 
+// wasmPage is the step in which memories grow, in bytes. Source: WebAssembly Core
+// Specification 2.0, section 4.2.8, "Memory Instances".
+const wasmPage = 64 << 10
+
 // Memory is the linear memory of one instance; it is an experimental.LinearMemory of
 // wazero. Its address space is reserved when it is made, and becomes memory as it grows.
 type Memory struct {

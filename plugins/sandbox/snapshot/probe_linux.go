@@ -10,10 +10,6 @@ import (
 // probeSize is two pages of WebAssembly, so two pages of any kernel at least.
 const probeSize = 2 * wasmPage
 
-// wasmPage is the step in which memories grow, in bytes. Source: WebAssembly Core
-// Specification 2.0, section 4.2.8, "Memory Instances".
-const wasmPage = 64 << 10
-
 // probe shows on a small memory that writing makes a page private, that it is seen to,
 // by count and by map, and that it can be undone. Containers, other systems that speak
 // Linux's calls, and filters of calls fail here.

@@ -19,7 +19,7 @@ type tracker struct {
 	known  []uint64 // the same, a bit each
 	most   int      // of list, before the pages are dropped
 	calls  int      // since they were
-	before int64    // faults of the thread
+	before int      // faults of the thread
 	unsure bool     // the count does not tell all
 	buf    []byte   // for the map of pages
 }
