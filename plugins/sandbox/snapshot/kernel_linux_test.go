@@ -208,6 +208,35 @@ func TestKernelWrites(t *testing.T) {
 	}
 }
 
+// still counts no faults: what a thread sees of the writes of others.
+type still struct{ kernel }
+
+func (still) faults() (int, error) { return 1, nil }
+
+// What another thread writes is put back if the call said so, and is found by the check
+// if it did not.
+func TestUnpin(t *testing.T) {
+	for _, says := range []bool{true, false} {
+		p, f := withKernel(t)
+		f.kernel = still{f.kernel}
+		g := p.guest()
+		defer g.close()
+		err := g.instance.Run(func() error {
+			if says {
+				g.instance.Unpin()
+			}
+			g.must("poke", 70_000, 5)
+			return nil
+		})
+		if diff, bad := errors.AsType[*DiffError](err); bad == says || bad && (diff.Offset != 70_000 || diff.Got != 5) {
+			t.Errorf("unpinned %v: %v", says, err)
+		}
+		if says {
+			g.fresh()
+		}
+	}
+}
+
 // Calls that write to the same pages are seen without reading the map of pages.
 func TestSteadyCalls(t *testing.T) {
 	p, _ := withKernel(t)
