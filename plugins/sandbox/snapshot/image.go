@@ -21,15 +21,23 @@ type Image struct {
 	closed bool
 }
 
-// Take makes an image of an instance between two calls: of its memory and of all its
-// mutable globals, always in the same order. The instance stays as it is; Attach makes
-// it one of those that are reset.
+// errAttached is an instance that has an image.
+var errAttached = errors.New("snapshot: the memory has an image already")
+
+// Take makes an image of a warm instance: of its memory and of all its mutable globals,
+// always in the same order. The instance stays as it is; Attach makes it one of those
+// that are reset.
 //
-// It fails with ErrFreed, and for a global that is a vector, of which wazero shows one
-// half, or a reference, which means nothing to another instance.
+// An image must not hold what a message left in an instance: so it is taken before any
+// is passed to it, and fails once the instance is attached. It also fails with ErrFreed,
+// and for a global that is a vector, of which wazero shows one half, or a reference,
+// which means nothing to another instance.
 func (k *Keeper) Take(m *Memory, globals []Global) (*Image, error) {
-	if m.freed {
+	switch {
+	case m.freed:
 		return nil, ErrFreed
+	case m.image != nil:
+		return nil, errAttached
 	}
 	i := &Image{keeper: k, globals: make([]uint64, len(globals))}
 	for n, g := range globals {
@@ -69,7 +77,7 @@ func (i *Image) Attach(m *Memory, globals []Global) (*Instance, error) {
 	case len(globals) != len(i.globals):
 		return nil, fmt.Errorf("snapshot: the image has %d globals, the instance %d", len(i.globals), len(globals))
 	case m.image != nil:
-		return nil, errors.New("snapshot: the memory has an image already")
+		return nil, errAttached
 	}
 	if err := i.enter(); err != nil {
 		return nil, err

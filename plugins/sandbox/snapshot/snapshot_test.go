@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -37,79 +35,6 @@ func each(t *testing.T, test func(t *testing.T, p *plant)) {
 	}
 }
 
-const size = modulePages * wasmPage
-
-// Two actions that touch every page.
-const (
-	everything = "everything filled"
-	allRead    = "all read"
-)
-
-// actions are the ways in which a call can change its instance.
-var actions = []struct {
-	name string
-	do   func(g *guest, r *rand.Rand)
-}{
-	{"nothing", func(*guest, *rand.Rand) {}},
-	{"a byte", func(g *guest, r *rand.Rand) { g.must("poke", r.Uint32N(size), r.Uint32()) }},
-	{"the first and the last byte", func(g *guest, r *rand.Rand) {
-		g.must("poke", 0, 1+r.Uint32N(255))
-		g.must("poke", size-1, 1+r.Uint32N(255))
-	}},
-	{"some pages", func(g *guest, r *rand.Rand) {
-		for range 1 + r.IntN(20) {
-			g.must("poke", r.Uint32N(size), r.Uint32())
-		}
-	}},
-	{"a filled piece", func(g *guest, r *rand.Rand) {
-		at, n := piece(r)
-		g.must("fill", at, r.Uint32(), n)
-	}},
-	{everything, func(g *guest, r *rand.Rand) { g.must("fill", 0, 1+r.Uint32N(255), size) }},
-	{"a piece moved", func(g *guest, r *rand.Rand) {
-		at, n := piece(r)
-		g.must("copy", at, r.Uint32N(size-n+1), n)
-	}},
-	{"a segment copied", func(g *guest, r *rand.Rand) { g.must("init", r.Uint32N(size-15), 0, 15) }},
-	{allRead, func(g *guest, _ *rand.Rand) { g.must("count", 1, size) }},
-	{"globals", func(g *guest, r *rand.Rand) { g.must("set", r.Uint32()) }},
-	{"the host writes", func(g *guest, r *rand.Rand) {
-		g.through(r, func(m api.Memory, at, v uint32) { m.WriteByte(at, byte(v)) })
-	}},
-	{"the host writes much", func(g *guest, r *rand.Rand) {
-		at, n := piece(r)
-		g.through(r, func(m api.Memory, _, v uint32) { m.Write(at, bytes.Repeat([]byte{byte(v)}, int(n))) })
-	}},
-	{"the host waits for another goroutine that writes", func(g *guest, r *rand.Rand) {
-		g.through(r, func(m api.Memory, at, v uint32) {
-			m.WriteByte(at/2, byte(v)) // before it leaves the thread
-			g.instance.Unpin()
-			g.instance.Unpin() // or twice
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				m.WriteByte(at, byte(v))
-			}()
-			<-done
-			m.WriteByte(size-1-at, byte(v)) // and on whatever thread it is now
-		})
-	}},
-}
-
-// through calls the guest, which calls the host.
-func (g *guest) through(r *rand.Rand, do poke) {
-	g.Helper()
-	if _, err := g.ask(context.WithValue(context.Background(), pokeKey{}, do), "ask", r.Uint32N(size), 1+r.Uint32N(255)); err != nil {
-		g.Fatal(err)
-	}
-}
-
-// piece is some part of the memory, as often small as large.
-func piece(r *rand.Rand) (at, n uint32) {
-	n = r.Uint32N(uint32(1) << (1 + r.IntN(19)))
-	return r.Uint32N(size - n + 1), n
-}
-
 // After every call memory and globals are those of the image, whatever changed them.
 func TestRun(t *testing.T) {
 	each(t, func(t *testing.T, p *plant) {
@@ -122,108 +47,6 @@ func TestRun(t *testing.T) {
 				}
 			})
 		}
-	})
-}
-
-// many is a number of calls: all of them with CI=true, if pages are shared. To copy
-// whole memories is simple, and slow with the race detector.
-func (p *plant) many(all, short int) int {
-	if os.Getenv("CI") == "true" && p.keeper.kernel != nil {
-		return all
-	}
-	return short
-}
-
-// 100,000 calls on one instance, each of any kind, each seeing nothing of the others.
-// The memory is compared here, and not by the check, which touches every page.
-func TestRunOften(t *testing.T) {
-	each(t, func(t *testing.T, p *plant) {
-		p.keeper.check = false
-		g, r := p.guest(), rand.New(rand.NewPCG(3, 4))
-		defer g.close()
-		want := g.must("get")
-		for range p.many(100_000, 1_000) {
-			a := actions[r.IntN(len(actions))]
-			if (a.name == everything || a.name == allRead) && r.IntN(50) > 0 {
-				a = actions[0] // or little else would matter
-			}
-			g.run(func() {
-				if got := g.must("get"); got != want {
-					t.Fatalf("the globals give %#x, want %#x", got, want)
-				}
-				a.do(g, r)
-			})
-		}
-	})
-}
-
-// What one call hides in every byte and global, the next can't find, on the same
-// instance or on others; neither could a call that failed in between.
-func TestSecrets(t *testing.T) {
-	each(t, func(t *testing.T, p *plant) {
-		const secret = 0xa5
-		guests := []*guest{p.guest(), p.guest()}
-		was, other := guests[0].must("get"), guests[1]
-		for range 50 {
-			g := guests[0]
-			g.run(func() {
-				g.must("fill", 0, secret, size)
-				g.must("set", secret)
-				if n := g.must("count", secret, size); n != size {
-					t.Fatalf("%d bytes were hidden, want %d", n, size)
-				}
-				if n := other.must("count", secret, size); n != 0 {
-					t.Fatalf("another instance sees %d bytes", n)
-				}
-			})
-			g.run(func() {
-				if n := g.must("count", secret, size); n != 0 {
-					t.Errorf("the next call sees %d bytes", n)
-				}
-				if got := g.must("get"); got != was {
-					t.Errorf("the globals give %#x, want %#x", got, was)
-				}
-			})
-		}
-		for _, g := range guests {
-			g.close()
-		}
-	})
-}
-
-// Instances side by side, each with a secret of its own; some of them trap and are
-// replaced.
-func TestSideBySide(t *testing.T) {
-	each(t, func(t *testing.T, p *plant) {
-		var all sync.WaitGroup
-		for i := range 16 {
-			all.Go(func() {
-				g, r, mine := p.guest(), rand.New(rand.NewPCG(uint64(i), 5)), uint32(200+i)
-				defer func() { g.close() }()
-				for range p.many(100, 40) {
-					if r.IntN(10) == 0 {
-						if err := g.instance.Run(func() error { _, err := g.ask(t.Context(), "fall", 7, mine); return err }); err == nil {
-							t.Error("a trap was not seen")
-						}
-						g.close()
-						g = p.guest()
-					}
-					err := g.instance.Run(func() error {
-						at, n := piece(r)
-						if n, err := g.ask(t.Context(), "count", 200+r.Uint32N(16), size); n != 0 || err != nil {
-							return errors.Join(err, fmt.Errorf("%d bytes of another call", n))
-						}
-						_, err := g.ask(t.Context(), "fill", at, mine, n)
-						return err
-					})
-					if err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
-		}
-		all.Wait()
 	})
 }
 
@@ -382,6 +205,9 @@ func TestRefused(t *testing.T) {
 		}
 		if _, err := p.keeper.Take(closed.memory, nil); !errors.Is(err, ErrFreed) {
 			t.Errorf("an image of a freed memory: %v", err)
+		}
+		if _, err := p.keeper.Take(taken.memory, taken.globals); !errors.Is(err, errAttached) {
+			t.Errorf("an image of an instance that had calls: %v", err)
 		}
 	})
 }
