@@ -26,6 +26,9 @@ const (
 	memoryMessages = 1_000_000
 	memoryCallers  = 64
 	memoryLimit    = 400 << 20 // as the gateway sets it
+	// idleTime is what a process needs to give back what it no longer uses: Go collects
+	// two minutes after the last time.
+	idleTime = 150 * time.Second
 )
 
 // memory tells how much anonymous memory a process needs that does nothing but keep
@@ -90,6 +93,20 @@ func anonymous(pid int) (float64, error) {
 	return 0, errors.New("no RssAnon")
 }
 
+// untilIdle waits until the process has hardly worked for a while: what was written last
+// is merged after a start.
+func untilIdle() {
+	const pause = 5 * time.Second
+	for before := cpuTime(); ; {
+		time.Sleep(pause)
+		now := cpuTime()
+		if now-before < pause/50 {
+			return
+		}
+		before = now
+	}
+}
+
 func memoryChild(ctx context.Context, dir string, _ io.Writer) error {
 	debug.SetMemoryLimit(memoryLimit)
 	_, err := os.Stat(dir)
@@ -98,7 +115,8 @@ func memoryChild(ctx context.Context, dir string, _ io.Writer) error {
 		return oerr
 	}
 	if err == nil {
-		time.Sleep(10 * time.Second)
+		untilIdle()
+		time.Sleep(idleTime)
 		os.Exit(0) // as it is: closing is not idle
 	}
 	var number atomic.Uint64
