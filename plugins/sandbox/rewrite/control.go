@@ -1,0 +1,254 @@
+package rewrite
+
+// blockType reads what a block takes and leaves.
+func (b *body) blockType() (in, out []byte, err error) {
+	if len(b.r.b) > 0 {
+		switch t := b.r.b[0]; {
+		case t == emptyBlock:
+			b.r.skip(1)
+			return nil, nil, nil
+		case isValueType(t):
+			out = b.r.b[:1:1]
+			b.r.skip(1)
+			return nil, out, nil
+		}
+	}
+	n, err := b.r.signed(33)
+	if err == nil && (n < 0 || n >= int64(len(b.m.types))) {
+		err = b.fault("there is no such type of a block")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.m.types[n].in, b.m.types[n].out, nil
+}
+
+// emptyBlock is the type of a block that takes and leaves nothing.
+const emptyBlock = 0x40
+
+// begin starts a block, a loop or an if.
+func (b *body) begin(op byte) error {
+	in, out, err := b.blockType()
+	if err != nil {
+		return err
+	}
+	b.pay(weightPlain)
+	if op == opIf {
+		if _, err := b.pop(i32); err != nil {
+			return err
+		}
+	}
+	if err := b.popAll(in); err != nil {
+		return err
+	}
+	b.blocks++
+	if op == opLoop { // it gets a check, which is another one
+		b.blocks++
+		b.m.info.Loops++
+	}
+	if b.blocks > b.m.cfg.Limits.Blocks {
+		return b.fault("a function has too many blocks")
+	}
+	if err := b.spend(len(b.locals) + len(in) + len(out)); err != nil {
+		return err
+	}
+	b.frames = append(b.frames, frame{op: op, in: in, out: out, height: len(b.operands), region: b.now, leaves: b.leaves})
+	b.pushAll(in)
+	switch op {
+	case opLoop:
+		b.check(b.r.at - b.from)
+	case opIf:
+		b.split(b.r.at - b.from)
+	}
+	return nil
+}
+
+// finish closes the innermost block and returns it.
+func (b *body) finish() (frame, error) {
+	f := b.frames[len(b.frames)-1]
+	if err := b.popAll(f.out); err != nil {
+		return f, err
+	}
+	if len(b.operands) != f.height {
+		return f, b.fault("a block leaves more than it says")
+	}
+	b.frames = b.frames[:len(b.frames)-1]
+	return f, nil
+}
+
+func (b *body) otherwise() error {
+	f, err := b.finish()
+	if err == nil && f.op != opIf {
+		err = b.fault("else without if")
+	}
+	if err != nil {
+		return err
+	}
+	b.frames = append(b.frames, frame{op: opElse, in: f.in, out: f.out, height: f.height, region: f.region})
+	b.pushAll(f.in)
+	b.now = f.region
+	b.split(b.r.at - b.from)
+	return nil
+}
+
+func (b *body) end() error {
+	f, err := b.finish()
+	if err != nil {
+		return err
+	}
+	if f.op == opIf && string(f.in) != string(f.out) {
+		return b.fault("an if without else leaves other than it takes")
+	}
+	if f.op == opEnd {
+		return nil // of the function
+	}
+	b.pushAll(f.out)
+	b.now = f.region
+	if f.op == opLoop && f.leaves == b.leaves {
+		b.tight = true
+	}
+	if f.op != opLoop { // nothing jumps behind a loop
+		b.split(b.r.at - b.from)
+	}
+	return nil
+}
+
+// label reads which block a branch leads to.
+func (b *body) label() (*frame, error) {
+	n, err := b.r.u32()
+	if err == nil && int(n) >= len(b.frames) {
+		err = b.fault("there is no such block to branch to")
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &b.frames[len(b.frames)-1-int(n)]
+	return f, b.spend(len(b.locals) + len(f.labels()))
+}
+
+// branch is one of the instructions that go elsewhere.
+func (b *body) branch(op byte) error {
+	b.pay(weightMemory) // a guess of the processor that may be wrong
+	if op == opReturn {
+		b.edit(editReturn, uint32(len(b.frames)-1))
+		if err := b.popAll(b.of.out); err != nil {
+			return err
+		}
+		b.die()
+		return b.spend(len(b.of.out))
+	}
+	if op == opBrTable {
+		return b.branchTable()
+	}
+	f, err := b.label()
+	if err != nil {
+		return err
+	}
+	if op == opBrIf {
+		if _, err := b.pop(i32); err != nil {
+			return err
+		}
+	}
+	if err := b.popAll(f.labels()); err != nil {
+		return err
+	}
+	if op == opBr {
+		b.die()
+		return nil
+	}
+	b.pushAll(f.labels())
+	return nil
+}
+
+func (b *body) branchTable() error {
+	n, err := b.r.u32()
+	if err != nil {
+		return err
+	}
+	if int64(n) > int64(len(b.r.b)) {
+		return b.r.early()
+	}
+	if _, err := b.pop(i32); err != nil {
+		return err
+	}
+	arity := -1
+	for i := uint32(0); i <= n; i++ { // the last one is for all other numbers
+		f, err := b.label()
+		if err != nil {
+			return err
+		}
+		to := f.labels()
+		if arity >= 0 && arity != len(to) {
+			return b.fault("blocks of one table take different numbers of operands")
+		}
+		arity = len(to)
+		if err := b.peekAll(to); err != nil {
+			return err
+		}
+	}
+	b.die()
+	return nil
+}
+
+// peekAll holds the operands to types, and leaves them.
+func (b *body) peekAll(types []byte) error {
+	f := &b.frames[len(b.frames)-1]
+	for i, want := range types {
+		at := len(b.operands) - len(types) + i
+		if at < f.height {
+			if !f.dead {
+				return b.fault("an instruction has too few operands")
+			}
+			continue
+		}
+		if got := b.operands[at]; got != want && got != unknown {
+			return b.fault("an operand is of type " + typeNames[got] + ", not " + typeNames[want])
+		}
+	}
+	return nil
+}
+
+// call calls a function, by its index or by what stands in a table.
+func (b *body) call(op byte) error {
+	var of signature
+	if op == opCall {
+		n, err := b.m.functionOf(&b.r)
+		if err != nil {
+			return err
+		}
+		of = b.m.types[b.m.functions[n]]
+		if int(n) < len(b.m.imported) {
+			b.pay(weightCall + b.m.imported[n].Weight)
+			b.edit(editIndex, b.m.moved(n))
+		} else {
+			b.pay(weightCall)
+			b.edit(editCall, b.m.moved(n))
+			b.calls++
+		}
+	} else {
+		n, err := b.m.typeOf(&b.r)
+		if err != nil {
+			return err
+		}
+		table, err := b.r.u32()
+		if err == nil && (int(table) >= len(b.m.tables) || b.m.tables[table] != funcRef) {
+			err = b.fault("there is no such table of functions")
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := b.pop(i32); err != nil {
+			return err
+		}
+		of = b.m.types[n]
+		b.pay(weightIndirect)
+		b.edit(editIndirect, 0)
+		b.calls++
+	}
+	b.leaves++
+	if err := b.popAll(of.in); err != nil {
+		return err
+	}
+	b.pushAll(of.out)
+	return b.spend(len(of.in) + len(of.out) + b.m.changing) // globals are read anew after it
+}

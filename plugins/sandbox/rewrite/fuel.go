@@ -1,0 +1,65 @@
+package rewrite
+
+// region is code that is paid for at one place, all of it or none.
+//
+// What a module may run without a check can be paid where it begins, at the head of its
+// function or loop. But Go's compiler makes of each function that can be suspended one
+// loop around a table of jumps: there each jump backwards would pay for the whole
+// function. So what comes behind a block, and the arms of an if, are regions of their
+// own, which pay when they are reached and check nothing. Small ones are paid before,
+// at the region that always comes before them, up to a bound: then nothing runs unpaid,
+// and little is paid in vain.
+type region struct {
+	cost   int64
+	folded int64 // of cost, what belongs to regions behind
+	before int   // the region that always comes before
+	check  bool
+}
+
+// Bounds of what is paid before it is known to be reached; ours, a compromise of speed
+// and exactness.
+const (
+	foldOne = 24 // one region
+	foldAll = 64 // all of those behind one
+)
+
+// weightCheck is what a check or charge costs itself.
+const weightCheck = 2
+
+// open starts the first region of a function.
+func (b *body) open() {
+	b.regions = append(b.regions[:0], region{cost: weightCheck, check: true})
+	b.now = 0
+}
+
+// pay adds a weight to what runs here.
+func (b *body) pay(weight int64) { b.regions[b.now].cost += weight }
+
+// check starts a region at the head of a loop.
+func (b *body) check(at int) { b.start(at, region{cost: weightCheck, before: b.now, check: true}) }
+
+// split starts a region that may not be reached, or may be without what is written
+// before it.
+func (b *body) split(at int) { b.start(at, region{before: b.now}) }
+
+func (b *body) start(at int, r region) {
+	b.now = len(b.regions)
+	b.regions = append(b.regions, r)
+	b.edits = append(b.edits, edit{at: at, end: at, kind: editPay, n: uint32(b.now)})
+}
+
+// settle decides which regions are paid before, and what the others cost.
+func (b *body) settle() {
+	for i := len(b.regions) - 1; i > 0; i-- {
+		r := &b.regions[i]
+		into := &b.regions[r.before]
+		switch {
+		case r.check:
+		case r.cost <= foldOne && into.folded+r.cost <= foldAll:
+			into.cost, into.folded = into.cost+r.cost, into.folded+r.cost
+			r.cost = 0
+		default:
+			r.cost += weightCheck
+		}
+	}
+}
