@@ -45,6 +45,8 @@ type Limits struct {
 	PluginFunctionBytes, PluginBlocks      int64
 	PluginCompileSeconds, PluginKey        int64
 	PluginMemory, PluginMillis             int64
+	PluginFuel                             int64
+	PluginStack, PluginFrames              int64
 	PluginMessageMillis, PluginHostCalls   int64
 	PluginVerdict, PluginConfig            int64
 	PluginLogLines, PluginLogLine          int64
@@ -129,10 +131,13 @@ var LimitTable = []Limit{
 	{"plugin_functions", 50000, "functions of a module", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginFunctions }},
 	{"plugin_locals", 10000, "locals of one function", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginLocals }},
 	{"plugin_function_bytes", 128 * kiB, "bytes of one function", InvalidParameter, "ours; the largest of the go command compiled for WASI has 61 KiB", func(l *Limits) *int64 { return &l.PluginFunctionBytes }},
-	{"plugin_blocks", 20000, "bytes of one function that may begin a block", InvalidParameter, "ours; the time to compile grows with their square; the go command has 10,631", func(l *Limits) *int64 { return &l.PluginBlocks }},
+	{"plugin_blocks", 20000, "blocks of one function, a loop counting twice", InvalidParameter, "ours; the time to compile grows with their square; the go command has fewer than 10,631", func(l *Limits) *int64 { return &l.PluginBlocks }},
 	{"plugin_compile_seconds", 90, "seconds that compiling a module may take", InvalidParameter, "ours; standard Go takes one", func(l *Limits) *int64 { return &l.PluginCompileSeconds }},
 	{"plugin_memory", 32 * miB, "bytes of memory of one call", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginMemory }},
 	{"plugin_millis", 250, "milliseconds of one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginMillis }},
+	{"plugin_fuel", 200_000_000, "weighted instructions of one call", Unavailable, "ours; 60 to 200 ms of work, but the same on every machine; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFuel }},
+	{"plugin_stack", 1 * miB, "bytes of the frames of one call, guessed by their locals and operands", Unavailable, "ours; the engine alone would take 400 MB; its failure policy decides", func(l *Limits) *int64 { return &l.PluginStack }},
+	{"plugin_frames", 10000, "functions of one call that wait for each other", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFrames }},
 	{"plugin_message_millis", 2000, "milliseconds of all calls for one message", Unavailable, "ours; failure policies decide", func(l *Limits) *int64 { return &l.PluginMessageMillis }},
 	{"plugin_host_calls", 10000, "imports used in one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginHostCalls }},
 	{"plugin_verdict", 256 * kiB, "bytes of a verdict", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginVerdict }},

@@ -74,7 +74,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	g := newGuest(ctx, p, s, inst, hook, look)
 	defer g.close()
 	started := time.Now()
-	err := p.run(ctx, s, inst, hook, look, g)
+	used, err := p.run(ctx, s, inst, hook, look, g)
 	if gateway.KindOf(err) == gateway.NotFound && err != nil { // its code, perhaps with it
 		return p.askAgain(ctx, s, inst, hook, look, err)
 	}
@@ -88,7 +88,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 		return gateway.Verdict{}, ctx.Err()
 	}
 	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
-		slog.Duration("took", time.Since(started)), slog.Any("err", err))
+		slog.Duration("took", time.Since(started)), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
 	if g.reason != "" {
 		g.Log(int(gateway.LineInfo), "reason: "+g.reason)
 	}
@@ -124,19 +124,19 @@ func temporary(err error) error {
 }
 
 // run is one call, within what is left of the message's time.
-func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, g *guest) error {
+func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, g *guest) (used sandbox.Usage, err error) {
 	ctx, cancel := context.WithDeadline(ctx, look.Until)
 	defer cancel()
 	module, done, err := p.modules.get(ctx, s, inst)
 	if fault, ok := errors.AsType[*sandbox.FaultError](err); ok {
-		return fault // stored by a version that took it
+		return used, fault // stored by a version that took it
 	} else if err != nil {
-		return &sandbox.HostError{Err: err}
+		return used, &sandbox.HostError{Err: err}
 	}
 	defer done()
 	share, err := p.shares.Take(ctx, inst.Domain)
 	if err != nil {
-		return err // the message's time is over: others of the domain were asked all along
+		return used, err // the message's time is over: others of the domain were asked all along
 	}
 	defer share()
 	started := time.Now()

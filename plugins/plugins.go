@@ -95,5 +95,6 @@ func sandboxLimits(l *gateway.Limits) sandbox.Limits {
 		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, FunctionBytes: l.PluginFunctionBytes, Blocks: l.PluginBlocks, MemoryBytes: l.PluginMemory,
 		HostCalls: l.PluginHostCalls, LogLines: l.PluginLogLines, LogBytes: l.PluginLogLine,
 		CallTime: time.Duration(l.PluginMillis) * time.Millisecond, CompileTime: time.Duration(l.PluginCompileSeconds) * time.Second,
+		Fuel: l.PluginFuel, StackBytes: l.PluginStack, Frames: l.PluginFrames,
 	}
 }

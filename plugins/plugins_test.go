@@ -274,9 +274,9 @@ func TestFailurePolicy(t *testing.T) {
 	gatewaytest.Eventually(t, "the log tells the failures", func() bool {
 		_, a := c.g.Do("GET", "/logs?protocol=plugin&limit=10", c.key, nil)
 		all := fmt.Sprint(a)
-		return strings.Contains(all, "trap") && strings.Contains(all, "deadline") && strings.Contains(all, "plugin_failed") && !strings.Contains(all, "panic: one")
+		return strings.Contains(all, "trap") && strings.Contains(all, "fuel") && strings.Contains(all, "plugin_failed") && !strings.Contains(all, "panic: one")
 	})
-	if said := fmt.Sprint(c.said(id)); !strings.Contains(said, "panic: one") || !strings.Contains(said, "error: the plugin failed: deadline") {
+	if said := fmt.Sprint(c.said(id)); !strings.Contains(said, "panic: one") || !strings.Contains(said, "error: the plugin failed: fuel") {
 		t.Errorf("it said %q", said)
 	}
 	c.g.Do("PATCH", "/plugins/"+id, c.key, map[string]any{"failure_policy": "closed"})

@@ -154,11 +154,11 @@ func TestPluginTestRefusals(t *testing.T) {
 
 // A plugin that loops is stopped, as in the mail path, and so is one that floods.
 func TestPluginTestBounds(t *testing.T) {
-	c := newClient(t, append(withPlugins(), gatewaytest.Limit("plugin_millis", "300"))...)
+	c := newClient(t, append(withPlugins(), gatewaytest.Limit("plugin_fuel", "20000000"))...)
 	id := c.push(201, "/plugins", c.g.Keys.Domain, withManifest(t, all("p", "1")), "application/wasm").Str("id")
 	c.do(200, "PATCH", "/plugins/"+id, c.g.Keys.Domain, `{"failure_policy":"closed"}`)
 	a := c.do(200, "POST", "/plugins/"+id+"/test", c.g.Keys.Domain, map[string]any{"hook": "inbound", "raw": raw("loop")})
-	if !strings.Contains(a.Str("error"), "deadline") || a.Str("verdict.action") != "tempfail" {
+	if !strings.Contains(a.Str("error"), "fuel") || a.Str("verdict.action") != "tempfail" {
 		t.Errorf("%v", a)
 	}
 }

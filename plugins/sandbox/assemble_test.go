@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
 
 // assembler writes modules by hand, so that tests can say what no compiler would.
@@ -104,7 +106,7 @@ func (a *assembler) bytes() []byte {
 	if !a.hideMemory {
 		a.export("memory", 2, 0)
 	}
-	out := append([]byte(nil), preamble...)
+	out := []byte(rewrite.Preamble)
 	for _, s := range []struct {
 		id    byte
 		items [][]byte

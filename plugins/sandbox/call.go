@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"strconv"
 	"strings"
@@ -20,6 +19,9 @@ import (
 type call struct {
 	host   Host
 	limits *Limits
+	until  time.Time
+	meter  meter
+	memory int64 // bytes it had
 	asked  int64 // imports used
 	lines  int64 // logged
 	inside bool  // a host's method runs
@@ -31,34 +33,33 @@ type callKey struct{}
 // Call asks one hook, on a fresh instance. It returns nil if the module returned 0,
 // a *CallError if it failed, a *HostError if h did or no slot was free until ctx
 // ended, and ctx's error if ctx ended while the module ran.
-func (m *Module) Call(ctx context.Context, hook string, h Host) error {
+func (m *Module) Call(ctx context.Context, hook string, h Host) (Usage, error) {
 	select {
 	case m.engine.slots <- struct{}{}:
 		defer func() { <-m.engine.slots }()
 	case <-ctx.Done():
-		return &HostError{Err: ctx.Err()} // others had the slots all along
+		return Usage{}, &HostError{Err: ctx.Err()} // others had the slots all along
 	}
 	m.calls.Add(1)
 	defer m.calls.Done()
+	started := time.Now()
 	c := &call{host: h, limits: &m.engine.cfg.Limits}
-	timed, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), c.limits.CallTime)
-	defer cancel()
-	status, err := m.run(timed, c, hook)
+	c.until = started.Add(c.limits.CallTime)
+	status, err := m.run(context.WithValue(ctx, callKey{}, c), c, hook)
+	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: c.memory, Wall: time.Since(started)}
 	switch {
 	case c.failed != nil:
-		return c.failed
+		return used, c.failed
 	case err != nil && c.inside:
-		return &HostError{Err: err}
+		return used, &HostError{Err: err}
 	case err != nil && ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil && timed.Err() != nil:
-		return &CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.limits.CallTime.String()}
+		return used, ctx.Err()
 	case err != nil:
-		return blame(err)
+		return used, blame(err)
 	case status != 0:
-		return &CallError{Reason: ReasonStatus, Detail: "the hook returned " + strconv.Itoa(int(status))}
+		return used, &CallError{Reason: ReasonStatus, Detail: "the hook returned " + strconv.Itoa(int(status))}
 	}
-	return nil
+	return used, nil
 }
 
 // run makes an instance, readies it and asks it.
@@ -67,8 +68,14 @@ func (m *Module) run(ctx context.Context, c *call, hook string) (status int32, e
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = instance.Close(context.WithoutCancel(ctx)) }() // it is gone, whatever it says
+	defer func() {
+		c.memory = int64(instance.Memory().Size())
+		c.meter.stop()
+		_ = instance.Close(context.WithoutCancel(ctx)) // it is gone, whatever it says
+	}()
+	c.meter.start(instance, c.limits)
 	if f := instance.ExportedFunction(initialize); f != nil {
+		c.meter.ready()
 		if _, err := f.Call(ctx); err != nil {
 			return 0, err
 		}
@@ -77,6 +84,7 @@ func (m *Module) run(ctx context.Context, c *call, hook string) (status int32, e
 	if f == nil {
 		return 0, &CallError{Reason: ReasonStart, Detail: "the module does not export " + abi.Export(hook)}
 	}
+	c.meter.ready()
 	result, err := f.Call(ctx)
 	if err != nil {
 		return 0, err
@@ -88,10 +96,10 @@ func (m *Module) run(ctx context.Context, c *call, hook string) (status int32, e
 // environment are absent; nothing sleeps.
 func (m *Module) config(ctx context.Context, c *call) wazero.ModuleConfig {
 	now := time.UnixMilli(c.host.Now())
-	print := func(level int) *lineWriter { return &lineWriter{call: c, level: level, over: ctx.Err} }
+	print := func(level int) *lineWriter { return &lineWriter{call: c, level: level, over: func() { c.over(ctx) }} }
 	return wazero.NewModuleConfig().WithName("").WithStartFunctions().
 		WithStdout(print(logInfo)).WithStderr(print(logWarn)).
-		WithRandSource(rand.Reader).
+		WithRandSource(random(func() { c.over(ctx) })).
 		WithWalltime(func() (int64, int32) { return now.Unix(), int32(now.Nanosecond()) }, sys.ClockResolution(time.Millisecond))
 }
 
@@ -102,6 +110,9 @@ func blame(err error) error {
 	}
 	if exit, ok := errors.AsType[*sys.ExitError](err); ok {
 		return &CallError{Reason: ReasonStatus, Detail: "it exited with " + strconv.FormatUint(uint64(exit.ExitCode()), 10)}
+	}
+	if strings.Contains(err.Error(), "stack overflow") { // of the engine's own stack, which is larger than ours
+		return errTooDeep
 	}
 	return &CallError{Reason: ReasonTrap, Detail: strings.TrimPrefix(firstLine(err.Error()), "wasm error: ")}
 }
@@ -138,17 +149,15 @@ func (c *call) log(level int, text []byte) {
 type lineWriter struct {
 	call  *call
 	level int
-	held  []byte       // the start of a line
-	over  func() error // whether the call's time is
+	held  []byte // the start of a line
+	over  func() // ends the call if its time is
 }
 
 // Write takes what one buffer holds. A module can name half a million of them at
 // once, each of all its memory, and nothing else stops it meanwhile.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	w.call.spend()
-	if err := w.over(); err != nil {
-		panic(err) // as the end of its time is elsewhere
-	}
+	w.over()
 	n := len(p)
 	for w.call.lines < w.call.limits.LogLines {
 		line, rest, whole := bytes.Cut(p, []byte("\n"))

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
@@ -29,6 +29,7 @@ type Config struct {
 // Engine compiles modules and bounds what runs at once.
 type Engine struct {
 	cfg     Config
+	rewrite rewrite.Config          // what modules are held to
 	cache   wazero.CompilationCache // nil without a CacheDir
 	compile chan struct{}           // one slot: compiling takes time and memory
 	load    chan struct{}           // one slot, for what was compiled before
@@ -37,17 +38,24 @@ type Engine struct {
 
 // New makes an Engine. Close it when its modules are closed.
 func New(cfg Config) (*Engine, error) {
-	if cfg.Limits.ModuleBytes <= 0 || cfg.Limits.MemoryBytes < pageBytes || cfg.Limits.CallTime <= 0 || cfg.Limits.CompileTime <= 0 {
+	l := &cfg.Limits
+	if l.ModuleBytes <= 0 || l.MemoryBytes < rewrite.PageBytes || l.CallTime <= 0 || l.CompileTime <= 0 || l.Fuel <= 0 || l.StackBytes <= 0 || l.Frames <= 0 {
 		return nil, errors.New("sandbox: Limits are required")
 	}
 	if cfg.Slots <= 0 {
 		cfg.Slots = runtime.GOMAXPROCS(0)
 	}
 	e := &Engine{cfg: cfg, compile: make(chan struct{}, 1), load: make(chan struct{}, 1), slots: make(chan struct{}, cfg.Slots)}
-	if cfg.CacheDir == "" {
-		return e, nil
+	e.rewrite.Limits = rewrite.Limits{
+		ModuleBytes: l.ModuleBytes, Functions: l.Functions, Locals: l.Locals, FunctionBytes: l.FunctionBytes, Blocks: l.Blocks,
+		MemoryBytes: l.MemoryBytes, StackBytes: l.StackBytes, Frames: l.Frames,
 	}
-	err := os.MkdirAll(cfg.CacheDir, 0o700)
+	e.rewrite.Exports = exports()
+	var err error
+	if e.rewrite.Imports, err = offers(context.Background()); err != nil || cfg.CacheDir == "" {
+		return e, err
+	}
+	err = os.MkdirAll(cfg.CacheDir, 0o700)
 	if err == nil {
 		e.cache, err = wazero.NewCompilationCacheWithDir(cfg.CacheDir)
 	}
@@ -61,9 +69,6 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	return e.cache.Close(ctx)
 }
-
-// pageBytes is the step in which memory grows.
-const pageBytes = 64 << 10
 
 // compileWorkers is how many functions of a module are compiled at once. Only with
 // two or more is the time looked at.
@@ -82,8 +87,12 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (*Module, error) {
 }
 
 func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*Module, error) {
-	if err := inspect(wasm, &e.cfg.Limits); err != nil {
+	code, info, err := rewrite.Module(wasm, &e.rewrite)
+	if err != nil {
 		return nil, err
+	}
+	if !slices.ContainsFunc(info.Exports, isHook) {
+		return nil, &FaultError{What: "the module exports no hook, such as " + abi.Export(abi.HookInbound), Offset: -1}
 	}
 	select {
 	case slot <- struct{}{}:
@@ -91,9 +100,9 @@ func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*M
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	m, err := e.module(ctx, wasm, e.cache)
+	m, err := e.module(ctx, code, e.cache)
 	if err != nil && strings.HasPrefix(err.Error(), cacheFault) { // what it kept can't be used: do without
-		m, err = e.module(ctx, wasm, nil)
+		m, err = e.module(ctx, code, nil)
 	}
 	return m, err
 }
@@ -102,43 +111,38 @@ func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*M
 // module's fault.
 const cacheFault = "compilationcache: "
 
-func (e *Engine) module(ctx context.Context, wasm []byte, cache wazero.CompilationCache) (*Module, error) {
+// module compiles what was rewritten. The cache keeps compiled code by the bytes it was
+// compiled from, and by wazero's version: so another version of the rewrite, which
+// writes other bytes, never meets code of this one.
+func (e *Engine) module(ctx context.Context, code []byte, cache wazero.CompilationCache) (*Module, error) {
 	// A runtime of its own: closing it frees all that the module had. Compiled code
 	// that the cache shares is counted, and freed by Module.Close.
-	cfg := wazero.NewRuntimeConfig().WithCloseOnContextDone(true).WithCoreFeatures(api.CoreFeaturesV2).
-		WithMemoryLimitPages(uint32(min(e.cfg.Limits.MemoryBytes/pageBytes, 65536)))
+	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2).
+		WithMemoryLimitPages(uint32(min(e.cfg.Limits.MemoryBytes/rewrite.PageBytes, 65536)))
 	if cache != nil {
 		cfg = cfg.WithCompilationCache(cache)
 	}
 	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg)}
-	if err := m.compile(ctx, wasm); err != nil {
+	if err := m.compile(ctx, code); err != nil {
 		_ = m.Close(context.WithoutCancel(ctx)) // it never ran
 		return nil, err
 	}
 	return m, nil
 }
 
-// compile makes the imports, compiles, and holds the module to them.
-func (m *Module) compile(ctx context.Context, wasm []byte) (err error) {
+// compile makes the imports, and compiles.
+func (m *Module) compile(ctx context.Context, code []byte) (err error) {
 	if _, err = wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
 		return err
 	}
 	if err = instantiateImports(ctx, m.runtime); err != nil {
 		return err
 	}
-	code, err := bounded(wasm, &m.engine.cfg.Limits)
-	if err != nil {
+	if err = instantiateMeter(ctx, m.runtime); err != nil {
 		return err
 	}
-	if m.code, err = compileBounded(ctx, m.runtime, code, m.engine.cfg.Limits.CompileTime); err != nil {
-		return err
-	}
-	for _, f := range m.code.ImportedFunctions() {
-		if err := m.checkImport(f); err != nil {
-			return err
-		}
-	}
-	return m.checkExports()
+	m.code, err = compileBounded(ctx, m.runtime, code, m.engine.cfg.Limits.CompileTime)
+	return err
 }
 
 // compileBounded compiles what was inspected. What it can't is the module's fault,
@@ -165,62 +169,6 @@ func compileBounded(ctx context.Context, r wazero.Runtime, code []byte, most tim
 	}
 	return nil, &FaultError{What: "the module is not valid: " + firstLine(err.Error()), Offset: -1}
 }
-
-// checkImport refuses a function that the gateway does not offer.
-func (m *Module) checkImport(f api.FunctionDefinition) error {
-	module, name, _ := f.Import()
-	refused := func(why string) error {
-		return &FaultError{What: "the import " + quoted([]byte(module+"."+name)) + " " + why, Offset: -1}
-	}
-	if module != abi.Module && module != wasi_snapshot_preview1.ModuleName {
-		return refused("is not offered; there are " + abi.Module + " and " + wasi_snapshot_preview1.ModuleName)
-	}
-	offered, ok := m.runtime.Module(module).ExportedFunctionDefinitions()[name]
-	if !ok {
-		return refused("is not offered")
-	}
-	if !slices.Equal(f.ParamTypes(), offered.ParamTypes()) || !slices.Equal(f.ResultTypes(), offered.ResultTypes()) {
-		return refused("has another type: it is " + signature(offered))
-	}
-	return nil
-}
-
-// checkExports wants the memory, and hooks of the right type.
-func (m *Module) checkExports() error {
-	if _, ok := m.code.ExportedMemories()["memory"]; !ok {
-		return &FaultError{What: "the module does not export its memory", Offset: -1}
-	}
-	functions, found := m.code.ExportedFunctions(), false
-	if f, ok := functions[initialize]; ok && (len(f.ParamTypes()) > 0 || len(f.ResultTypes()) > 0) {
-		return &FaultError{What: initialize + " must be () -> ()", Offset: -1}
-	}
-	for _, hook := range abi.Hooks {
-		f, ok := functions[abi.Export(hook)]
-		if ok && (len(f.ParamTypes()) > 0 || !slices.Equal(f.ResultTypes(), []api.ValueType{api.ValueTypeI32})) {
-			return &FaultError{What: abi.Export(hook) + " must be () -> i32", Offset: -1}
-		}
-		found = found || ok
-	}
-	if !found {
-		return &FaultError{What: "the module exports no hook, such as " + abi.Export(abi.HookInbound), Offset: -1}
-	}
-	return nil
-}
-
-// signature is a function's type for people.
-func signature(f api.FunctionDefinition) string {
-	names := func(types []api.ValueType) string {
-		list := make([]string, len(types))
-		for i, t := range types {
-			list[i] = api.ValueTypeName(t)
-		}
-		return "(" + strings.Join(list, ", ") + ")"
-	}
-	return names(f.ParamTypes()) + " -> " + names(f.ResultTypes())
-}
-
-// quoted makes a name of a module fit to be shown.
-func quoted(name []byte) string { return strconv.QuoteToASCII(string(name[:min(len(name), 100)])) }
 
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
@@ -100,6 +103,46 @@ var imports = []struct {
 
 // maxName bounds paths, names of header fields and keys, in bytes; ours.
 const maxName = 1 << 10
+
+// Weights of imports, in fuel. What they do is not counted otherwise, and time is
+// looked at once a slice: so that many of them are used in between. Ours: an event
+// document takes 50 us, and the longest question of WASI, which names all of memory, 15 ms.
+const (
+	weightImport = 1 << 10
+	weightWASI   = 1 << 12
+)
+
+// offers are all functions that a module may import.
+func offers(ctx context.Context) (map[string]map[string]rewrite.Import, error) {
+	ours := make(map[string]rewrite.Import, len(imports))
+	for _, f := range imports {
+		ours[f.name] = rewrite.Import{Params: f.params, Results: f.results, Weight: weightImport}
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer func() { _ = r.Close(ctx) }() // it ran nothing
+	code, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wasi := map[string]rewrite.Import{}
+	for name, f := range code.ExportedFunctions() {
+		wasi[name] = rewrite.Import{Params: f.ParamTypes(), Results: f.ResultTypes(), Weight: weightWASI}
+	}
+	return map[string]map[string]rewrite.Import{abi.Module: ours, wasi_snapshot_preview1.ModuleName: wasi}, nil
+}
+
+// exports are the types of what a module may offer itself.
+func exports() map[string]rewrite.Import {
+	all := map[string]rewrite.Import{initialize: {}}
+	for _, hook := range abi.Hooks {
+		all[abi.Export(hook)] = rewrite.Import{Results: []api.ValueType{i32}}
+	}
+	return all
+}
+
+func isHook(export string) bool {
+	return slices.ContainsFunc(abi.Hooks, func(hook string) bool { return abi.Export(hook) == export })
+}
 
 // instantiateImports offers them to a runtime.
 func instantiateImports(ctx context.Context, r wazero.Runtime) error {

@@ -3,17 +3,19 @@
 // nothing of mail, tenants or stores.
 //
 // Every call gets a fresh instance: what a module leaves in its memory is gone when
-// the call ends. Its memory, time, imports used and log lines are bounded. It has a
-// clock that stands still, random numbers, and a log; no files, no network, no
+// the call ends. Its memory, time, fuel, stack, imports used and log lines are bounded.
+// It has a clock that stands still, random numbers, and a log; no files, no network, no
 // environment.
 //
-// Read engine.go for what is refused at the door, call.go for one call, imports.go
-// for what a module may ask.
+// Read engine.go for how a module is made ready, call.go for one call, meter.go for
+// what stops it, imports.go for what it may ask. What is refused at the door is the
+// question of package rewrite.
 package sandbox
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
 
 // Limits of modules and calls; all are required.
@@ -21,8 +23,8 @@ type Limits struct {
 	ModuleBytes int64
 	Functions   int64 // of a module
 	Locals      int64 // of one function
-	// FunctionBytes and Blocks bound one function: its bytes, and those of them that may
-	// begin a block. The time to compile it grows with the square of its blocks, and
+	// FunctionBytes and Blocks bound one function: its bytes and its blocks, a loop
+	// counting twice. The time to compile it grows with the square of its blocks, and
 	// can't be cut short within it.
 	FunctionBytes, Blocks int64
 	CompileTime           time.Duration // of a module; looked at between functions
@@ -31,6 +33,9 @@ type Limits struct {
 	LogLines              int64         // of one call; more are dropped
 	LogBytes              int64         // of one line; more is cut
 	CallTime              time.Duration
+	Fuel                  int64 // of one call, in weights of instructions; package rewrite says how
+	StackBytes            int64 // of the frames of one call, as package rewrite guesses them
+	Frames                int64 // that StackBytes may hold
 }
 
 // Host answers a module during one call, one question at a time. An error that is an
@@ -53,22 +58,22 @@ type Host interface {
 
 // FaultError is what is wrong with a module that is refused. Its text is for whoever
 // uploaded it.
-type FaultError struct {
-	What   string
-	Offset int // in the module, in bytes; -1 if it is about no place
-}
+type FaultError = rewrite.FaultError
 
-func (f *FaultError) Error() string {
-	if f.Offset < 0 {
-		return f.What
-	}
-	return fmt.Sprintf("%s (at byte %d)", f.What, f.Offset)
+// Usage is what one call took, also if it ended badly.
+type Usage struct {
+	Fuel        int64 // the same for the same module and input
+	HostCalls   int64
+	MemoryBytes int64 // at its end
+	Wall        time.Duration
 }
 
 // Reasons why a call ended badly.
 const (
 	ReasonTrap      = "trap"       // the module did something impossible
 	ReasonDeadline  = "deadline"   // it took too long
+	ReasonFuel      = "fuel"       // it ran too many instructions
+	ReasonDepth     = "depth"      // its functions called each other too deep
 	ReasonStatus    = "status"     // it returned other than 0, or left the process
 	ReasonPointer   = "pointer"    // it named memory that it does not have
 	ReasonHostCalls = "host calls" // it asked too often

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
@@ -23,7 +24,7 @@ func testLimits() Limits {
 	return Limits{
 		ModuleBytes: 16 << 20, Functions: 100, Locals: 50, MemoryBytes: 4 << 20, HostCalls: 100, LogLines: 3, LogBytes: 8,
 		FunctionBytes: 128 << 10, Blocks: 20_000,
-		CallTime: 300 * time.Millisecond, CompileTime: time.Minute,
+		CallTime: 300 * time.Millisecond, CompileTime: time.Minute, Fuel: 1 << 40, StackBytes: 1 << 20, Frames: 10_000,
 	}
 }
 
@@ -119,7 +120,7 @@ func TestCallEnds(t *testing.T) {
 		{"a status", hook(konst(3)).bytes(), fakeHost{}, ReasonStatus},
 		{"a trap", hook(unreachable).bytes(), fakeHost{}, ReasonTrap},
 		{"an endless loop", hook(forever, konst(0)).bytes(), fakeHost{}, ReasonDeadline},
-		{"endless recursion", hook(invoke(0)).bytes(), fakeHost{}, ReasonTrap + " or " + ReasonDeadline},
+		{"endless recursion", hook(invoke(0)).bytes(), fakeHost{}, ReasonDepth},
 		{"a memory bomb stops at the cap", hook(growForever, konst(0)).bytes(), fakeHost{}, ""},
 		{"a loop in _initialize", hook(konst(0)).fn("_initialize", ":", forever).bytes(), fakeHost{}, ReasonDeadline},
 		{"an exit", (&assembler{}).imp("wasi_snapshot_preview1", "proc_exit", "i:").fn("postern_inbound", ":i", konst(7), invoke(0), konst(0)).bytes(), fakeHost{}, ReasonStatus},
@@ -131,7 +132,7 @@ func TestCallEnds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := compile(t, e, tt.wasm)
 			for range 2 { // a bad end harms no later call
-				err := m.Call(t.Context(), "inbound", &tt.host)
+				_, err := m.Call(t.Context(), "inbound", &tt.host)
 				got := ""
 				if known, ok := errors.AsType[*CallError](err); ok {
 					got = known.Reason
@@ -153,7 +154,7 @@ func TestCallCancelled(t *testing.T) {
 	m := compile(t, newEngine(t, ""), hook(forever, konst(0)).bytes())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := m.Call(ctx, "inbound", &fakeHost{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := m.Call(ctx, "inbound", &fakeHost{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
@@ -168,15 +169,15 @@ func TestCallsAreFresh(t *testing.T) {
 	m := compile(t, newEngine(t, ""), wasm)
 	for range 3 {
 		for _, hook := range abi.Hooks {
-			if err := m.Call(t.Context(), hook, &fakeHost{}); err != nil {
+			if _, err := m.Call(t.Context(), hook, &fakeHost{}); err != nil {
 				t.Errorf("%s is not fresh: %v", hook, err)
 			}
 		}
 	}
 }
 
-// An import reads and writes the module's memory and nothing else.
-func TestImportMemory(t *testing.T) {
+// Robustness 3: an import reads and writes the module's memory and nothing else.
+func TestRobustness3Pointers(t *testing.T) {
 	e := newEngine(t, "")
 	const page = 64 << 10
 	for _, f := range imports {
@@ -215,7 +216,7 @@ func TestImportMemory(t *testing.T) {
 					code = append(code, drop)
 				}
 				wasm := (&assembler{}).imp(abi.Module, f.name, in+":"+out).fn("postern_inbound", ":i", append(code, konst(0))...).bytes()
-				err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
+				_, err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
 				known, bad := errors.AsType[*CallError](err)
 				if at.ok && err != nil || !at.ok && (!bad || known.Reason != ReasonPointer) {
 					t.Errorf("%s, argument %d: pointer %d, length %d: %v", f.name, i, at.ptr, at.n, err)
@@ -237,7 +238,7 @@ func TestImportAnswers(t *testing.T) {
 			konst(0), konst(7), konst(100), konst(6), konst64(60), invoke(2), drop,
 			konst(0), konst(7), konst(5), konst(200), konst(8), invoke(3)). // Absent
 		bytes()
-	err := compile(t, e, wasm).Call(t.Context(), "inbound", host)
+	_, err := compile(t, e, wasm).Call(t.Context(), "inbound", host)
 	if err == nil || err.Error() != "the plugin failed: status: the hook returned -1" {
 		t.Errorf("%v", err)
 	}
@@ -245,7 +246,7 @@ func TestImportAnswers(t *testing.T) {
 		t.Errorf("verdict %q, value %q", host.verdict, host.put)
 	}
 	bad := (&assembler{}).text(0, "\xff\xfe").imp(abi.Module, "get", "iiii:i").fn("postern_inbound", ":i", konst(0), konst(2), konst(9), konst(9), invoke(0)).bytes()
-	if err := compile(t, e, bad).Call(t.Context(), "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -3") {
+	if _, err := compile(t, e, bad).Call(t.Context(), "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -3") {
 		t.Errorf("a path that is not UTF-8: %v", err)
 	}
 }
@@ -256,7 +257,7 @@ func TestLog(t *testing.T) {
 	say := append(append(append(konst(1), konst(0)...), konst(20)...), invoke(0)...)
 	wasm := (&assembler{}).text(0, "a line that is too long").imp(abi.Module, "log", "iii:").
 		fn("postern_inbound", ":i", say, say, say, say, say, konst(0)).bytes()
-	if err := compile(t, newEngine(t, ""), wasm).Call(t.Context(), "inbound", host); err != nil {
+	if _, err := compile(t, newEngine(t, ""), wasm).Call(t.Context(), "inbound", host); err != nil {
 		t.Fatal(err)
 	}
 	if want := "[1 a line t 1 a line t 1 a line t]"; fmt.Sprint(host.lines) != want {
@@ -267,7 +268,7 @@ func TestLog(t *testing.T) {
 // What is printed becomes lines of the log, as long as they may be.
 func TestLineWriter(t *testing.T) {
 	host, lim := &fakeHost{}, testLimits()
-	w := &lineWriter{call: &call{host: host, limits: &lim}, level: 2, over: t.Context().Err}
+	w := &lineWriter{call: &call{host: host, limits: &lim}, level: 2, over: func() {}}
 	for _, s := range []string{"one\ntw", "o\n", strings.Repeat("x", 1000), "\nfour\n"} {
 		if n, err := w.Write([]byte(s)); n != len(s) || err != nil {
 			t.Fatal(n, err)
@@ -292,15 +293,16 @@ func TestNoFiles(t *testing.T) {
 	} {
 		wasm := (&assembler{}).text(0, "/etc").imp("wasi_snapshot_preview1", tt.fn, tt.sig).
 			fn("postern_inbound", ":i", append(tt.args, invoke(0))...).bytes()
-		err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
+		_, err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
 		if err == nil || !strings.HasSuffix(err.Error(), "returned "+tt.want) {
 			t.Errorf("%s: %v, want errno %s", tt.fn, err, tt.want)
 		}
 	}
 }
 
-// A module that can't be run is refused with what is wrong about it.
-func TestFaults(t *testing.T) {
+// Robustness 5: a module that can't be run is refused with what is wrong about it.
+// TestFaults, TestBombs and FuzzValidate of package rewrite say the rest.
+func TestRobustness5Modules(t *testing.T) {
 	e := newEngine(t, "")
 	good := hook(konst(0)).bytes()
 	many := hook(konst(0))
@@ -331,11 +333,11 @@ func TestFaults(t *testing.T) {
 		{"a component", []byte("\x00asm\x0d\x00\x01\x00"), "no WebAssembly module"},
 		{"truncated", good[:len(good)-3], "longer than what contains it"},
 		{"no hook", (&assembler{}).fn("other", ":i", konst(0)).bytes(), "exports no hook"},
-		{"a hook of another type", (&assembler{}).fn("postern_inbound", "i:i", konst(0)).bytes(), "must be () -> i32"},
+		{"a hook of another type", (&assembler{}).fn("postern_inbound", "i:i", konst(0)).bytes(), "must be () -> (i32)"},
 		{"an _initialize of another type", hook(konst(0)).fn("_initialize", ":i", konst(0)).bytes(), "must be () -> ()"},
 		{"hidden memory", hidden.bytes(), "does not export its memory"},
-		{"two memories", two.bytes(), "not valid"},
-		{"too much memory", large.bytes(), "not valid"},
+		{"two memories", two.bytes(), "too many memories"},
+		{"too much memory", large.bytes(), "memory is too large"},
 		{"an unknown module", (&assembler{}).imp("env", "exec", ":").fn("postern_inbound", ":i", konst(0)).bytes(), `"env.exec" is not offered`},
 		{"an unknown import", (&assembler{}).imp(abi.Module, "exec", ":").fn("postern_inbound", ":i", konst(0)).bytes(), "is not offered"},
 		{"an import of another type", (&assembler{}).imp(abi.Module, "now", ":i").fn("postern_inbound", ":i", konst(0)).bytes(), "has another type: it is () -> (i64)"},
@@ -346,7 +348,7 @@ func TestFaults(t *testing.T) {
 		{"too many functions", many.bytes(), "too many functions"},
 		{"too many locals", locals.bytes(), "too many locals"},
 		{"too large", make([]byte, 17<<20), "too large"},
-		{"nonsense as code", hook([]byte{0xff}).bytes(), "not valid"},
+		{"nonsense as code", hook([]byte{0xff}).bytes(), "no such instruction"},
 	} {
 		m, err := e.Compile(t.Context(), tt.wasm)
 		fault, ok := errors.AsType[*FaultError](err)
@@ -370,7 +372,10 @@ func TestCloseWaits(t *testing.T) {
 	running, goOn := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
 	host := &fakeHost{part: func([]byte) { close(running); <-goOn }}
-	go func() { ended <- m.Call(context.Background(), "inbound", host) }()
+	go func() {
+		_, err := m.Call(context.Background(), "inbound", host)
+		ended <- err
+	}()
 	<-running
 	closed := make(chan error, 1)
 	go func() { closed <- m.Close(context.Background()) }()
@@ -390,7 +395,7 @@ func TestCache(t *testing.T) {
 	dir := t.TempDir() + "/cache"
 	for range 2 {
 		e := newEngine(t, dir)
-		if err := compile(t, e, hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+		if _, err := compile(t, e, hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -408,7 +413,7 @@ func TestCacheIsShared(t *testing.T) {
 	if err := other.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+	if _, err := m.Call(t.Context(), "inbound", &fakeHost{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -434,7 +439,7 @@ func TestDamagedCache(t *testing.T) {
 	if err != nil || damaged == 0 {
 		t.Fatal(err, damaged)
 	}
-	if err := compile(t, newEngine(t, dir), hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+	if _, err := compile(t, newEngine(t, dir), hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -448,7 +453,7 @@ func TestNoSlot(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	err := m.Call(ctx, "inbound", &fakeHost{})
+	_, err := m.Call(ctx, "inbound", &fakeHost{})
 	if _, ours := errors.AsType[*HostError](err); !ours {
 		t.Errorf("%T %v", err, err)
 	}
@@ -492,21 +497,18 @@ func TestManifest(t *testing.T) {
 	compile(t, newEngine(t, ""), two)
 }
 
-// Whatever the bytes: a manifest that is put in is read back, the rest stands, and
-// looking at a module neither panics nor disagrees with itself.
-func FuzzModule(f *testing.F) {
+// Whatever the bytes: a manifest that is put in is read back, and the rest stands.
+func FuzzManifest(f *testing.F) {
 	f.Add(hook(konst(0)).bytes(), []byte(`{"v":1}`))
 	f.Add(hook(konst(0)).text(0, "x").bytes(), []byte(nil))
-	table := hook(konst(0))
-	table.tables = [][]byte{{refFunction, 0, 9}, {refExternal, 1, 0, 5}}
-	f.Add(append(table.bytes(), sectionOf(sectionCustom, name("name"))...), []byte("{}"))
+	f.Add(append(hook(konst(0)).bytes(), sectionOf(rewrite.SectionCustom, name("name"))...), []byte("{}"))
 	f.Fuzz(func(t *testing.T, wasm, doc []byte) {
-		lim := testLimits()
-		checked := inspect(wasm, &lim)
+		e := newEngine(t, "")
+		_, _, checked := rewrite.Module(wasm, &e.rewrite)
 		out, err := WithManifest(wasm, doc)
 		if err != nil {
 			if checked == nil {
-				t.Errorf("it passes inspection and can't be given a manifest: %v", err)
+				t.Errorf("it is accepted and can't be given a manifest: %v", err)
 			}
 			return
 		}
@@ -517,13 +519,8 @@ func FuzzModule(f *testing.F) {
 		if again, err := WithManifest(out, doc); err != nil || !bytes.Equal(again, out) {
 			t.Errorf("a second time: %v", err)
 		}
-		if checked == nil {
-			if _, err := bounded(wasm, &lim); err != nil {
-				t.Errorf("it passes inspection and can't be bounded: %v", err)
-			}
-		}
-		if after := inspect(out, &lim); (after == nil) != (checked == nil) {
-			t.Errorf("inspection says %v, then %v", checked, after)
+		if _, _, after := rewrite.Module(out, &e.rewrite); (after == nil) != (checked == nil) {
+			t.Errorf("it is taken with %v, then %v", checked, after)
 		}
 	})
 }
@@ -532,7 +529,7 @@ func BenchmarkCall(b *testing.B) {
 	m := compile(b, newEngine(b, ""), hook(konst(0)).bytes())
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := m.Call(b.Context(), "inbound", &fakeHost{}); err != nil {
+		if _, err := m.Call(b.Context(), "inbound", &fakeHost{}); err != nil {
 			b.Fatal(err)
 		}
 	}

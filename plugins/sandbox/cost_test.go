@@ -1,0 +1,192 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// eventHost answers with an event of 5 KB.
+type eventHost struct {
+	fakeHost
+	doc []byte
+}
+
+func (h *eventHost) Event() ([]byte, error) { return h.doc, nil }
+
+func newEventHost() *eventHost {
+	field := []byte(`["X-Received","by 2002:a05:6214:1946 with SMTP id q6mr1234567qvk.33.1700000000000"],`)
+	return &eventHost{doc: slices.Concat([]byte(`{"v":1,"hook":"inbound","size":18234,"headers":[`), bytes.Repeat(field, 58), []byte(`["Subject","x"]]}`))}
+}
+
+// scan sums 8 KiB of memory byte by byte: the loop in which a check costs most.
+func scan() []byte {
+	a := hook()
+	a.code[0] = sized(slices.Concat([]byte{1, 2, 0x7f, 0x03, 0x40, 0x20, 0, 0x2d, 0, 0, 0x20, 1, 0x6a, 0x21, 1}, // locals 0: where, 1: the sum
+		[]byte{0x20, 0, 0x41, 1, 0x6a, 0x22, 0}, konst(8192), []byte{0x48, 0x0d, 0, 0x0b, 0x20, 1, 0x0b}))
+	return a.bytes()
+}
+
+// fibonacci calls itself for the 18th number: the function in which a frame costs most.
+func fibonacci() []byte {
+	smaller := func(by byte) []byte { return append([]byte{0x20, 0, 0x41, by, 0x6b}, invoke(0)...) }
+	return (&assembler{}).fn("", "i:i", []byte{0x20, 0, 0x41, 2, 0x48, 0x04, 0x40, 0x20, 0, 0x0f, 0x0b}, smaller(1), smaller(2), []byte{0x6a}).
+		fn("postern_inbound", ":i", konst(18), invoke(0), drop, konst(0)).bytes()
+}
+
+// modes are the ways to bound a guest that are compared.
+var modes = []string{"none", "deadline", "fuel", "depth"}
+
+// costs are the guests they are compared on.
+var costs = []struct {
+	name, hook string
+	batch      int // calls that take milliseconds, and collect Go's garbage now and then
+	wasm       func(testing.TB) []byte
+}{
+	{"scan", abi.HookInbound, 100, func(testing.TB) []byte { return scan() }},
+	{"fibonacci", abi.HookInbound, 50, func(testing.TB) []byte { return fibonacci() }},
+	{"Go header filter", abi.HookInbound, 1000, func(t testing.TB) []byte { return realModule(t, goGuest) }},
+	{"Go encoding json", abi.HookOutbound, 50, func(t testing.TB) []byte { return realModule(t, goGuest) }},
+	{"C scan", abi.HookInbound, 200, func(t testing.TB) []byte { clang(t); return realModule(t, cGuest) }},
+}
+
+// BenchmarkRewriteCost runs the same guests without any limit, with wazero's own
+// deadline, and rewritten: with fuel, then with depth too. Instances are kept, so that
+// nothing else is measured.
+func BenchmarkRewriteCost(b *testing.B) {
+	for _, g := range costs {
+		for _, mode := range modes {
+			b.Run(g.name+"/"+mode, func(b *testing.B) {
+				run := keptInstance(b, g.wasm(b), g.hook, mode)
+				b.ReportAllocs()
+				for b.Loop() {
+					run()
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkRewriteRatio takes turns between them, and compares the best batch of each:
+// what others do on the machine meanwhile matters least.
+func BenchmarkRewriteRatio(b *testing.B) {
+	for _, g := range costs {
+		b.Run(g.name, func(b *testing.B) {
+			runs, best := make([]func(), len(modes)), make([]time.Duration, len(modes))
+			for i, mode := range modes {
+				runs[i], best[i] = keptInstance(b, g.wasm(b), g.hook, mode), time.Hour
+			}
+			for b.Loop() {
+				for i, run := range runs {
+					started := time.Now()
+					for range g.batch {
+						run()
+					}
+					best[i] = min(best[i], time.Since(started))
+				}
+			}
+			for i, mode := range modes {
+				b.ReportMetric(float64(best[i].Nanoseconds())/float64(g.batch), mode+"-ns")
+			}
+			b.ReportMetric(float64(best[2])/float64(best[0]), "fuel/none")
+			b.ReportMetric(float64(best[3])/float64(best[0]), "depth/none")
+			b.ReportMetric(float64(best[1])/float64(best[3]), "deadline/depth")
+		})
+	}
+}
+
+// keptInstance readies a module without an Engine, and returns what asks it once.
+func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
+	b.Helper()
+	fail := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	l := realLimits()
+	l.HostCalls = 1 << 40
+	c := &call{host: newEventHost(), limits: &l, until: time.Now().Add(time.Hour)}
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, c), time.Hour)
+	b.Cleanup(cancel)
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2).WithMemoryLimitPages(512).WithCloseOnContextDone(mode == "deadline"))
+	b.Cleanup(func() { _ = r.Close(context.Background()) })
+	_, err := wasi_snapshot_preview1.Instantiate(ctx, r)
+	fail(err)
+	fail(instantiateImports(ctx, r))
+	fail(instantiateMeter(ctx, r))
+	rewritten := mode == "fuel" || mode == "depth"
+	if rewritten {
+		e, err := New(Config{Limits: l})
+		fail(err)
+		if mode == "fuel" {
+			e.rewrite.Limits.StackBytes = 0
+		}
+		wasm, _, err = rewrite.Module(wasm, &e.rewrite)
+		fail(err)
+	}
+	instance, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	fail(err)
+	if rewritten {
+		l.Fuel = 1 << 62
+		c.meter.start(instance, &l)
+		c.meter.ready()
+	}
+	if f := instance.ExportedFunction(initialize); f != nil {
+		_, err := f.Call(ctx)
+		fail(err)
+	}
+	f, stack := instance.ExportedFunction(abi.Export(hook)), make([]uint64, 1)
+	return func() {
+		if rewritten {
+			c.meter.grant(0)
+			c.meter.ready()
+		}
+		if err := f.CallWithStack(ctx, stack); err != nil || stack[0] != 0 {
+			b.Fatal(fmt.Errorf("%w, status %d", err, stack[0]))
+		}
+	}
+}
+
+// BenchmarkRewrite is what it takes to validate and rewrite standard Go with JSON.
+func BenchmarkRewrite(b *testing.B) {
+	wasm := realModule(b, goGuest)
+	e, err := New(Config{Limits: realLimits()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(wasm)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, info, err := rewrite.Module(wasm, &e.rewrite); err != nil || info.Functions < 1000 {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkWholeMemory fills 32 MiB: with a check, and without one, when nobody else
+// runs on that thread meanwhile.
+func BenchmarkWholeMemory(b *testing.B) {
+	a := hook(konst(0), konst(7), konst(32<<20), []byte{0xfc, 11, 0}, konst(0))
+	a.memories = [][]byte{append([]byte{0}, binary32(512)...)}
+	wasm := a.bytes()
+	for _, mode := range []string{"none", "depth"} {
+		b.Run(mode, func(b *testing.B) {
+			run := keptInstance(b, wasm, abi.HookInbound, mode)
+			b.SetBytes(32 << 20)
+			b.ReportAllocs()
+			for b.Loop() {
+				run()
+			}
+		})
+	}
+}

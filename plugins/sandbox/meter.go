@@ -1,0 +1,103 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
+)
+
+// slice is the fuel that a module gets at once: between two of them it asks nobody,
+// and the thread it runs on is nobody else's. About 0.1 ms.
+const slice = 1 << 16
+
+// meter is the fuel of one call.
+type meter struct {
+	fuel, depth api.Global // nil before and after the call
+	most, stack int64
+	granted     int64 // so far, used or not
+	rest        int64 // that was not used
+}
+
+// start gives an instance its first slice.
+func (m *meter) start(instance api.Module, limits *Limits) {
+	m.fuel, m.depth = instance.ExportedGlobal(rewrite.Fuel), instance.ExportedGlobal(rewrite.Depth)
+	m.most, m.stack = limits.Fuel, limits.StackBytes
+	m.grant(0)
+}
+
+// ready is to be called before each function is.
+func (m *meter) ready() { m.depth.(api.MutableGlobal).Set(uint64(m.stack)) }
+
+// grant gives another one, up to the most there is, and reports whether there is any.
+func (m *meter) grant(used int64) bool {
+	if used > m.most {
+		return false
+	}
+	next := min(slice, m.most-used)
+	m.granted = used + next
+	m.fuel.(api.MutableGlobal).Set(uint64(next))
+	return true
+}
+
+// used is the fuel that was used so far.
+func (m *meter) used() int64 {
+	if m.fuel == nil {
+		return m.granted - m.rest
+	}
+	return m.granted - int64(m.fuel.Get())
+}
+
+// stop reads what is left, before the instance is closed.
+func (m *meter) stop() {
+	if m.fuel != nil {
+		m.rest = int64(m.fuel.Get())
+		m.fuel, m.depth = nil, nil
+	}
+}
+
+// instantiateMeter offers what rewritten modules call when their fuel is used up.
+func instantiateMeter(ctx context.Context, r wazero.Runtime) error {
+	_, err := r.NewHostModuleBuilder(rewrite.Runtime).NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, _ api.Module, _ []uint64) {
+			ctx.Value(callKey{}).(*call).tick(ctx)
+		}), nil, nil).Export(rewrite.Tick).Instantiate(ctx)
+	return err
+}
+
+// errTooDeep is the end of a call whose functions call each other without end.
+var errTooDeep = &CallError{Reason: ReasonDepth, Detail: "its functions call each other too deep"}
+
+// tick gives the module another slice, or ends the call.
+func (c *call) tick(ctx context.Context) {
+	if int64(c.meter.depth.Get()) < 0 {
+		c.stop(errTooDeep)
+	}
+	c.over(ctx)
+	if !c.meter.grant(c.meter.used()) {
+		c.stop(&CallError{Reason: ReasonFuel, Detail: "it ran too many instructions"})
+	}
+}
+
+// over ends the call if its caller waits no longer, or its time is over.
+func (c *call) over(ctx context.Context) {
+	if err := ctx.Err(); err != nil {
+		c.stop(err)
+	}
+	if !time.Now().Before(c.until) {
+		c.stop(&CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.limits.CallTime.String()})
+	}
+}
+
+// random reads random numbers, and looks at the time before each piece: a module can
+// ask for as many as its memory holds.
+type random func()
+
+func (over random) Read(p []byte) (int, error) {
+	over()
+	return rand.Read(p[:min(len(p), 64<<10)])
+}
