@@ -70,10 +70,7 @@ func clang(t testing.TB) {
 
 // Modules of real compilers run within what a call may take.
 func TestRealModules(t *testing.T) {
-	e, err := New(Config{Limits: realLimits()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := realEngine(t)
 	host := &fakeHost{}
 	t.Run("Go", func(t *testing.T) {
 		m := compile(t, e, realModule(t, goGuest))
@@ -102,6 +99,21 @@ func TestRealModules(t *testing.T) {
 	})
 }
 
+// realEngine compiles modules of real compilers once for all tests.
+func realEngine(t testing.TB) *Engine {
+	t.Helper()
+	e, err := New(Config{Limits: realLimits(), CacheDir: compiled})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
 // realLimits are those of gateway.LimitTable.
 func realLimits() Limits {
 	l := testLimits()
@@ -117,9 +129,12 @@ func TestMutatedModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	original, taken := realModule(t, goGuest), 0
+	original, taken, rounds := realModule(t, goGuest), 0, 60
+	if raceEnabled {
+		rounds = 16
+	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 60 {
+	for i := range rounds {
 		wasm := slices.Clone(original)
 		for range 1 + i%3 {
 			switch at := r.IntN(len(wasm) - 100); i % 4 {
@@ -153,5 +168,5 @@ func TestMutatedModules(t *testing.T) {
 	if taken == 0 {
 		t.Error("none was taken")
 	}
-	t.Logf("%d of 60 were taken", taken)
+	t.Logf("%d of %d were taken", taken, rounds)
 }

@@ -127,18 +127,11 @@ func TestRobustness2MemoryBombs(t *testing.T) {
 		hook string
 		want string
 	}{
-		{"memory.grow", grows.bytes, "inbound", "returned 64"},
+		{"memory.grow", grows.bytes, "inbound", "returned 512"},
 		{"Go", func() []byte { return realModule(t, goGuest) }, "thread", "trap"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			lim := realLimits()
-			if tt.name != "Go" {
-				lim.MemoryBytes = 64 * rewrite.PageBytes
-			}
-			e, err := New(Config{Limits: lim})
-			if err != nil {
-				t.Fatal(err)
-			}
+			e, lim := realEngine(t), realLimits()
 			m := compile(t, e, tt.wasm())
 			var before, after runtime.MemStats
 			runtime.GC()
