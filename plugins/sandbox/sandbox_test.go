@@ -525,8 +525,8 @@ func FuzzManifest(f *testing.F) {
 	f.Add(hook(konst(0)).bytes(), []byte(`{"v":1}`))
 	f.Add(hook(konst(0)).text(0, "x").bytes(), []byte(nil))
 	f.Add(append(hook(konst(0)).bytes(), sectionOf(rewrite.SectionCustom, name("name"))...), []byte("{}"))
+	e := newEngine(f, "")
 	f.Fuzz(func(t *testing.T, wasm, doc []byte) {
-		e := newEngine(t, "")
 		_, _, checked := rewrite.Module(wasm, &e.rewrite)
 		out, err := WithManifest(wasm, doc)
 		if err != nil {

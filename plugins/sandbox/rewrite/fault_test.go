@@ -198,3 +198,13 @@ func TestBombs(t *testing.T) {
 		})
 	}
 }
+
+// Loops are short, and what is put into them is not.
+func TestGrowsTooMuch(t *testing.T) {
+	cfg := testConfig()
+	cfg.Limits.ModuleBytes = 4000
+	_, _, err := Module(in(slices.Repeat([]byte{opLoop, emptyBlock, opEnd}, 1000)).bytes(), cfg)
+	if fault, ok := errors.AsType[*FaultError](err); !ok || !strings.Contains(fault.What, "with what is put into it") {
+		t.Errorf("%v", err)
+	}
+}

@@ -191,6 +191,9 @@ func (m *module) bodies(r *reader) error {
 			code = b.emit(code[:0], instructions)
 			out = append(binary.AppendUvarint(out, uint64(len(code))), code...)
 		}
+		if err == nil && int64(len(out)) > 2*m.cfg.Limits.ModuleBytes {
+			err = &FaultError{What: "the module is too large with what is put into it", Offset: at}
+		}
 	}
 	m.info.Functions = len(m.functions) - len(m.imported)
 	m.out.code = out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -83,6 +84,28 @@ func FuzzValidate(f *testing.F) {
 		f.Add(b.bytes())
 	}
 	f.Fuzz(validates)
+}
+
+// Single bits of generated modules are turned: many are still valid, and then an engine
+// agrees. A fuzzer rarely comes past the lengths that surround everything.
+func TestTurnedBits(t *testing.T) {
+	taken := 0
+	for seed := range uint64(30) {
+		wasm := generate(seed, 8)
+		r := rand.New(rand.NewPCG(seed, 3))
+		for range 50 {
+			turned := slices.Clone(wasm)
+			turned[8+r.IntN(len(wasm)-8)] ^= 1 << r.IntN(8)
+			validates(t, turned)
+			if _, _, err := Module(turned, testConfig()); err == nil {
+				taken++
+			}
+		}
+	}
+	if taken < 100 {
+		t.Errorf("only %d of 1500 were taken", taken)
+	}
+	t.Logf("%d of 1500 were taken", taken)
 }
 
 // validates is the property of FuzzValidate.
