@@ -27,8 +27,8 @@ const (
 	memoryCallers  = 64
 	memoryLimit    = 400 << 20 // as the gateway sets it
 	// idleTime is what a process needs to give back what it no longer uses: Go collects
-	// two minutes after the last time.
-	idleTime = 150 * time.Second
+	// every two minutes, and keeps as much as the collection before wanted.
+	idleTime = 6 * time.Minute
 )
 
 // memory tells how much anonymous memory a process needs that does nothing but keep
