@@ -28,7 +28,7 @@ var goGuest = sync.OnceValues(func() ([]byte, error) {
 // cGuest is testdata/work.c, compiled once.
 var cGuest = sync.OnceValues(func() ([]byte, error) {
 	return built(func(out string) *exec.Cmd {
-		return exec.Command("clang", "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-Wl,--export-memory", "-o", out, "testdata/work.c")
+		return exec.Command("clang", "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-o", out, "testdata/work.c")
 	})
 })
 
