@@ -182,8 +182,8 @@ func (s *scanner) choose(e *entity, p *gateway.Part) {
 		s.noteCharset(ok, e)
 	case p.Type == "text/html" && s.c.HTMLPart < 0:
 		s.c.HTMLPart = e.part
-		text, ok := toUTF8(e.capture, p.Charset)
-		s.htmlPreview, _ = VisibleText(text)
+		var ok bool
+		s.html, ok = toUTF8(e.capture, p.Charset)
 		s.noteCharset(ok, e)
 	}
 	e.capture = nil

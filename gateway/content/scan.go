@@ -73,7 +73,7 @@ type scanner struct {
 	top        header
 	nested     map[int]header // of message/rfc822 parts: the header inside
 
-	htmlPreview string
+	html string // the start of the HTML part
 }
 
 // entity is a part being read.
@@ -396,8 +396,9 @@ func (s *scanner) finish() error {
 		}
 	}
 	s.imap()
-	if s.c.Preview == "" && s.c.HTMLPart >= 0 {
-		s.c.Preview = preview(s.htmlPreview)
+	if s.c.Preview == "" && s.c.HTMLPart >= 0 { // else what it shows isn't asked for
+		text, _ := VisibleText(s.html)
+		s.c.Preview = preview(text)
 	}
 	return nil
 }
