@@ -152,8 +152,15 @@ func (s *scanner) envelope(h header) {
 	c.AutoReply = automatic(h)
 }
 
+// usualDate is how programs write a date (RFC 5322 section 3.3): what the other ways are
+// tried after, each of which costs an error.
+const usualDate = "Mon, 2 Jan 2006 15:04:05 -0700"
+
 func date(v string) time.Time {
-	t, err := mail.ParseDate(v)
+	t, err := time.Parse(usualDate, v)
+	if err != nil {
+		t, err = mail.ParseDate(v)
+	}
 	if err != nil || t.Year() < 1970 || t.Year() > 9999 {
 		return time.Time{}
 	}
