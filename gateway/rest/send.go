@@ -101,6 +101,7 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (*sendReader, er
 		err = r.t.end()
 	}
 	stop()
+	r.t.release()
 	if err != nil {
 		return nil, b.refuse(err)
 	}

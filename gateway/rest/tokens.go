@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/centerleap/postern/gateway"
@@ -29,7 +30,21 @@ const (
 	tokenMembers = 1000
 )
 
-func newTokens(r io.Reader) *tokens { return &tokens{r: bufio.NewReaderSize(r, 32<<10)} }
+// tokenReaders keeps buffers for the next body: one is larger than most bodies.
+var tokenReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
+
+func newTokens(r io.Reader) *tokens {
+	t := &tokens{r: tokenReaders.Get().(*bufio.Reader)}
+	t.r.Reset(r)
+	return t
+}
+
+// release gives the buffer back; nothing is read any more.
+func (t *tokens) release() {
+	t.r.Reset(nil)
+	tokenReaders.Put(t.r)
+	t.r = nil
+}
 
 func (t *tokens) at() string {
 	s := ""
