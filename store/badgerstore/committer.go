@@ -51,11 +51,12 @@ func (r *request) finish(err error) {
 //   - writing: once the log is free, the group has its place, and the next leader may
 //     gather; the group is written and synced, and its callers have their answer;
 //   - applying: a goroutine puts it into the index while the next one syncs, together
-//     with those that came meanwhile.
+//     with those that came meanwhile. Until then views read it from where it is.
 //
 // A group is closed when the log is ready for it, not earlier: so whoever comes
-// during a sync shares the next one. There is no timer. A view waits for what was
-// answered before it began: so nobody waits for the index but those who read.
+// during a sync shares the next one. There is no timer. A view that begins after an
+// answer sees what was answered, in the index or in the groups on their way there: so
+// nobody waits for the index.
 type committer struct {
 	store     *Store
 	queue     chan *request
@@ -199,6 +200,7 @@ func (c *committer) apply() {
 		for _, g := range groups {
 			close(g.ended)
 		}
+		c.store.pending.drop()
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/centerleap/postern/store/engine"
 	"github.com/centerleap/postern/store/seglog"
@@ -227,10 +229,45 @@ func (c *committer) append(g *group) bool {
 		return false
 	}
 	if g.sequence > 0 {
+		s.pending.add(g)
 		s.durable.Store(g.sequence)
 	}
 	g.answer(nil)
+	for _, r := range g.ran {
+		if r.tx.seq > 0 {
+			s.feeds.wake(r.op.Domain)
+		}
+	}
 	return true
+}
+
+// pending are the groups that are durable and may not be in the index yet.
+type pending struct {
+	mu     sync.Mutex
+	groups atomic.Pointer[[]*group] // newest first; what it points to is never changed
+}
+
+func (p *pending) list() []*group {
+	if l := p.groups.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// add puts a group on top.
+func (p *pending) add(g *group) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := append(append(make([]*group, 0, 4), g), p.list()...)
+	p.groups.Store(&l)
+}
+
+// drop removes those that are in the index.
+func (p *pending) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := slices.DeleteFunc(slices.Clone(p.list()), (*group).isEnded)
+	p.groups.Store(&l)
 }
 
 // logError tells a full disk, which ends, from a failure that ends all writing.
@@ -277,9 +314,6 @@ func (s *Store) apply(groups []*group) bool {
 	for _, g := range groups {
 		for _, r := range g.ran {
 			s.blobs.removeFiles(r.tx.freed)
-			if r.tx.seq > 0 {
-				s.feeds.wake(r.op.Domain)
-			}
 		}
 	}
 	return true

@@ -40,14 +40,34 @@ func unwrap(b []byte) (cell, error) {
 	return cell{}, errWrap
 }
 
-// reader reads the index as it was after one group.
+// reader reads the index as it was after one group, and groups above it.
 type reader struct {
-	txn *badger.Txn
-	at  uint64 // the group
-	now int64  // unix ms: decides what has expired
+	txn    *badger.Txn
+	at     uint64   // the group
+	now    int64    // unix ms: decides what has expired
+	coming []*group // newest first
+}
+
+// above puts groups on top, newest first, as far as the index does not have them.
+func (r *reader) above(groups []*group) {
+	for i, g := range groups {
+		if g.sequence <= r.at {
+			groups = groups[:i]
+			break
+		}
+	}
+	r.coming = groups
 }
 
 func (r *reader) Get(key []byte) (v []byte, err error) {
+	for _, g := range r.coming {
+		c, ok := g.over.cells.Get(string(key))
+		if ok && !c.live(r.now) {
+			return nil, engine.ErrNotFound
+		} else if ok {
+			return append(make([]byte, 0, len(c.value)), c.value...), nil
+		}
+	}
 	item, err := r.txn.Get(key)
 	if errors.Is(err, badger.ErrKeyNotFound) || errors.Is(err, badger.ErrEmptyKey) {
 		return nil, engine.ErrNotFound
@@ -69,7 +89,11 @@ func (r *reader) Get(key []byte) (v []byte, err error) {
 }
 
 func (r *reader) Scan(rng engine.Range, fn func(k, v []byte) error) error {
-	return scan(rng, fn, newCursor(r, rng))
+	sources := make([]source, 0, 4)
+	for _, g := range r.coming {
+		sources = append(sources, newWritten(&g.over.cells, rng, r.now))
+	}
+	return scan(rng, fn, append(sources, newCursor(r, rng))...)
 }
 
 func stopped(err error) error {

@@ -46,9 +46,9 @@ func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {
 	defer s.files.RUnlock()
 	s.blobs.pin()
 	defer s.blobs.unpin()
-	return s.View(ctx, func(r engine.Reader) error {
-		out := newSnapshotWriter(w, r.(*reader).at)
-		err := eachStored(ctx, r.(*reader), func(key []byte, c cell) error {
+	return s.viewIndex(ctx, func(r *reader) error {
+		out := newSnapshotWriter(w, r.at)
+		err := eachStored(ctx, r, func(key []byte, c cell) error {
 			if local(key) {
 				return nil
 			}

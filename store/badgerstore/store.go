@@ -71,6 +71,7 @@ type Store struct {
 	stop        context.CancelFunc
 	work        sync.WaitGroup
 	durable     atomic.Uint64 // newest group that was answered
+	pending     pending
 	checkpoints checkpoints
 
 	life   *visitors // every View, copy and Compact is inside
@@ -238,8 +239,35 @@ func (s *Store) checkpointAlone(ctx context.Context) {
 // Boot counts the openings of this store.
 func (s *Store) Boot() uint64 { return s.boot }
 
-// View runs fn on a snapshot.
+// View runs fn on a snapshot. It waits for nothing: what is not in the index yet is read
+// from the groups that will be.
 func (s *Store) View(ctx context.Context, fn func(engine.Reader) error) error {
+	return s.visit(ctx, func() error {
+		newest, pending := s.durable.Load(), s.pending.list()
+		r, end := s.index.begin() // after pending was taken: what it lacks by now is here
+		defer end()
+		if err := s.index.views.failure(); err != nil && r.at < newest {
+			return err
+		}
+		r.above(pending)
+		return fn(r)
+	})
+}
+
+// viewIndex is View for those who read the index itself, and wait for it.
+func (s *Store) viewIndex(ctx context.Context, fn func(*reader) error) error {
+	return s.visit(ctx, func() error {
+		if err := s.index.views.wait(ctx, s.durable.Load()); err != nil {
+			return err
+		}
+		r, end := s.index.begin()
+		defer end()
+		return fn(r)
+	})
+}
+
+// visit keeps the store open while fn runs.
+func (s *Store) visit(ctx context.Context, fn func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -247,12 +275,7 @@ func (s *Store) View(ctx context.Context, fn func(engine.Reader) error) error {
 		return err
 	}
 	defer s.life.leave()
-	if err := s.index.views.wait(ctx, s.durable.Load()); err != nil {
-		return err
-	}
-	r, end := s.index.begin()
-	defer end()
-	return fn(r)
+	return fn()
 }
 
 // Health says whether writes are accepted.

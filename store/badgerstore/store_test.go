@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -322,4 +323,66 @@ func countFiles(t *testing.T, dir string) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// A view sees the groups that the index lacks above it, the newest first, and none that
+// it has.
+func TestViewAboveIndex(t *testing.T) {
+	s := open(t, t.TempDir(), time.Now).(*Store)
+	defer s.Close()
+	for _, k := range []string{"a", "b", "c"} {
+		if err := set(t, s, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.viewIndex(t.Context(), func(*reader) error { return nil }); err != nil { // the index has them
+		t.Fatal(err)
+	}
+	coming := func(sequence uint64, cells map[string]cell) *group {
+		g := &group{sequence: sequence, over: new(overlay)}
+		for k, c := range cells {
+			g.over.put([]byte("\x70"+k), c)
+		}
+		return g
+	}
+	val := func(v string) cell { return cell{value: []byte(v)} }
+	err := s.View(t.Context(), func(er engine.Reader) error {
+		r := er.(*reader)
+		r.above([]*group{
+			coming(r.at+2, map[string]cell{"a": val("2"), "d": val("2"), "e": {value: []byte("2"), exp: r.now}}),
+			coming(r.at+1, map[string]cell{"a": val("1"), "b": {deleted: true}, "e": val("1")}),
+			coming(r.at, map[string]cell{"c": val("old"), "x": val("old")}),
+		})
+		const want = "a2cvd2"
+		for _, reverse := range []bool{false, true} {
+			var pairs []string
+			rng := engine.Prefix([]byte{0x70})
+			rng.Reverse = reverse
+			if err := r.Scan(rng, func(k, v []byte) error { pairs = append(pairs, string(k[1:])+string(v)); return nil }); err != nil {
+				return err
+			}
+			if reverse {
+				slices.Reverse(pairs)
+			}
+			if got := strings.Join(pairs, ""); got != want {
+				t.Errorf("reverse %v: %q, want %q", reverse, got, want)
+			}
+		}
+		got := ""
+		for _, k := range []string{"a", "b", "c", "d", "e", "x"} {
+			v, err := r.Get([]byte("\x70" + k))
+			if err == nil {
+				got += k + string(v)
+			} else if !errors.Is(err, engine.ErrNotFound) {
+				return err
+			}
+		}
+		if got != want {
+			t.Errorf("one by one: %q, want %q", got, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -8,8 +8,8 @@ import (
 	badger "github.com/dgraph-io/badger/v4"
 )
 
-// views counts the open snapshots, so that compaction keeps what they see, and
-// makes those wait that must see more than the index has yet.
+// views counts the open snapshots of the index, so that compaction keeps what they see,
+// and makes those wait that must find more there than it has yet.
 type views struct {
 	applied atomic.Uint64
 	mu      sync.Mutex
@@ -57,6 +57,13 @@ func (v *views) wait(ctx context.Context, group uint64) error {
 		}
 	}
 	return nil
+}
+
+// failure says why nothing will come any more.
+func (v *views) failure() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.failed
 }
 
 // oldest is the group that the oldest open view sees; with none, the newest.
