@@ -59,8 +59,11 @@ func (p *Plugin) Versions() []PluginVersion {
 	return all
 }
 
-// Find returns the kept version of a digest in hex, or of a name that one has alone.
+// Find returns the kept version of a digest in hex, or of a name that one has alone. What
+// could be a digest is one: an author may give a version any name.
 func (p *Plugin) Find(name string) (found PluginVersion, err error) {
+	raw, bad := hex.DecodeString(name)
+	digest := bad == nil && len(raw) == len(p.SHA256)
 	n := 0
 	for _, v := range p.Versions() {
 		switch name {
@@ -69,7 +72,9 @@ func (p *Plugin) Find(name string) (found PluginVersion, err error) {
 		case "":
 			continue
 		case v.Version:
-			found, n = v, n+1
+			if !digest {
+				found, n = v, n+1
+			}
 		}
 	}
 	switch {
