@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"github.com/centerleap/postern/store/engine"
 )
@@ -432,6 +435,23 @@ func TestFlush(t *testing.T) {
 	}
 	if left := s.index.marks(t); left != 0 {
 		t.Errorf("%d marks are left", left)
+	}
+}
+
+// A flush ends also when a machine's clock went back behind the mark of one before.
+func TestFlushAfterClockWentBack(t *testing.T) {
+	s := open(t, t.TempDir(), time.Now).(*Store)
+	defer s.Close()
+	ahead := binary.BigEndian.AppendUint64(bytes.Clone(markPrefix), ^uint64(time.Now().Add(time.Hour).UnixNano()))
+	for what, before := range map[string]func(*badger.Txn) error{
+		"one that ended":       func(txn *badger.Txn) error { return txn.Delete(ahead) },
+		"one that was cut off": func(txn *badger.Txn) error { return txn.Set(ahead, []byte{plain}) },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		err := s.committer.alone(ctx, func() error { return errors.Join(s.index.again(before), s.index.flush(ctx)) })
+		if cancel(); err != nil {
+			t.Errorf("after %s: %v", what, err)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ func (x *index) flushed() (sequence uint64) {
 // it is full, so it is filled. No group is applied meanwhile. Memtables are flushed in
 // order, so all is there once the mark is that was written last.
 func (x *index) flush(ctx context.Context) error {
-	mark := newMark()
+	mark := x.newMark()
 	if err := x.again(func(txn *badger.Txn) error { return txn.Set(mark, []byte{plain}) }); err != nil {
 		return err
 	}
@@ -45,9 +45,18 @@ func (x *index) flush(ctx context.Context) error {
 	return x.again(func(txn *badger.Txn) error { return txn.Delete(mark) })
 }
 
-// newMark is a key before all others, those of earlier marks too.
-func newMark() []byte {
-	return binary.BigEndian.AppendUint64(bytes.Clone(markPrefix), ^uint64(time.Now().UnixNano()))
+// newMark is a key before all others, those of earlier marks too, deleted or not: a
+// table that holds one of them begins with it. A clock would not do, since it goes back.
+func (x *index) newMark() []byte {
+	txn := x.db.NewTransactionAt(x.applied(), false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: markPrefix, AllVersions: true})
+	defer it.Close()
+	n := ^uint64(0)
+	if it.Rewind(); it.Valid() {
+		n = binary.BigEndian.Uint64(it.Item().Key()[len(markPrefix):]) - 1
+	}
+	return binary.BigEndian.AppendUint64(bytes.Clone(markPrefix), n)
 }
 
 // begins reports whether a table begins with a key.

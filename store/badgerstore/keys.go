@@ -13,7 +13,7 @@ import (
 //	00 | 0 | boot                    openings u64
 //	00 | 0 | checkpoint              group u64 of the newest checkpoint
 //	00 | 0 | filler                  see index.flush; never in the log
-//	00 | 0 | 00 | time u64           mark, see index.flush; never in the log
+//	00 | 0 | 00 | count down u64     mark, see index.flush; never in the log
 //	00 | 0 | live | segment u32      bytes of live bodies in a segment of the log u64
 //	00 | domain | seq                newest sequence u64
 //	15 | domain | sequence u64       change; expires
