@@ -132,19 +132,21 @@ func (s *Server) followLines(k *call, sc gateway.Scope, id gateway.ID, f gateway
 	return e.stream(k, st)
 }
 
-// resumeAfter finds where to begin.
+// resumeAfter finds where to begin. A line behind the newest is of a log that a restore
+// took back: whoever has seen it is new here.
 func (st *lineStream) resumeAfter(last string) error {
-	st.filter.Forward = true
-	if n, err := strconv.ParseUint(last, 10, 64); err == nil {
+	page, err := st.read(st.filter)
+	if err != nil {
+		return err
+	}
+	st.filter.Forward, st.filter.Beyond = true, page.Last
+	if n, err := strconv.ParseUint(last, 10, 64); err == nil && n <= page.Last {
 		st.filter.Beyond = n
 		return nil
 	}
-	back := st.filter
-	back.Forward = false
-	page, err := st.read(back)
-	st.first, st.filter.Beyond = page.Lines, page.Last
+	st.first = page.Lines
 	slices.Reverse(st.first)
-	return err
+	return nil
 }
 
 func (st *lineStream) at() uint64 { return st.filter.Beyond }

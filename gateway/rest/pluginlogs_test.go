@@ -182,3 +182,25 @@ func TestPluginLogStream(t *testing.T) {
 		}
 	}
 }
+
+// A client that has seen more than there is, of the log before a restore, is told again
+// what there is, and what is said.
+func TestPluginLogStreamBeyond(t *testing.T) {
+	c := newClient(t, withPlugins()...)
+	key := c.g.Keys.Account
+	id := c.install(key, "censor")
+	c.do(200, "PATCH", "/plugins/"+id, key, `{"status":"enabled"}`)
+	seen := "one"
+	c.speak("say info one")
+	for _, last := range []string{"5", "18446744073709551615"} {
+		l, connected := listenAt(t, c.g, key, "/plugins/"+id+"/logs?follow=true&limit=1", last)
+		if connected.id == last {
+			t.Errorf("connected as %s", last)
+		}
+		l.wantLog(seen)
+		seen = "behind " + last
+		c.speak("say info " + seen)
+		l.wantLog(seen)
+		l.close()
+	}
+}
