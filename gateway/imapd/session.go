@@ -159,7 +159,7 @@ func (s *session) mayRead(k *keys.Session, username string) (bool, error) {
 	}
 	if err == nil {
 		s.account = a
-		k.ActFor(a.ID)
+		k.ActFor(a.Domain, a.ID)
 		s.scope, err = keys.Narrow(k.Scope(), a.Domain, a.ID)
 	}
 	if err != nil && gateway.KindOf(err) == gateway.NotFound {

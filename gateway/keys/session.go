@@ -19,6 +19,12 @@ const (
 	reasonUsername  = "wrong username, or no permission for this door"
 )
 
+// place is a domain, and an account of it or 0.
+type place struct {
+	domain  gateway.DomainID
+	account gateway.AccountID
+}
+
 // RefusedError is inside the error of Open when the token was that of a known key:
 // the log may then say whose.
 type RefusedError struct{ Key gateway.Key }
@@ -41,8 +47,7 @@ type Session struct {
 	done  chan struct{}
 	timer *time.Timer // for the expiry; guarded by reg.mu
 	onEnd func()      // guarded by reg.mu
-	// acts is the account that a key of a whole domain acts for; guarded by reg.mu.
-	acts gateway.AccountID
+	acts  place       // what it is used for, of all that its key reaches; guarded by reg.mu
 
 	err error // why done is closed; read after it
 }
@@ -212,41 +217,39 @@ func (r *registry) end(id gateway.ID, reason string) {
 	}
 }
 
-// EndDomain closes the sessions of all keys of a domain that was deleted.
+// EndDomain closes the sessions of all keys of a domain that was deleted, and those of
+// the instance's keys that act for it.
 func (k *Keys) EndDomain(d gateway.DomainID) {
-	r := &k.sessions
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, sessions := range r.live {
-		for s := range sessions {
-			if s.scope.Domain() == d {
-				r.finish(s, reasonErased)
-			}
-		}
-	}
+	k.sessions.erased(func(s *Session) bool { return s.scope.Domain() == d || s.acts.domain == d })
 }
 
-// EndAccount closes the sessions of an account that was deleted: those of its keys,
-// and those of its domain's keys that act for it.
+// EndAccount closes the sessions of an account that was deleted: those of its keys, and
+// those of other keys that act for it.
 func (k *Keys) EndAccount(d gateway.DomainID, a gateway.AccountID) {
-	r := &k.sessions
+	k.sessions.erased(func(s *Session) bool {
+		return s.scope.Domain() == d && s.scope.Account() == a || s.acts == place{d, a}
+	})
+}
+
+// erased closes the sessions of what was deleted.
+func (r *registry) erased(of func(*Session) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, sessions := range r.live {
 		for s := range sessions {
-			if s.scope.Domain() == d && (s.scope.Account() == a || s.acts == a) {
+			if of(s) {
 				r.finish(s, reasonErased)
 			}
 		}
 	}
 }
 
-// ActFor notes which account of its key's domain the session is for: it ends when
-// that account is deleted.
-func (s *Session) ActFor(a gateway.AccountID) {
+// ActFor notes for which domain, and which account of it or 0, a session is, where its
+// key reaches more: it ends when that is deleted.
+func (s *Session) ActFor(d gateway.DomainID, a gateway.AccountID) {
 	s.reg.mu.Lock()
 	defer s.reg.mu.Unlock()
-	s.acts = a
+	s.acts = place{d, a}
 }
 
 // refresh applies a changed expiry to the open sessions of a key.

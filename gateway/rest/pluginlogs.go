@@ -111,7 +111,7 @@ func (s *Server) followLines(k *call, sc gateway.Scope, id gateway.ID, f gateway
 		if _, err := s.cfg.Keys.Count(k.session.Key().ID, keys.Streams); err != nil {
 			return err
 		}
-		k.session.ActFor(p.Account)
+		k.session.ActFor(p.Domain, p.Account)
 	}
 	st := &lineStream{id: id, filter: f}
 	st.read = func(f gateway.LineFilter) (gateway.LinePage, error) {

@@ -35,7 +35,7 @@ func (s *Server) streamEmails(k *call) error {
 	}
 	k.row.Account = account.ID
 	if k.session != nil {
-		k.session.ActFor(account.ID)
+		k.session.ActFor(account.Domain, account.ID)
 	}
 	st := &mailStream{email: account.Email}
 	if st.folders, err = s.streamFolders(k, scope, account.Email); err != nil {

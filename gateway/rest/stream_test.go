@@ -289,3 +289,45 @@ func TestStreamRefusals(t *testing.T) {
 	l, _ := listen(t, g, g.Keys.Domain, "?email="+gatewaytest.Account, "")
 	l.close()
 }
+
+// What an operator's key follows ends too when it is deleted: an account, or a domain
+// with a plugin whose log is followed.
+func TestStreamOfDeleted(t *testing.T) {
+	c := newClient(t, append(withPlugins(), gatewaytest.Limit("heartbeat_seconds", "1"))...)
+	admin := c.g.Keys.Admin
+	c.do(201, "POST", "/domains", admin, `{"name":"gone.example"}`)
+	for _, addr := range []string{"ann@gone.example", "bea@gone.example"} {
+		c.do(201, "POST", "/accounts?domain=gone.example", admin, map[string]any{"email": addr})
+	}
+	form, contentType := module(t, "wide")
+	id := c.push(201, "/plugins?domain=gone.example", admin, form, contentType).Str("id")
+	ann, _ := listen(t, c.g, admin, "?email=ann@gone.example", "")
+	shown, _ := listen(t, c.g, "", c.token(admin, `{"email":"ann@gone.example"}`), "")
+	bea, _ := listen(t, c.g, admin, "?email=bea@gone.example", "")
+	log, _ := listenAt(t, c.g, admin, "/plugins/"+id+"/logs?domain=gone.example&follow=true", "")
+	other, _ := listen(t, c.g, admin, "?email="+gatewaytest.Account, "")
+	ended := func(what string, l *listener) {
+		t.Helper()
+		for range 3 {
+			if e, ok := l.next(); !ok {
+				return
+			} else if e.name != "heartbeat" {
+				t.Errorf("%s: %+v", what, e)
+			}
+		}
+		t.Errorf("%s is followed still", what)
+	}
+	c.do(200, "DELETE", "/accounts/ann@gone.example", admin, nil)
+	ended("a deleted account", ann)
+	ended("a deleted account, with a token,", shown)
+	bea.want("heartbeat")
+	c.do(200, "DELETE", "/domains/gone.example?force=true", admin, nil)
+	ended("an account of a deleted domain", bea)
+	ended("a log of a deleted domain", log)
+	sendTo(t, c.g, gatewaytest.Account, "still here")
+	for e, ok := other.next(); e.name != "new_email"; e, ok = other.next() {
+		if !ok {
+			t.Fatal("the stream of another domain ended")
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (d *door) mayUse(ctx context.Context, k *keys.Session, username string) (bo
 	}
 	a, err := d.cfg.Domains.Account(ctx, k.Scope(), username)
 	if err == nil {
-		k.ActFor(a.ID)
+		k.ActFor(a.Domain, a.ID)
 	}
 	if err == nil || gateway.KindOf(err) == gateway.NotFound {
 		return err == nil, nil //nolint:nilerr // an account that isn't there is an answer
