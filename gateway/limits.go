@@ -149,7 +149,7 @@ var LimitTable = []Limit{
 	{"plugin_store", 10 * miB, "bytes of a plugin's KV", InvalidState, "ours; keys count too", func(l *Limits) *int64 { return &l.PluginStore }},
 	{"plugin_writes", 100, "values that plugins remember because of one message", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWrites }},
 	{"plugin_write_bytes", 256 * kiB, "bytes of them together", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWriteBytes }},
-	{"plugin_uploads", 4, "modules read or compiled at once", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
+	{"plugin_uploads", 4, "modules read or compiled at once, of a domain a quarter", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},
 	{"plugin_lines", 1000, "lines kept of a plugin's log; older ones go", InvalidParameter, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.PluginLines }},
 	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},

@@ -82,6 +82,7 @@ type Server struct {
 	cfg       Config
 	openapi   []byte
 	sends     *slots
+	uploads   *slots
 	streams   streamCount
 	claims    claims
 	backingUp atomic.Bool
@@ -106,7 +107,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, openapi: doc, sends: newSlots(cfg.Limits.SendsAtOnce)}, nil
+	return &Server{
+		cfg: cfg, openapi: doc, sends: newSlots(cfg.Limits.SendsAtOnce, "large emails are being sent", time.Second),
+		uploads: newSlots(cfg.Limits.PluginUploads, "plugins are being uploaded", 2*time.Second),
+	}, nil
 }
 
 const (

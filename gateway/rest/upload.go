@@ -19,12 +19,19 @@ const (
 	uploadSlack = 256 << 10
 )
 
-// upload reads a module in one of the few slots for it; done gives the slot back when
-// the module is compiled.
+// upload reads a module in one of the few slots for it, of its domain's share; done gives
+// both back when the module is compiled.
 func (s *Server) upload(k *call, u *gateway.PluginUpload) (done func(), err error) {
-	if done, err = s.cfg.Plugins.Slot(); err != nil {
+	release, err := s.uploads.take(k.scope.Domain())
+	if err != nil {
 		return nil, err
 	}
+	leave, err := s.cfg.Plugins.Slot()
+	if err != nil {
+		release()
+		return nil, err
+	}
+	done = func() { leave(); release() }
 	if err = s.readUpload(k, u); err != nil {
 		done()
 		return nil, err

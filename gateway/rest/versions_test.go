@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -114,4 +115,26 @@ func TestPluginCodeRefusals(t *testing.T) {
 	c.g.Restart(gatewaytest.Setting("plugins.uploads", "false"))
 	c.push(403, path+"/code", key, form, contentType)
 	c.push(200, path+"/code?domain=demo.localhost", c.g.Keys.Admin, form, contentType)
+}
+
+// One domain has a quarter of the places for uploads: who uploads slowly does not shut
+// the others out.
+func TestBusyUploader(t *testing.T) {
+	c := newClient(t, append(withPlugins(), gatewaytest.Limit("plugin_uploads", "4"))...)
+	c.do(201, "POST", "/domains", c.g.Keys.Admin, `{"name":"rival.example","verified":true}`)
+	rival := c.do(201, "POST", "/api-keys", c.g.Keys.Admin, `{"domain":"rival.example"}`).Str("token")
+	for range 8 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /plugins HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/wasm\r\nContent-Length: 2000000\r\n\r\n%s", rival, strings.Repeat("x", 20_000))
+	}
+	gatewaytest.Eventually(t, "the rival has its share", func() bool {
+		resp, _ := c.ask("POST", "/plugins", rival, "x", "Content-Type", "application/wasm")
+		return resp.StatusCode == 503
+	})
+	c.install(c.g.Keys.Domain, "censor")
+	c.push(422, "/plugins?domain=rival.example", c.g.Keys.Admin, "x", "application/wasm") // an operator's is nobody's share
 }
