@@ -23,6 +23,7 @@ func (s *Store) UpdatePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 }
 
 func (t *tx) newCode(p *gateway.Plugin, v gateway.PluginVersion, regrant bool) error {
+	v = once(v)
 	if !regrant {
 		v.Grants = slices.DeleteFunc(slices.Clone(p.Grants), func(g string) bool { return !slices.Contains(v.Asks, g) })
 	}
@@ -78,4 +79,23 @@ func revoke(p *gateway.Plugin, grants []string) {
 		v := &p.Kept[i]
 		v.Grants = slices.DeleteFunc(v.Grants, func(g string) bool { return slices.Contains(p.Asks, g) && !slices.Contains(grants, g) })
 	}
+}
+
+// once is a version whose lists name each thing once. A manifest may name one a hundred
+// thousand times, and each mail reads the record.
+func once(v gateway.PluginVersion) gateway.PluginVersion {
+	v.Hooks, v.Asks, v.Grants = distinct(v.Hooks), distinct(v.Asks), distinct(v.Grants)
+	return v
+}
+
+// distinct is a list without what it has named before.
+func distinct[T comparable](list []T) (out []T) {
+	seen := make(map[T]bool)
+	for _, v := range list {
+		if !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
 }

@@ -101,6 +101,7 @@ func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.
 			return gateway.Errorf(gateway.InvalidState, "a domain has at most %d plugins", most)
 		}
 		p = *n
+		p.Use(once(p.Active()))
 		p.CreatedAt, p.UpdatedAt, p.CodeAt = t.now, t.now, t.now
 		if err := t.Link(blobRef(p.Code)); err != nil {
 			return missing(err, "module")
@@ -126,12 +127,12 @@ func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 			return err
 		}
 		if c.Grants != nil {
-			revoke(p, *c.Grants)
+			p.Grants = distinct(*c.Grants)
+			revoke(p, p.Grants)
 		}
 		set(&p.Enabled, c.Enabled)
 		set(&p.Priority, c.Priority)
 		set(&p.Failure, c.Failure)
-		set(&p.Grants, c.Grants)
 		set(&p.Config, c.Config)
 		if c.Config != nil || c.Secrets != nil {
 			if err := t.configure(p, c.Secrets); err != nil {

@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,32 +155,6 @@ func TestPluginVersions(t *testing.T) {
 	w.ok(w.DeletePlugin(w.ctx(), sc, p.ID))
 	if n := w.fits().Bodies; n != 0 {
 		t.Errorf("%d codes are left", n)
-	}
-}
-
-// A version whose author called it like the digest of other code is not taken for that
-// code: each digest has its own body, which other tenants that have it rely on.
-func TestVersionNamedLikeDigest(t *testing.T) {
-	w := newWorld(t)
-	sc := inside(w.ours.ID)
-	p := w.install("filter", "code 1", nil)
-	push := func(code, version string) *gateway.Plugin {
-		t.Helper()
-		ref, done := w.blob(w.ours.ID, code)
-		defer done()
-		got, err := w.UpdatePlugin(w.ctx(), sc, p.ID, gateway.PluginVersion{Version: version, SHA256: ref.SHA256, Code: ref}, false)
-		w.ok(err)
-		return got
-	}
-	honest := sha256.Sum256([]byte("code 3"))
-	named := push("code 2", hex.EncodeToString(honest[:]))
-	if v, err := named.Find(named.Version); err == nil {
-		t.Errorf("a digest finds %+v, which is called so", v)
-	}
-	for _, v := range push("code 3", "3").Versions() {
-		if v.Code.SHA256 != v.SHA256 {
-			t.Errorf("version %.8q is %x, its body %x", v.Version, v.SHA256, v.Code.SHA256)
-		}
 	}
 }
 
