@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net"
+	"reflect"
 	"time"
 	"unicode/utf8"
 
@@ -172,12 +174,29 @@ func (s *Server) readJSON(k *call, v any) error {
 
 func jsonError(err error) error {
 	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return gateway.Fieldf(gateway.Malformed, typ.Field, "%s must be %s, not %s", typ.Field, typ.Type, typ.Value)
+		return gateway.Fieldf(gateway.Malformed, typ.Field, "%s must be %s, not %s", cmp.Or(typ.Field, "the body"), wanted(typ.Type), typ.Value)
 	}
 	if known, ok := errors.AsType[*gateway.Error](err); ok {
 		return known
 	}
 	return &gateway.Error{Kind: gateway.Malformed, Message: "the body is not valid JSON: " + err.Error(), Err: err}
+}
+
+// wanted is a type in the words of JSON: a client knows none of ours.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	}
+	return "a whole number"
 }
 
 // encodeJSON leaves < and > as they are: Message-IDs are full of them, and no
