@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
+	"github.com/centerleap/postern/gateway/keys"
 )
 
 // total waits until a list of emails counts n.
@@ -138,4 +139,28 @@ func TestDeleteAccount(t *testing.T) {
 	c.total(1, "", g.Keys.Account) // what it sent stays where it arrived
 	c.do(201, "POST", "/accounts", g.Keys.Domain, `{"email":"ann@demo.localhost"}`)
 	c.total(0, "?email=ann@demo.localhost", g.Keys.Domain)
+}
+
+// While an account is being erased, which may take long, its domain sees its other plugins.
+func TestPluginsOfClosedAccount(t *testing.T) {
+	c := newClient(t, withPlugins()...)
+	made := c.do(201, "POST", "/accounts", c.g.Keys.Domain, `{"email":"ann@demo.localhost"}`)
+	form, contentType := module(t, "hers")
+	hers := c.push(201, "/plugins?email=ann@demo.localhost", c.g.Keys.Domain, form, contentType).Str("id")
+	mine := c.install(c.g.Keys.Domain, "wide")
+	d, err := c.g.Store.DomainByName(t.Context(), keys.System(), gatewaytest.Domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.g.Store.Account(t.Context(), keys.System(), d.ID, made.Str("email"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.g.Store.CloseAccount(t.Context(), keys.System(), d.ID, a.ID); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.do(200, "GET", "/plugins", c.g.Keys.Domain, nil); len(a["data"].([]any)) != 1 || a.Str("data.0.id") != mine {
+		t.Errorf("%v", a)
+	}
+	c.do(404, "GET", "/plugins/"+hers, c.g.Keys.Domain, nil)
 }

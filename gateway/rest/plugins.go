@@ -132,7 +132,9 @@ func (s *Server) listPlugins(k *call) error {
 	var out []pluginShape
 	for i := range all {
 		shape, err := s.pluginOf(k, sc, &all[i])
-		if err != nil {
+		if gateway.KindOf(err) == gateway.NotFound && err != nil {
+			continue // its account is being erased
+		} else if err != nil {
 			return err
 		}
 		if account == 0 || all[i].Account == account {
