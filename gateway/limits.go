@@ -54,6 +54,12 @@ type Limits struct {
 	PluginWrites, PluginWriteBytes         int64
 	PluginUploads, PluginVersions          int64
 	PluginLines                            int64
+	DNSQuestions, DNSAtOnce                int64
+	DNSAnswer, DNSRecords, DNSAliases      int64
+	DNSCache                               int64
+	AuthSeconds, AuthAuthors               int64
+	DKIMSignatures, DKIMNames              int64
+	SPFLookups, SPFVoids                   int64
 }
 
 // Limit is one row of the table.
@@ -152,6 +158,18 @@ var LimitTable = []Limit{
 	{"plugin_uploads", 4, "modules read or compiled at once, of a domain a quarter", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},
 	{"plugin_lines", 1000, "lines kept of a plugin's log; older ones go", InvalidParameter, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.PluginLines }},
+	{"dns_questions", 100, "questions to DNS about one mail; more fail as if no server answered", Unavailable, "ours; an SPF record of ten mx terms may ask as many by RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.DNSQuestions }},
+	{"dns_at_once", 128, "questions to DNS under way at once; more wait", Unavailable, "ours; each holds a file descriptor", func(l *Limits) *int64 { return &l.DNSAtOnce }},
+	{"dns_answer", 32 * kiB, "bytes of an answer from DNS", Unavailable, "ours; TCP would carry 64 KiB", func(l *Limits) *int64 { return &l.DNSAnswer }},
+	{"dns_records", 256, "records of an answer from DNS", Unavailable, "ours; large domains have some 50 TXT records", func(l *Limits) *int64 { return &l.DNSRecords }},
+	{"dns_aliases", 8, "CNAMEs that lead to one answer", Unavailable, "ours; content networks use three", func(l *Limits) *int64 { return &l.DNSAliases }},
+	{"dns_cache", 4 * miB, "bytes of remembered answers from DNS", Unavailable, "ours; some 8,000 answers", func(l *Limits) *int64 { return &l.DNSCache }},
+	{"auth_seconds", 10, "seconds to check who sent a mail; what is not known by then is temperror", Unavailable, "ours; RFC 7208 section 4.6.4 wants 20 for SPF alone, but the sender waits", func(l *Limits) *int64 { return &l.AuthSeconds }},
+	{"auth_authors", 4, "domains in From that DMARC looks at; with more the mail has no author", Unavailable, "ours; RFC 9989 section 11.5 wants a limit", func(l *Limits) *int64 { return &l.AuthAuthors }},
+	{"dkim_signatures", 5, "DKIM signatures of a mail that are checked", Unavailable, "ours; RFC 6376 section 8.4 warns of many", func(l *Limits) *int64 { return &l.DKIMSignatures }},
+	{"dkim_names", 200, "names in the h= of a DKIM signature", Unavailable, "ours; ten times what is usual", func(l *Limits) *int64 { return &l.DKIMNames }},
+	{"spf_lookups", 10, "terms of SPF records that ask DNS; more is permerror", Unavailable, "RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.SPFLookups }},
+	{"spf_voids", 2, "of these, terms that find nothing; more is permerror", Unavailable, "RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.SPFVoids }},
 	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},
 }
 
@@ -203,6 +221,17 @@ const (
 	// clients wait 10 minutes; section 6.1 wants servers far quicker, or slow
 	// answers become duplicates.
 	DataTimeout = 2 * time.Minute
+	// DNSTimeout is how long one question to DNS may take, all servers and tries
+	// together, and DNSTry one of them. Past it: a temporary failure. Ours: a mail
+	// asks several, and its sender waits.
+	DNSTimeout = 5 * time.Second
+	DNSTry     = 2 * time.Second
+	// DNSKept, DNSKeptNothing and DNSKeptFailure are how long an answer is remembered
+	// at most, one that there is nothing, and a failure. RFC 2308 section 5 and RFC 9520
+	// section 3.2 would allow more; ours, since who just repaired a record tries again.
+	DNSKept        = time.Hour
+	DNSKeptNothing = 5 * time.Minute
+	DNSKeptFailure = 5 * time.Second
 	// OutcomeRetention is how long receiving remembers what became of a delivery
 	// from inside, so that a repeat gives the same answer. Ours: far over
 	// LeaseTime, and over any restart an operator would wait for.
