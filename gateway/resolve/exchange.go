@@ -17,6 +17,9 @@ const (
 	// udpSize is the largest reply by UDP that we offer to take, in bytes. DNS Flag
 	// Day 2020: what passes everywhere in one piece.
 	udpSize = 1232
+	// udpRead is how much of a packet is read, in bytes: some servers send more than
+	// was offered. Ours; what was usual before.
+	udpRead = 4096
 	// rounds is how often each server is asked. resolv.conf(5) has two as well.
 	rounds = 2
 	// strays is how many packets that are no reply of ours one try passes over. Ours:
@@ -112,7 +115,7 @@ func (r *Resolver) send(ctx context.Context, network, server string, ask *dns.Ms
 // readUDP waits for the reply to ask. What is no such reply may come from anybody: it
 // is passed over, and doesn't end the waiting.
 func readUDP(conn net.Conn, ask *dns.Msg) (*dns.Msg, error) {
-	buf := make([]byte, udpSize)
+	buf := make([]byte, udpRead)
 	var stray error
 	for range strays {
 		n, err := conn.Read(buf)

@@ -2,11 +2,8 @@ package resolve
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -14,144 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/foxcpp/go-mockdns"
 	"github.com/miekg/dns"
-
-	"github.com/centerleap/postern/gateway"
 )
-
-// server answers each question with the packets that its func makes, over UDP and TCP
-// on one port. Nil packets are silence.
-type server struct {
-	udp   net.PacketConn
-	tcp   net.Listener
-	reply func(network string, q *dns.Msg) [][]byte
-	asked atomic.Int64
-	wait  sync.WaitGroup
-}
-
-func serve(t testing.TB, reply func(network string, q *dns.Msg) [][]byte) *server {
-	t.Helper()
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	udp, err := net.ListenPacket("udp", tcp.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{udp: udp, tcp: tcp, reply: reply}
-	s.wait.Go(s.packets)
-	s.wait.Go(s.streams)
-	t.Cleanup(func() { udp.Close(); tcp.Close(); s.wait.Wait() })
-	return s
-}
-
-func (s *server) addr() string { return s.udp.LocalAddr().String() }
-
-func (s *server) packets() {
-	buf := make([]byte, 1<<16)
-	for {
-		n, from, err := s.udp.ReadFrom(buf)
-		if err != nil {
-			return
-		}
-		q := new(dns.Msg)
-		if q.Unpack(buf[:n]) != nil {
-			continue
-		}
-		s.asked.Add(1)
-		s.wait.Go(func() {
-			for _, p := range s.reply("udp", q) {
-				_, _ = s.udp.WriteTo(p, from)
-			}
-		})
-	}
-}
-
-func (s *server) streams() {
-	for {
-		c, err := s.tcp.Accept()
-		if err != nil {
-			return
-		}
-		s.wait.Go(func() {
-			defer c.Close()
-			var size [2]byte
-			if _, err := io.ReadFull(c, size[:]); err != nil {
-				return
-			}
-			buf := make([]byte, binary.BigEndian.Uint16(size[:]))
-			if _, err := io.ReadFull(c, buf); err != nil {
-				return
-			}
-			q := new(dns.Msg)
-			if q.Unpack(buf) != nil {
-				return
-			}
-			for _, p := range s.reply("tcp", q) {
-				_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(p))), p...))
-			}
-			_, _ = io.Copy(io.Discard, c) // until the client leaves
-		})
-	}
-}
-
-// records makes an answer of lines as in a zone file.
-func records(q *dns.Msg, lines ...string) *dns.Msg {
-	m := new(dns.Msg)
-	m.SetReply(q)
-	for _, l := range lines {
-		rr, err := dns.NewRR(l)
-		if err != nil {
-			panic(err)
-		}
-		m.Answer = append(m.Answer, rr)
-	}
-	return m
-}
-
-func wire(msgs ...*dns.Msg) (out [][]byte) {
-	for _, m := range msgs {
-		b, err := m.Pack()
-		if err != nil {
-			panic(err)
-		}
-		out = append(out, b)
-	}
-	return out
-}
-
-func rcode(q *dns.Msg, code int, extended ...uint16) *dns.Msg {
-	m := new(dns.Msg)
-	m.SetRcode(q, code)
-	if len(extended) > 0 {
-		m.SetEdns0(1232, false)
-		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: extended[0]})
-	}
-	return m
-}
-
-func truncated(q *dns.Msg) *dns.Msg {
-	m := records(q)
-	m.Truncated = true
-	return m
-}
-
-func changed(m *dns.Msg, change func(*dns.Msg)) *dns.Msg {
-	change(m)
-	return m
-}
-
-// cutOff is a truncated reply that ends inside a record.
-func cutOff(q *dns.Msg) []byte {
-	m := records(q, "a.test. 60 TXT "+strings.Repeat("x", 200))
-	m.Truncated = true
-	b := wire(m)[0]
-	return b[:len(b)-50]
-}
-
-const good = `a.test. 60 TXT "good"`
 
 // Whatever a server or somebody in between sends, the answer is right or none, soon.
 func TestAttackHostileServers(t *testing.T) {
@@ -379,65 +240,5 @@ func TestAtOnce(t *testing.T) {
 	defer cancel()
 	if got := r.A(ctx, "late.test"); got.Class != Temporary {
 		t.Errorf("without a slot: %+v", got)
-	}
-}
-
-// What is remembered, how long, and that it stays within its bytes.
-func TestCache(t *testing.T) {
-	soa := func(q *dns.Msg, code int, minimum uint32) *dns.Msg {
-		m := rcode(q, code)
-		m.Ns = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: "test.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 3600}, Ns: "ns.test.", Mbox: "h.test.", Minttl: minimum}}
-		return m
-	}
-	tests := []struct {
-		name  string
-		reply func(q *dns.Msg) *dns.Msg
-		kept  time.Duration
-	}{
-		{"its time", func(q *dns.Msg) *dns.Msg { return records(q, good) }, time.Minute},
-		{"the least time of it", func(q *dns.Msg) *dns.Msg { return records(q, good, `a.test. 7 TXT "x"`) }, 7 * time.Second},
-		{"the alias's time", func(q *dns.Msg) *dns.Msg { return records(q, "a.test. 9 CNAME b.test.", `b.test. 60 TXT "x"`) }, 9 * time.Second},
-		{"no time", func(q *dns.Msg) *dns.Msg { return records(q, `a.test. 0 TXT "x"`) }, 0},
-		{"a negative time", func(q *dns.Msg) *dns.Msg { return records(q, `a.test. 2147483648 TXT "x"`) }, 0},
-		{"at most our time", func(q *dns.Msg) *dns.Msg { return records(q, `a.test. 999999 TXT "x"`) }, gateway.DNSKept},
-		{"no such name", func(q *dns.Msg) *dns.Msg { return soa(q, dns.RcodeNameError, 30) }, 30 * time.Second},
-		{"no such records", func(q *dns.Msg) *dns.Msg { return soa(q, dns.RcodeSuccess, 20) }, 20 * time.Second},
-		{"nothing, at most our time", func(q *dns.Msg) *dns.Msg { return soa(q, dns.RcodeNameError, 9999) }, gateway.DNSKeptNothing},
-		{"nothing, without proof", func(q *dns.Msg) *dns.Msg { return rcode(q, dns.RcodeNameError) }, 0},
-		{"a failure", func(q *dns.Msg) *dns.Msg { return rcode(q, dns.RcodeServerFailure) }, gateway.DNSKeptFailure},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := serve(t, func(_ string, q *dns.Msg) [][]byte { return wire(tt.reply(q)) })
-			now := time.Unix(1e9, 0)
-			r := asker(t, func(c *Config) { c.Now = func() time.Time { return now } }, s.addr())
-			first := r.TXT(t.Context(), "a.test")
-			if first.TTL != tt.kept {
-				t.Errorf("holds for %s, want %s", first.TTL, tt.kept)
-			}
-			asked := s.asked.Load()
-			now = now.Add(tt.kept - 1)
-			if again := r.TXT(t.Context(), "a.test"); tt.kept > 0 && (s.asked.Load() != asked || again.Class != first.Class || again.TTL != 1) {
-				t.Errorf("just before its end: %+v after %d questions", again, s.asked.Load()-asked)
-			}
-			now = now.Add(1)
-			if r.TXT(t.Context(), "a.test"); s.asked.Load() == asked {
-				t.Error("remembered for longer")
-			}
-		})
-	}
-	z := make(map[string]mockdns.Zone)
-	for i := range 100 {
-		z[fmt.Sprintf("n%d.test.", i)] = mockdns.Zone{TXT: []string{strings.Repeat("x", 200)}}
-	}
-	r := asker(t, func(c *Config) { c.Limits.DNSCache = 10 << 10 }, zones(t, z))
-	for i := range 100 {
-		r.TXT(t.Context(), "n0.test") // what is asked for often stays
-		r.TXT(t.Context(), fmt.Sprintf("n%d.test", i))
-	}
-	_, first := r.cache.get(question{"n0.test", dns.TypeTXT}, time.Now())
-	_, second := r.cache.get(question{"n1.test", dns.TypeTXT}, time.Now())
-	if n := len(r.cache.byQ); !first || second || n < 5 || n > 20 || r.cache.bytes > 10<<10 || n != r.cache.order.Len() {
-		t.Errorf("first %t, second %t, %d answers of %d bytes", first, second, n, r.cache.bytes)
 	}
 }
