@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -56,22 +57,22 @@ func (g *guest) KVPut(key string, value []byte, ttl int64) error {
 	if ttl < 0 || ttl > maxTTL {
 		return abi.BadArgument
 	}
-	w := gateway.PluginWrite{Plugin: g.inst.ID, Key: key, Value: value}
+	w := gateway.PluginWrite{Plugin: g.inst.ID, Key: key, Value: bytes.Clone(value)} // value is the module's memory
 	if ttl > 0 {
 		w.Expires = g.now.Add(time.Duration(ttl) * time.Second)
 	}
 	rest := slices.DeleteFunc(slices.Clone(g.writes), func(o gateway.PluginWrite) bool { return o.Key == key })
-	count, bytes, mine := int64(1), int64(len(key)+len(value)), int64(len(key)+len(value))
+	count, all, mine := int64(1), int64(len(key)+len(value)), int64(len(key)+len(value))
 	for _, o := range rest {
-		count, bytes, mine = count+1, bytes+int64(len(o.Key)+len(o.Value)), mine+int64(len(o.Key)+len(o.Value))
+		count, all, mine = count+1, all+int64(len(o.Key)+len(o.Value)), mine+int64(len(o.Key)+len(o.Value))
 	}
 	for _, o := range g.look.Effects.KV {
 		size := int64(len(o.Key) + len(o.Value))
-		if count, bytes = count+1, bytes+size; o.Plugin == g.inst.ID {
+		if count, all = count+1, all+size; o.Plugin == g.inst.ID {
 			mine += size
 		}
 	}
-	if count > lim.PluginWrites || bytes > lim.PluginWriteBytes {
+	if count > lim.PluginWrites || all > lim.PluginWriteBytes {
 		return abi.OverQuota
 	}
 	if full, err := g.over(mine); err != nil {

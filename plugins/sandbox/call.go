@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
@@ -21,18 +21,32 @@ type call struct {
 	limits *Limits
 	until  time.Time
 	meter  meter
-	memory int64 // bytes it had
-	asked  int64 // imports used
-	lines  int64 // logged
-	inside bool  // a host's method runs
-	failed error // why the call is being ended; nil if the module ended it
+	clock  int64              // where the monotonic clock begins, in nanoseconds
+	random io.Reader          // of this call alone
+	state  *snapshot.Instance // nil while no call is to be undone
+	one    one                // the import that is used
+	piece  []byte             // for what imports read
+	asked  int64              // imports used
+	lines  int64              // logged
+	inside bool               // a host's method runs
+	failed error              // why the call is being ended; nil if the module ended it
+
+	stdout, stderr lineWriter
 }
 
 type callKey struct{}
 
-// Call asks one hook, on a fresh instance. It returns nil if the module returned 0,
-// a *CallError if it failed, a *HostError if h did or no slot was free until ctx
-// ended, and ctx's error if ctx ended while the module ran.
+func (e *Engine) newCall(h Host, most time.Duration) *call {
+	return &call{
+		host: h, limits: &e.cfg.Limits, until: time.Now().Add(most), random: e.random(),
+		stdout: lineWriter{level: logInfo}, stderr: lineWriter{level: logWarn},
+	}
+}
+
+// Call asks one hook, on an instance that is as if it were new. It returns nil if the
+// module returned 0, a *CallError if it failed, a *HostError if h did, there was no
+// memory or no slot was free until ctx ended, and ctx's error if ctx ended while the
+// module ran.
 func (m *Module) Call(ctx context.Context, hook string, h Host) (Usage, error) {
 	select {
 	case m.engine.slots <- struct{}{}:
@@ -43,64 +57,54 @@ func (m *Module) Call(ctx context.Context, hook string, h Host) (Usage, error) {
 	m.calls.Add(1)
 	defer m.calls.Done()
 	started := time.Now()
-	c := &call{host: h, limits: &m.engine.cfg.Limits}
-	c.until = started.Add(c.limits.CallTime)
-	status, err := m.run(context.WithValue(ctx, callKey{}, c), c, hook)
-	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: c.memory, Wall: time.Since(started)}
+	in, err := m.take(ctx)
+	if err != nil {
+		return Usage{}, &HostError{Err: err}
+	}
+	c := m.engine.newCall(h, m.engine.cfg.Limits.CallTime)
+	c.state, c.clock = in.state, in.image.clock
+	var answer error
+	spoiled := in.state.Run(func() (spoils error) {
+		spoils, answer = in.ask(ctx, c, abi.Export(hook))
+		return spoils
+	})
+	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: in.size(), Wall: time.Since(started)}
+	m.give(in, spoiled)
+	return used, answer
+}
+
+// ask calls a function that takes nothing and returns a status. If what it left can't be
+// undone, spoils is not nil; then answer is the same.
+func (in *instance) ask(ctx context.Context, c *call, name string) (spoils, answer error) {
+	f := in.function(name)
+	if f == nil {
+		return nil, &CallError{Reason: ReasonStart, Detail: "the module does not export " + name}
+	}
+	c.meter.start(in, c.limits)
+	in.stack[0] = 0
+	err := f.CallWithStack(context.WithValue(ctx, callKey{}, c), in.stack[:])
+	c.meter.stop()
+	if err == nil {
+		if status := api.DecodeI32(in.stack[0]); status != 0 {
+			answer = &CallError{Reason: ReasonStatus, Detail: name + " returned " + strconv.Itoa(int(status))}
+		}
+		return nil, answer
+	}
+	err = c.ended(ctx, err)
+	return err, err
+}
+
+// ended says why a call did not return.
+func (c *call) ended(ctx context.Context, err error) error {
 	switch {
 	case c.failed != nil:
-		return used, c.failed
-	case err != nil && c.inside:
-		return used, &HostError{Err: err}
-	case err != nil && ctx.Err() != nil:
-		return used, ctx.Err()
-	case err != nil:
-		return used, blame(err)
-	case status != 0:
-		return used, &CallError{Reason: ReasonStatus, Detail: "the hook returned " + strconv.Itoa(int(status))}
+		return c.failed
+	case c.inside:
+		return &HostError{Err: err}
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
-	return used, nil
-}
-
-// run makes an instance, readies it and asks it.
-func (m *Module) run(ctx context.Context, c *call, hook string) (status int32, err error) {
-	instance, err := m.runtime.InstantiateModule(ctx, m.code, m.config(ctx, c))
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		c.memory = int64(instance.Memory().Size())
-		c.meter.stop()
-		_ = instance.Close(context.WithoutCancel(ctx)) // it is gone, whatever it says
-	}()
-	c.meter.start(instance, c.limits)
-	if f := instance.ExportedFunction(initialize); f != nil {
-		c.meter.ready()
-		if _, err := f.Call(ctx); err != nil {
-			return 0, err
-		}
-	}
-	f := instance.ExportedFunction(abi.Export(hook))
-	if f == nil {
-		return 0, &CallError{Reason: ReasonStart, Detail: "the module does not export " + abi.Export(hook)}
-	}
-	c.meter.ready()
-	result, err := f.Call(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return api.DecodeI32(result[0]), nil
-}
-
-// config is all that an instance has of the world. Files, network, arguments and
-// environment are absent; nothing sleeps.
-func (m *Module) config(ctx context.Context, c *call) wazero.ModuleConfig {
-	now := time.UnixMilli(c.host.Now())
-	print := func(level int) *lineWriter { return &lineWriter{call: c, level: level, over: func() { c.over(ctx) }} }
-	return wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithStdout(print(logInfo)).WithStderr(print(logWarn)).
-		WithRandSource(random(func() { c.over(ctx) })).
-		WithWalltime(func() (int64, int32) { return now.Unix(), int32(now.Nanosecond()) }, sys.ClockResolution(time.Millisecond))
+	return blame(err)
 }
 
 // blame says in a module's terms how it failed.
@@ -108,19 +112,28 @@ func blame(err error) error {
 	if known, ok := errors.AsType[*CallError](err); ok {
 		return known
 	}
-	if exit, ok := errors.AsType[*sys.ExitError](err); ok {
-		return &CallError{Reason: ReasonStatus, Detail: "it exited with " + strconv.FormatUint(uint64(exit.ExitCode()), 10)}
-	}
 	if strings.Contains(err.Error(), "stack overflow") { // of the engine's own stack, which is larger than ours
 		return errTooDeep
 	}
 	return &CallError{Reason: ReasonTrap, Detail: strings.TrimPrefix(firstLine(err.Error()), "wasm error: ")}
 }
 
+// exited is the end of a module that left its process.
+func exited(code uint32) *CallError {
+	return &CallError{Reason: ReasonStatus, Detail: "it exited with " + strconv.FormatUint(uint64(code), 10)}
+}
+
 // stop ends the call from within an import.
 func (c *call) stop(err error) {
 	c.failed = err
 	panic(err) // wazero unwinds the module and returns it
+}
+
+// unpin lets others write to the module's memory until the call ends.
+func (c *call) unpin() {
+	if c.state != nil {
+		c.state.Unpin()
+	}
 }
 
 // The levels of the log, as the import log has them.
@@ -147,28 +160,20 @@ func (c *call) log(level int, text []byte) {
 
 // lineWriter makes log lines of what a module prints.
 type lineWriter struct {
-	call  *call
 	level int
 	held  []byte // the start of a line
-	over  func() // ends the call if its time is
 }
 
-// Write takes what one buffer holds. A module can name half a million of them at
-// once, each of all its memory, and nothing else stops it meanwhile.
-func (w *lineWriter) Write(p []byte) (int, error) {
-	w.call.spend()
-	w.over()
-	n := len(p)
-	for w.call.lines < w.call.limits.LogLines {
+func (w *lineWriter) write(c *call, p []byte) {
+	for c.lines < c.limits.LogLines {
 		line, rest, whole := bytes.Cut(p, []byte("\n"))
-		if room := w.call.limits.LogBytes - int64(len(w.held)); room > 0 {
+		if room := c.limits.LogBytes - int64(len(w.held)); room > 0 {
 			w.held = append(w.held, line[:min(int64(len(line)), room)]...)
 		}
 		if !whole {
-			return n, nil
+			return
 		}
-		w.call.log(w.level, w.held)
+		c.log(w.level, w.held)
 		w.held, p = w.held[:0], rest
 	}
-	return n, nil
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"testing"
@@ -10,9 +11,9 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
+	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
@@ -115,13 +116,11 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	}
 	l := realLimits()
 	l.HostCalls = 1 << 40
-	c := &call{host: newEventHost(), limits: &l, until: time.Now().Add(time.Hour)}
+	c := &call{host: newEventHost(), limits: &l, until: time.Now().Add(time.Hour), random: rand.Reader}
 	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, c), time.Hour)
 	b.Cleanup(cancel)
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2).WithMemoryLimitPages(512).WithCloseOnContextDone(mode == "deadline"))
 	b.Cleanup(func() { _ = r.Close(context.Background()) })
-	_, err := wasi_snapshot_preview1.Instantiate(ctx, r)
-	fail(err)
 	fail(instantiateImports(ctx, r))
 	fail(instantiateMeter(ctx, r))
 	rewritten := mode == "fuel" || mode == "depth"
@@ -134,22 +133,22 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 		wasm, _, err = rewrite.Module(wasm, &e.rewrite)
 		fail(err)
 	}
-	instance, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	kept, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	fail(err)
+	in := &instance{module: kept}
 	if rewritten {
 		l.Fuel = 1 << 62
-		c.meter.start(instance, &l)
-		c.meter.ready()
+		in.globals = []snapshot.Global{kept.ExportedGlobal(rewrite.Fuel).(api.MutableGlobal), kept.ExportedGlobal(rewrite.Depth).(api.MutableGlobal)}
+		c.meter.start(in, &l)
 	}
-	if f := instance.ExportedFunction(initialize); f != nil {
+	if f := kept.ExportedFunction(initialize); f != nil {
 		_, err := f.Call(ctx)
 		fail(err)
 	}
-	f, stack := instance.ExportedFunction(abi.Export(hook)), make([]uint64, 1)
+	f, stack := kept.ExportedFunction(abi.Export(hook)), make([]uint64, 1)
 	return func() {
 		if rewritten {
-			c.meter.grant(0)
-			c.meter.ready()
+			c.meter.start(in, &l)
 		}
 		if err := f.CallWithStack(ctx, stack); err != nil || stack[0] != 0 {
 			b.Fatal(fmt.Errorf("%w, status %d", err, stack[0]))

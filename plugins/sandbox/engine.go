@@ -2,7 +2,11 @@ package sandbox
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -13,9 +17,9 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
+	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
@@ -24,6 +28,16 @@ type Config struct {
 	Limits   Limits
 	CacheDir string // for compiled code, which is run: nobody else may write there; empty: none is kept
 	Slots    int    // calls that run at once; default GOMAXPROCS
+	// Idle is how long an instance waits for its next call before it is freed; default
+	// one minute.
+	Idle time.Duration
+	// Seed is what all random numbers are made from; nil: the system's. With one, what
+	// modules do is the same every time: it is for tests, and to look at one call again.
+	Seed *[32]byte
+	// Check compares each instance with its image after every call. It is for tests: it
+	// costs as much as copying its memory.
+	Check bool
+	Log   *slog.Logger // default: slog.Default()
 }
 
 // Engine compiles modules and bounds what runs at once.
@@ -31,9 +45,10 @@ type Engine struct {
 	cfg     Config
 	rewrite rewrite.Config          // what modules are held to
 	cache   wazero.CompilationCache // nil without a CacheDir
-	compile chan struct{}           // one slot: compiling takes time and memory
-	load    chan struct{}           // one slot, for what was compiled before
-	slots   chan struct{}           // one for each running call
+	keeper  *snapshot.Keeper
+	compile chan struct{} // one slot: compiling takes time and memory
+	load    chan struct{} // one slot, for what was compiled before
+	slots   chan struct{} // one for each running call
 }
 
 // New makes an Engine. Close it when its modules are closed.
@@ -45,29 +60,43 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Slots <= 0 {
 		cfg.Slots = runtime.GOMAXPROCS(0)
 	}
+	if cfg.Idle <= 0 {
+		cfg.Idle = time.Minute
+	}
 	e := &Engine{cfg: cfg, compile: make(chan struct{}, 1), load: make(chan struct{}, 1), slots: make(chan struct{}, cfg.Slots)}
 	e.rewrite.Limits = rewrite.Limits{
 		ModuleBytes: l.ModuleBytes, Functions: l.Functions, Locals: l.Locals, FunctionBytes: l.FunctionBytes, Blocks: l.Blocks,
 		MemoryBytes: l.MemoryBytes, StackBytes: l.StackBytes, Frames: l.Frames,
 	}
-	e.rewrite.Exports = exports()
-	var err error
-	if e.rewrite.Imports, err = offers(context.Background()); err != nil || cfg.CacheDir == "" {
-		return e, err
+	e.rewrite.Imports, e.rewrite.Exports = offers(), exports()
+	if cfg.CacheDir != "" {
+		if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
+			return nil, err
+		}
+		var err error
+		if e.cache, err = wazero.NewCompilationCacheWithDir(cfg.CacheDir); err != nil {
+			return nil, err
+		}
 	}
-	err = os.MkdirAll(cfg.CacheDir, 0o700)
-	if err == nil {
-		e.cache, err = wazero.NewCompilationCacheWithDir(cfg.CacheDir)
-	}
-	return e, err
+	e.keeper = snapshot.New(snapshot.Config{Log: cfg.Log, Check: cfg.Check})
+	return e, nil
 }
 
 // Close frees what the modules shared.
 func (e *Engine) Close(ctx context.Context) error {
+	err := e.keeper.Close()
 	if e.cache == nil {
-		return nil
+		return err
 	}
-	return e.cache.Close(ctx)
+	return errors.Join(err, e.cache.Close(ctx))
+}
+
+// random is what one call has of random numbers.
+func (e *Engine) random() io.Reader {
+	if e.cfg.Seed == nil {
+		return crand.Reader
+	}
+	return rand.NewChaCha8(*e.cfg.Seed)
 }
 
 // compileWorkers is how many functions of a module are compiled at once. Only with
@@ -100,9 +129,9 @@ func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*M
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	m, err := e.module(ctx, code, e.cache)
+	m, err := e.module(ctx, code, e.cache, info)
 	if err != nil && strings.HasPrefix(err.Error(), cacheFault) { // what it kept can't be used: do without
-		m, err = e.module(ctx, code, nil)
+		m, err = e.module(ctx, code, nil, info)
 	}
 	return m, err
 }
@@ -114,7 +143,7 @@ const cacheFault = "compilationcache: "
 // module compiles what was rewritten. The cache keeps compiled code by the bytes it was
 // compiled from, and by wazero's version: so another version of the rewrite, which
 // writes other bytes, never meets code of this one.
-func (e *Engine) module(ctx context.Context, code []byte, cache wazero.CompilationCache) (*Module, error) {
+func (e *Engine) module(ctx context.Context, code []byte, cache wazero.CompilationCache, info *rewrite.Info) (*Module, error) {
 	// A runtime of its own: closing it frees all that the module had. Compiled code
 	// that the cache shares is counted, and freed by Module.Close.
 	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2).
@@ -123,7 +152,12 @@ func (e *Engine) module(ctx context.Context, code []byte, cache wazero.Compilati
 		cfg = cfg.WithCompilationCache(cache)
 	}
 	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg)}
-	if err := m.compile(ctx, code); err != nil {
+	m.globals = append([]string{rewrite.Fuel, rewrite.Depth}, info.Globals...)
+	err := m.compile(ctx, code)
+	if err == nil {
+		err = m.prepare(ctx)
+	}
+	if err != nil {
 		_ = m.Close(context.WithoutCancel(ctx)) // it never ran
 		return nil, err
 	}
@@ -132,9 +166,6 @@ func (e *Engine) module(ctx context.Context, code []byte, cache wazero.Compilati
 
 // compile makes the imports, and compiles.
 func (m *Module) compile(ctx context.Context, code []byte) (err error) {
-	if _, err = wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
-		return err
-	}
 	if err = instantiateImports(ctx, m.runtime); err != nil {
 		return err
 	}
@@ -142,6 +173,17 @@ func (m *Module) compile(ctx context.Context, code []byte) (err error) {
 		return err
 	}
 	m.code, err = compileBounded(ctx, m.runtime, code, m.engine.cfg.Limits.CompileTime)
+	return err
+}
+
+// prepare takes the image that calls start from. A module that can't be made ready is
+// of no use.
+func (m *Module) prepare(ctx context.Context) (err error) {
+	m.warms = m.exports(abi.Init)
+	m.pool.image, err = m.takeImage(ctx, sampleSizes[0])
+	if known, failed := errors.AsType[*CallError](err); failed {
+		return &FaultError{What: "the module can't be made ready: " + strings.TrimPrefix(known.Error(), failedPrefix), Offset: -1}
+	}
 	return err
 }
 

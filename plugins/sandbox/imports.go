@@ -5,11 +5,11 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 	"github.com/centerleap/postern/sdk/abi"
@@ -20,26 +20,41 @@ const (
 	i64 = api.ValueTypeI64
 )
 
+// function is one that a module may import. Its signature has i for i32 and I for i64,
+// results behind a colon.
+type function struct {
+	name, sig string
+	answer    func(*one) (int64, error)
+}
+
+// types of its arguments and results.
+func (f *function) types() (params, results []api.ValueType) {
+	list := func(s string) (types []api.ValueType) {
+		for _, c := range s {
+			types = append(types, map[rune]api.ValueType{'i': i32, 'I': i64}[c])
+		}
+		return types
+	}
+	in, out, _ := strings.Cut(f.sig, ":")
+	return list(in), list(out)
+}
+
 // one is the use of one import: its arguments, and the instance's memory.
 type one struct {
 	*call
+	ctx    context.Context // of this use, no longer
 	memory api.Memory
-	args   []uint64
+	args   []uint64 // the answer takes the place of the first
 }
 
-// imports are the functions of postern_v1; package abi says what they mean. A
-// function's answer is an i32 but for now.
-var imports = []struct {
-	name    string
-	params  []api.ValueType
-	results []api.ValueType
-	answer  func(*one) (int64, error)
-}{
-	{"event", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
+// imports are the functions of postern_v1; package abi says what they mean. An answer
+// that may be an error is an i32.
+var imports = []function{
+	{"event", "ii:i", func(u *one) (int64, error) {
 		doc, err := u.host.Event()
 		return u.give(0, doc, err)
 	}},
-	{"get", []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
+	{"get", "iiii:i", func(u *one) (int64, error) {
 		path, err := u.text(0, maxName)
 		if err != nil {
 			return 0, err
@@ -47,7 +62,7 @@ var imports = []struct {
 		v, err := u.host.Get(path)
 		return u.give(2, []byte(v), err)
 	}},
-	{"header", []api.ValueType{i32, i32, i32, i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
+	{"header", "iiiii:i", func(u *one) (int64, error) {
 		name, err := u.text(0, maxName)
 		if err != nil {
 			return 0, err
@@ -55,7 +70,7 @@ var imports = []struct {
 		v, err := u.host.Header(name, int(api.DecodeI32(u.args[2])))
 		return u.give(3, []byte(v), err)
 	}},
-	{"header_count", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
+	{"header_count", "ii:i", func(u *one) (int64, error) {
 		name, err := u.text(0, maxName)
 		if err != nil {
 			return 0, err
@@ -63,18 +78,18 @@ var imports = []struct {
 		n, err := u.host.HeaderCount(name)
 		return int64(n), err
 	}},
-	{"part", []api.ValueType{i32, i64, i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
-		n, err := u.host.Part(int(api.DecodeI32(u.args[0])), int64(u.args[1]), u.bytes(2))
+	{"part", "iIii:i", func(u *one) (int64, error) {
+		n, err := u.part(int(api.DecodeI32(u.args[0])), int64(u.args[1]), u.bytes(2))
 		return int64(n), err
 	}},
-	{"verdict", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
+	{"verdict", "ii:i", func(u *one) (int64, error) {
 		return 0, u.host.Verdict(u.bytes(0)) // also one that is too large: the host must know of it
 	}},
-	{"log", []api.ValueType{i32, i32, i32}, nil, func(u *one) (int64, error) {
+	{"log", "iii:", func(u *one) (int64, error) {
 		u.log(int(api.DecodeI32(u.args[0])), u.bytes(1))
 		return 0, nil
 	}},
-	{"config", []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
+	{"config", "iiii:i", func(u *one) (int64, error) {
 		key, err := u.text(0, maxName)
 		if err != nil {
 			return 0, err
@@ -82,8 +97,8 @@ var imports = []struct {
 		v, err := u.host.Config(key)
 		return u.give(2, []byte(v), err)
 	}},
-	{"now", nil, []api.ValueType{i64}, func(u *one) (int64, error) { return u.host.Now(), nil }},
-	{"kv_get", []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}, func(u *one) (int64, error) {
+	{"now", ":I", func(u *one) (int64, error) { return u.host.Now(), nil }},
+	{"kv_get", "iiii:i", func(u *one) (int64, error) {
 		key, err := u.text(0, maxName)
 		if err != nil {
 			return 0, err
@@ -91,13 +106,12 @@ var imports = []struct {
 		v, err := u.host.KVGet(key)
 		return u.give(2, v, err)
 	}},
-	{"kv_put", []api.ValueType{i32, i32, i32, i32, i64}, []api.ValueType{i32}, func(u *one) (int64, error) {
+	{"kv_put", "iiiiI:i", func(u *one) (int64, error) {
 		key, err := u.text(0, maxName)
 		if err != nil {
 			return 0, err
 		}
-		value := append([]byte(nil), u.bytes(2)...) // the module's memory is not the host's to keep
-		return 0, u.host.KVPut(key, value, int64(u.args[4]))
+		return 0, u.host.KVPut(key, u.bytes(2), int64(u.args[4]))
 	}},
 }
 
@@ -112,28 +126,29 @@ const (
 	weightWASI   = 1 << 12
 )
 
-// offers are all functions that a module may import.
-func offers(ctx context.Context) (map[string]map[string]rewrite.Import, error) {
-	ours := make(map[string]rewrite.Import, len(imports))
-	for _, f := range imports {
-		ours[f.name] = rewrite.Import{Params: f.params, Results: f.results, Weight: weightImport}
+// offered are all functions that a module may import, by the module they come from.
+var offered = map[string][]function{abi.Module: imports, wasiModule: wasi}
+
+// offers are the same for whoever checks modules.
+func offers() map[string]map[string]rewrite.Import {
+	all := map[string]map[string]rewrite.Import{}
+	for from, functions := range offered {
+		all[from] = make(map[string]rewrite.Import, len(functions))
+		for i := range functions {
+			params, results := functions[i].types()
+			weight := int64(weightImport)
+			if from == wasiModule {
+				weight = weightWASI
+			}
+			all[from][functions[i].name] = rewrite.Import{Params: params, Results: results, Weight: weight}
+		}
 	}
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer func() { _ = r.Close(ctx) }() // it ran nothing
-	code, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
-	if err != nil {
-		return nil, err
-	}
-	wasi := map[string]rewrite.Import{}
-	for name, f := range code.ExportedFunctions() {
-		wasi[name] = rewrite.Import{Params: f.ParamTypes(), Results: f.ResultTypes(), Weight: weightWASI}
-	}
-	return map[string]map[string]rewrite.Import{abi.Module: ours, wasi_snapshot_preview1.ModuleName: wasi}, nil
+	return all
 }
 
 // exports are the types of what a module may offer itself.
 func exports() map[string]rewrite.Import {
-	all := map[string]rewrite.Import{initialize: {}}
+	all := map[string]rewrite.Import{initialize: {}, abi.Init: {Results: []api.ValueType{i32}}}
 	for _, hook := range abi.Hooks {
 		all[abi.Export(hook)] = rewrite.Import{Results: []api.ValueType{i32}}
 	}
@@ -146,27 +161,41 @@ func isHook(export string) bool {
 
 // instantiateImports offers them to a runtime.
 func instantiateImports(ctx context.Context, r wazero.Runtime) error {
-	b := r.NewHostModuleBuilder(abi.Module)
-	for _, f := range imports {
-		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
-			c := ctx.Value(callKey{}).(*call)
-			answer := c.use(&one{call: c, memory: m.Memory(), args: append([]uint64(nil), stack...)}, f.answer)
-			switch {
-			case len(f.results) == 0:
-			case f.results[0] == i64:
-				stack[0] = uint64(answer)
-			default:
-				stack[0] = api.EncodeI32(int32(min(answer, math.MaxInt32)))
-			}
-		}), f.params, f.results).Export(f.name)
+	for from, functions := range offered {
+		b := r.NewHostModuleBuilder(from)
+		for i := range functions {
+			f := &functions[i]
+			params, results := f.types()
+			b.NewFunctionBuilder().WithGoModuleFunction(f.called(from == abi.Module, results), params, results).Export(f.name)
+		}
+		if _, err := b.Instantiate(ctx); err != nil {
+			return err
+		}
 	}
-	_, err := b.Instantiate(ctx)
-	return err
+	return nil
+}
+
+// called is what a module runs when it calls f.
+func (f *function) called(counts bool, results []api.ValueType) api.GoModuleFunc {
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		c := ctx.Value(callKey{}).(*call)
+		if counts {
+			c.spend()
+		}
+		c.one = one{call: c, ctx: ctx, memory: m.Memory(), args: stack}
+		answer := c.use(&c.one, f.answer)
+		switch {
+		case len(results) == 0:
+		case results[0] == i64:
+			stack[0] = uint64(answer)
+		default:
+			stack[0] = api.EncodeI32(int32(min(answer, math.MaxInt32)))
+		}
+	}
 }
 
 // use answers one question. What the module may not handle ends the call.
 func (c *call) use(u *one, answer func(*one) (int64, error)) int64 {
-	c.spend()
 	c.inside = true // if answer panics, the host did
 	n, err := answer(u)
 	c.inside = false
@@ -179,14 +208,39 @@ func (c *call) use(u *one, answer func(*one) (int64, error)) int64 {
 	return n
 }
 
+// errPointer is the end of a call that named what it does not have.
+var errPointer = &CallError{Reason: ReasonPointer, Detail: "it passed memory that it does not have"}
+
 // bytes is the memory that two arguments name, from the i-th on. It is the module's
 // own: it is valid during this answer alone.
-func (u *one) bytes(i int) []byte {
-	b, ok := u.memory.Read(uint32(u.args[i]), uint32(u.args[i+1]))
+func (u *one) bytes(i int) []byte { return u.at(uint32(u.args[i]), uint32(u.args[i+1])) }
+
+// at is n bytes of memory.
+func (u *one) at(ptr, n uint32) []byte {
+	b, ok := u.memory.Read(ptr, n)
 	if !ok {
-		u.stop(&CallError{Reason: ReasonPointer, Detail: "it passed memory that it does not have"})
+		u.stop(errPointer)
 	}
 	return b
+}
+
+// smallPart is how many bytes of a part are copied once more, rather than that the
+// module's whole memory is looked at after the call.
+const smallPart = 64 << 10
+
+// part reads bytes of a part. Whoever reads for the host may do so on another thread:
+// that must not write to memory that is watched, or it has to be said.
+func (u *one) part(part int, off int64, p []byte) (int, error) {
+	if len(p) > smallPart {
+		u.unpin()
+		return u.host.Part(part, off, p)
+	}
+	if u.piece == nil {
+		u.piece = make([]byte, smallPart)
+	}
+	n, err := u.host.Part(part, off, u.piece[:len(p)])
+	copy(p, u.piece[:n])
+	return n, err
 }
 
 // text is the text that two arguments name.

@@ -2,13 +2,13 @@ package sandbox
 
 import (
 	"context"
-	"crypto/rand"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
+	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 )
 
 // slice is the fuel that a module gets at once: between two of them it asks nobody,
@@ -17,21 +17,19 @@ const slice = 1 << 16
 
 // meter is the fuel of one call.
 type meter struct {
-	fuel, depth api.Global // nil before and after the call
-	most, stack int64
+	fuel, depth snapshot.Global // nil before and after the call
+	most        int64
 	granted     int64 // so far, used or not
 	rest        int64 // that was not used
 }
 
-// start gives an instance its first slice.
-func (m *meter) start(instance api.Module, limits *Limits) {
-	m.fuel, m.depth = instance.ExportedGlobal(rewrite.Fuel), instance.ExportedGlobal(rewrite.Depth)
-	m.most, m.stack = limits.Fuel, limits.StackBytes
+// start gives an instance its first slice, and room for its frames. Depth is not what
+// it was after a call that was stopped.
+func (m *meter) start(in *instance, limits *Limits) {
+	*m = meter{fuel: in.fuel(), depth: in.depth(), most: limits.Fuel}
+	m.depth.Set(uint64(limits.StackBytes))
 	m.grant(0)
 }
-
-// ready is to be called before each function is.
-func (m *meter) ready() { m.depth.(api.MutableGlobal).Set(uint64(m.stack)) }
 
 // grant gives another one, up to the most there is, and reports whether there is any.
 func (m *meter) grant(used int64) bool {
@@ -40,7 +38,7 @@ func (m *meter) grant(used int64) bool {
 	}
 	next := min(slice, m.most-used)
 	m.granted = used + next
-	m.fuel.(api.MutableGlobal).Set(uint64(next))
+	m.fuel.Set(uint64(next))
 	return true
 }
 
@@ -91,13 +89,4 @@ func (c *call) over(ctx context.Context) {
 	if !time.Now().Before(c.until) {
 		c.stop(&CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.limits.CallTime.String()})
 	}
-}
-
-// random reads random numbers, and looks at the time before each piece: a module can
-// ask for as many as its memory holds.
-type random func()
-
-func (over random) Read(p []byte) (int, error) {
-	over()
-	return rand.Read(p[:min(len(p), 64<<10)])
 }

@@ -13,27 +13,32 @@ import (
 // initialize is what a reactor exports to be made ready, as those of Go are.
 const initialize = "_initialize"
 
-// Module is a compiled module. Calls run side by side, each on an instance of its
-// own.
+// Module is a compiled module that is ready to be asked. Calls run side by side, each
+// on an instance that nobody else has meanwhile.
 type Module struct {
 	engine  *Engine
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
+	globals []string // names of all that can change: fuel and depth come first
+	warms   bool     // it can be asked before its image is taken
+	pool    pool
 	calls   sync.WaitGroup
 }
 
 // Exports reports whether the module answers a hook.
-func (m *Module) Exports(hook string) bool {
-	_, ok := m.code.ExportedFunctions()[abi.Export(hook)]
+func (m *Module) Exports(hook string) bool { return m.exports(abi.Export(hook)) }
+
+func (m *Module) exports(name string) bool {
+	_, ok := m.code.ExportedFunctions()[name]
 	return ok
 }
 
 // Close waits for running calls and frees the module. No call may start any more.
 func (m *Module) Close(ctx context.Context) error {
 	m.calls.Wait()
-	var err error
+	err := m.pool.empty()
 	if m.code != nil { // with a cache, the runtime would leave it in memory
-		err = m.code.Close(ctx)
+		err = errors.Join(err, m.code.Close(ctx))
 	}
 	return errors.Join(err, m.runtime.Close(ctx))
 }

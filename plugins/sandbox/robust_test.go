@@ -258,16 +258,6 @@ func TestPrintingIsBounded(t *testing.T) {
 			t.Errorf("%d buffers: %v, want %q", n, err, want)
 		}
 	}
-	lim := testLimits()
-	gone, end := context.WithCancel(t.Context())
-	end()
-	defer func() {
-		if err, _ := recover().(error); !errors.Is(err, context.Canceled) {
-			t.Errorf("a write after the end: %v", err)
-		}
-	}()
-	c := &call{host: &fakeHost{}, limits: &lim}
-	_, _ = (&lineWriter{call: c, over: func() { c.over(gone) }}).Write([]byte("x"))
 }
 
 // Names of functions announce their number too, and are not compiled.

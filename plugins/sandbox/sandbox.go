@@ -2,14 +2,15 @@
 // further than the answers of its Host. It is the only home of wazero, and knows
 // nothing of mail, tenants or stores.
 //
-// Every call gets a fresh instance: what a module leaves in its memory is gone when
-// the call ends. Its memory, time, fuel, stack, imports used and log lines are bounded.
-// It has a clock that stands still, random numbers, and a log; no files, no network, no
-// environment.
+// Every call starts from the same image: what a module leaves in its memory is gone when
+// the call ends, though its instance is used again. Its memory, time, fuel, stack,
+// imports used and log lines are bounded. It has a clock that stands still, random
+// numbers, and a log; no files, no network, no environment.
 //
-// Read engine.go for how a module is made ready, call.go for one call, meter.go for
-// what stops it, imports.go for what it may ask. What is refused at the door is the
-// question of package rewrite.
+// Read engine.go for how a module is made ready, image.go for what calls start from,
+// call.go for one call, pool.go for who runs on which instance, meter.go for what stops
+// it, imports.go and wasi.go for what it may ask. What is refused at the door is the
+// question of package rewrite, how an instance gets its state back that of snapshot.
 package sandbox
 
 import (
@@ -53,6 +54,7 @@ type Host interface {
 	Config(key string) (string, error)
 	Now() int64 // Unix milliseconds, the same for the whole call
 	KVGet(key string) ([]byte, error)
+	// KVPut may not keep value, either.
 	KVPut(key string, value []byte, ttlSeconds int64) error
 }
 
@@ -86,11 +88,14 @@ type CallError struct {
 	Detail string // for the module's author
 }
 
+// failedPrefix begins what a CallError says.
+const failedPrefix = "the plugin failed: "
+
 func (e *CallError) Error() string {
 	if e.Detail == "" {
-		return "the plugin failed: " + e.Reason
+		return failedPrefix + e.Reason
 	}
-	return "the plugin failed: " + e.Reason + ": " + e.Detail
+	return failedPrefix + e.Reason + ": " + e.Detail
 }
 
 // HostError is a call that ended because its Host failed; the module is not to

@@ -10,8 +10,17 @@
 //	postern_thread() -> i32      which conversation a message belongs to
 //
 // Any other result is a failure of the plugin, as a trap is: its failure policy
-// then decides. _initialize is run first, if it is exported. Every call sees a
-// fresh instance: what a plugin wants to remember it puts into the KV.
+// then decides. Every call sees a fresh instance: what a plugin wants to remember it
+// puts into the KV. An instance is as these functions left one, if they are exported:
+//
+//	_initialize()                run first, as compilers have it
+//	postern_init() -> i32        makes ready what every call needs, such as a heap; 0 if it could
+//
+// They may use imports, and see a sample: no message, no configuration. A module that
+// exports postern_init is then asked at its hooks about that sample, a few times, so
+// that its heap is as large as it will be; after that postern_init is run once more and
+// must put back what the hooks changed. Random numbers that are kept there are the same
+// in every call; those asked for during a call are new.
 //
 // The plugin asks for what it needs through imports of module postern_v1; nothing
 // is pushed. Text is UTF-8, passed as pointer and length. An import that reads
@@ -49,6 +58,9 @@ const (
 
 // Hooks lists them.
 var Hooks = []string{HookInbound, HookOutbound, HookThread}
+
+// Init is the function that makes a module ready, if it is exported.
+const Init = "postern_init"
 
 // Export is the function that answers a hook.
 func Export(hook string) string { return "postern_" + hook }

@@ -1,0 +1,90 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/centerleap/postern/plugins/sandbox/rewrite"
+	"github.com/centerleap/postern/plugins/sandbox/snapshot"
+)
+
+// instance is a module with memory. One call at a time runs on it.
+type instance struct {
+	module    api.Module
+	memory    *snapshot.Memory
+	globals   []snapshot.Global // all that can change: fuel and depth come first
+	functions map[string]api.Function
+	stack     [1]uint64 // what functions return
+	image     *image    // what it starts every call from; nil while it is made ready
+	state     *snapshot.Instance
+	idle      time.Time // since when
+}
+
+// fuel and depth are what the meter sets.
+func (in *instance) fuel() snapshot.Global  { return in.globals[0] }
+func (in *instance) depth() snapshot.Global { return in.globals[1] }
+
+// size is how much memory it has, in bytes.
+func (in *instance) size() int64 { return int64(in.module.Memory().Size()) }
+
+// function is one that the module exports; nil if it does not.
+func (in *instance) function(name string) api.Function {
+	f := in.functions[name]
+	if f == nil {
+		if f = in.module.ExportedFunction(name); f != nil {
+			in.functions[name] = f
+		}
+	}
+	return f
+}
+
+// close frees it; it says nothing that one could act upon.
+func (in *instance) close() { _ = in.module.Close(context.Background()) }
+
+// bare makes an instance on which nothing has run.
+func (m *Module) bare(ctx context.Context) (_ *instance, err error) {
+	in := &instance{functions: map[string]api.Function{}}
+	ctx = experimental.WithMemoryAllocator(context.WithoutCancel(ctx), experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
+		in.memory = m.engine.keeper.Memory(most)
+		return in.memory
+	}))
+	in.module, err = m.runtime.InstantiateModule(ctx, m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		if in.memory != nil {
+			in.memory.Free() // wazero leaves it
+		}
+		return nil, err
+	}
+	for _, name := range m.globals {
+		in.globals = append(in.globals, in.module.ExportedGlobal(name).(api.MutableGlobal))
+	}
+	return in, nil
+}
+
+// errNoRoom is a system that has no memory for another instance.
+var errNoRoom = errors.New("sandbox: an instance can't be as large as its image")
+
+// attached makes an instance that starts every call from an image.
+func (m *Module) attached(ctx context.Context, from *image) (*instance, error) {
+	in, err := m.bare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if more := int64(from.Size()) - in.size(); more > 0 {
+		if _, ok := in.module.Memory().Grow(uint32(more / rewrite.PageBytes)); !ok {
+			in.close()
+			return nil, errNoRoom
+		}
+	}
+	if in.state, err = from.Attach(in.memory, in.globals); err != nil {
+		in.close()
+		return nil, err
+	}
+	in.image = from
+	return in, nil
+}
