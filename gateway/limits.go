@@ -44,7 +44,8 @@ type Limits struct {
 	PluginFunctions, PluginLocals          int64
 	PluginFunctionBytes, PluginBlocks      int64
 	PluginCompileSeconds, PluginKey        int64
-	PluginMemory, PluginMillis             int64
+	PluginMemory, PluginIdle               int64
+	PluginMillis                           int64
 	PluginFuel                             int64
 	PluginStack, PluginFrames              int64
 	PluginMessageMillis, PluginHostCalls   int64
@@ -140,6 +141,7 @@ var LimitTable = []Limit{
 	{"plugin_blocks", 20000, "blocks of one function, a loop counting twice", InvalidParameter, "ours; the time to compile grows with their square; the go command has fewer than 10,631", func(l *Limits) *int64 { return &l.PluginBlocks }},
 	{"plugin_compile_seconds", 90, "seconds that compiling a module may take", InvalidParameter, "ours; standard Go takes one", func(l *Limits) *int64 { return &l.PluginCompileSeconds }},
 	{"plugin_memory", 32 * miB, "bytes of memory of one call", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginMemory }},
+	{"plugin_idle", 64 * miB, "bytes of instances of plugins that wait for their next call, without what they share; beyond that some are made anew", Unavailable, "ours; one of standard Go has about 1 MiB of its own", func(l *Limits) *int64 { return &l.PluginIdle }},
 	{"plugin_millis", 250, "milliseconds of one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginMillis }},
 	{"plugin_fuel", 200_000_000, "weighted instructions of one call", Unavailable, "ours; 60 to 200 ms of work, but the same on every machine; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFuel }},
 	{"plugin_stack", 1 * miB, "bytes of the frames of one call, guessed by their locals and operands", Unavailable, "ours; the engine alone would take 400 MB; its failure policy decides", func(l *Limits) *int64 { return &l.PluginStack }},

@@ -141,7 +141,7 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	defer share()
 	started := time.Now()
 	defer func() { g.took = time.Since(started) }()
-	return module.Call(ctx, string(hook), g)
+	return module.Call(ctx, sandbox.Owner(inst.ID), string(hook), g)
 }
 
 // failed is what a policy answers.

@@ -92,7 +92,7 @@ func (p *Plugins) Close() error {
 
 func sandboxLimits(l *gateway.Limits) sandbox.Limits {
 	return sandbox.Limits{
-		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, FunctionBytes: l.PluginFunctionBytes, Blocks: l.PluginBlocks, MemoryBytes: l.PluginMemory,
+		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, FunctionBytes: l.PluginFunctionBytes, Blocks: l.PluginBlocks, MemoryBytes: l.PluginMemory, IdleBytes: l.PluginIdle,
 		HostCalls: l.PluginHostCalls, LogLines: l.PluginLogLines, LogBytes: l.PluginLogLine,
 		CallTime: time.Duration(l.PluginMillis) * time.Millisecond, CompileTime: time.Duration(l.PluginCompileSeconds) * time.Second,
 		Fuel: l.PluginFuel, StackBytes: l.PluginStack, Frames: l.PluginFrames,

@@ -43,11 +43,11 @@ func (e *Engine) newCall(h Host, most time.Duration) *call {
 	}
 }
 
-// Call asks one hook, on an instance that is as if it were new. It returns nil if the
+// Call asks one hook for somebody, on an instance that is as if it were new. It returns nil if the
 // module returned 0, a *CallError if it failed, a *HostError if h did, there was no
 // memory or no slot was free until ctx ended, and ctx's error if ctx ended while the
 // module ran.
-func (m *Module) Call(ctx context.Context, hook string, h Host) (Usage, error) {
+func (m *Module) Call(ctx context.Context, owner Owner, hook string, h Host) (Usage, error) {
 	select {
 	case m.engine.slots <- struct{}{}:
 		defer func() { <-m.engine.slots }()
@@ -57,7 +57,7 @@ func (m *Module) Call(ctx context.Context, hook string, h Host) (Usage, error) {
 	m.calls.Add(1)
 	defer m.calls.Done()
 	started := time.Now()
-	in, err := m.take(ctx)
+	in, err := m.instance(ctx, owner)
 	if err != nil {
 		return Usage{}, &HostError{Err: err}
 	}
@@ -69,7 +69,7 @@ func (m *Module) Call(ctx context.Context, hook string, h Host) (Usage, error) {
 		return spoils
 	})
 	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: in.size(), Wall: time.Since(started)}
-	m.give(in, spoiled)
+	m.giveBack(in, spoiled)
 	return used, answer
 }
 

@@ -46,6 +46,7 @@ type Engine struct {
 	rewrite rewrite.Config          // what modules are held to
 	cache   wazero.CompilationCache // nil without a CacheDir
 	keeper  *snapshot.Keeper
+	pool    pool
 	compile chan struct{} // one slot: compiling takes time and memory
 	load    chan struct{} // one slot, for what was compiled before
 	slots   chan struct{} // one for each running call
@@ -69,6 +70,7 @@ func New(cfg Config) (*Engine, error) {
 		MemoryBytes: l.MemoryBytes, StackBytes: l.StackBytes, Frames: l.Frames,
 	}
 	e.rewrite.Imports, e.rewrite.Exports = offers(), exports()
+	e.pool.wait, e.pool.most = cfg.Idle, l.IdleBytes
 	if cfg.CacheDir != "" {
 		if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
 			return nil, err
@@ -180,7 +182,7 @@ func (m *Module) compile(ctx context.Context, code []byte) (err error) {
 // of no use.
 func (m *Module) prepare(ctx context.Context) (err error) {
 	m.warms = m.exports(abi.Init)
-	m.pool.image, err = m.takeImage(ctx, sampleSizes[0])
+	m.images.image, err = m.takeImage(ctx, sampleSizes[0])
 	if known, failed := errors.AsType[*CallError](err); failed {
 		return &FaultError{What: "the module can't be made ready: " + strings.TrimPrefix(known.Error(), failedPrefix), Offset: -1}
 	}

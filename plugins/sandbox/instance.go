@@ -20,9 +20,12 @@ type instance struct {
 	globals   []snapshot.Global // all that can change: fuel and depth come first
 	functions map[string]api.Function
 	stack     [1]uint64 // what functions return
-	image     *image    // what it starts every call from; nil while it is made ready
+	of        *Module
+	owner     Owner
+	image     *image // what it starts every call from; nil while it is made ready
 	state     *snapshot.Instance
-	idle      time.Time // since when
+	since     time.Time // when it was last used,
+	bytes     int64     // and what memory was its own then
 }
 
 // fuel and depth are what the meter sets.
@@ -48,7 +51,7 @@ func (in *instance) close() { _ = in.module.Close(context.Background()) }
 
 // bare makes an instance on which nothing has run.
 func (m *Module) bare(ctx context.Context) (_ *instance, err error) {
-	in := &instance{functions: map[string]api.Function{}}
+	in := &instance{of: m, functions: map[string]api.Function{}}
 	ctx = experimental.WithMemoryAllocator(context.WithoutCancel(ctx), experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
 		in.memory = m.engine.keeper.Memory(most)
 		return in.memory
@@ -70,7 +73,7 @@ func (m *Module) bare(ctx context.Context) (_ *instance, err error) {
 var errNoRoom = errors.New("sandbox: an instance can't be as large as its image")
 
 // attached makes an instance that starts every call from an image.
-func (m *Module) attached(ctx context.Context, from *image) (*instance, error) {
+func (m *Module) attached(ctx context.Context, owner Owner, from *image) (*instance, error) {
 	in, err := m.bare(ctx)
 	if err != nil {
 		return nil, err
@@ -85,6 +88,6 @@ func (m *Module) attached(ctx context.Context, from *image) (*instance, error) {
 		in.close()
 		return nil, err
 	}
-	in.image = from
+	in.owner, in.image = owner, from
 	return in, nil
 }

@@ -21,7 +21,7 @@ type Module struct {
 	code    wazero.CompiledModule
 	globals []string // names of all that can change: fuel and depth come first
 	warms   bool     // it can be asked before its image is taken
-	pool    pool
+	images  images
 	calls   sync.WaitGroup
 }
 
@@ -36,7 +36,11 @@ func (m *Module) exports(name string) bool {
 // Close waits for running calls and frees the module. No call may start any more.
 func (m *Module) Close(ctx context.Context) error {
 	m.calls.Wait()
-	err := m.pool.empty()
+	m.engine.pool.drop(m, nil)
+	var err error
+	if m.images.image != nil {
+		err = m.images.image.Close()
+	}
 	if m.code != nil { // with a cache, the runtime would leave it in memory
 		err = errors.Join(err, m.code.Close(ctx))
 	}

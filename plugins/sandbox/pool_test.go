@@ -52,7 +52,7 @@ func TestImage(t *testing.T) {
 			m := compile(t, newEngine(t, ""), tt.a.bytes())
 			for range 3 {
 				for _, hook := range tt.hooks {
-					if _, err := m.Call(t.Context(), hook, &fakeHost{}); err != nil {
+					if _, err := m.Call(t.Context(), nobody, hook, &fakeHost{}); err != nil {
 						t.Errorf("%s: %v", hook, err)
 					}
 				}
@@ -92,7 +92,7 @@ func TestFaultyStart(t *testing.T) {
 	}
 }
 
-// waits is how many instances a module has that wait.
+// waits is how many instances wait.
 func (p *pool) waits() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,7 +113,7 @@ func TestPool(t *testing.T) {
 			t.Fatal(err)
 		}
 		call := func(hook string, h *fakeHost, want string) {
-			if _, err := m.Call(context.Background(), hook, h); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			if _, err := m.Call(context.Background(), nobody, hook, h); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %q", err, want)
 			}
 		}
@@ -130,7 +130,7 @@ func TestPool(t *testing.T) {
 		want := func(n int) {
 			t.Helper()
 			synctest.Wait()
-			if got := m.pool.waits(); got != n {
+			if got := m.engine.pool.waits(); got != n {
 				t.Errorf("%d instances wait, want %d", got, n)
 			}
 		}
@@ -149,6 +149,42 @@ func TestPool(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// No instance is ever asked for two owners, and those that waited longest make room.
+func TestOwners(t *testing.T) {
+	lim := testLimits()
+	lim.IdleBytes = 40 << 10 // ten pages
+	e, err := New(Config{Limits: lim, Check: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	m := compile(t, e, hook(store(4, 1), store(9000, 1), store(20000, 1), store(30000, 1), konst(0)).bytes()) // four pages
+	of := map[*instance]Owner{}
+	for i := range 30 {
+		owner := Owner{byte(i % 3)}
+		if _, err := m.Call(t.Context(), owner, "inbound", &fakeHost{}); err != nil {
+			t.Fatal(err)
+		}
+		bytes := int64(0)
+		for _, in := range e.pool.idle {
+			if was, known := of[in]; known && was != in.owner {
+				t.Errorf("an instance of %v is one of %v", was, in.owner)
+			}
+			of[in], bytes = in.owner, bytes+in.state.Private()
+		}
+		if last := e.pool.idle[len(e.pool.idle)-1]; last.owner != owner {
+			t.Errorf("call %d ran on an instance of %v, not %v", i, last.owner, owner)
+		}
+		if bytes > lim.IdleBytes || bytes != e.pool.bytes {
+			t.Errorf("%d bytes wait, counted as %d", bytes, e.pool.bytes)
+		}
+	}
 }
 
 // largeEvent answers with an event of some size.
@@ -171,11 +207,11 @@ func TestLargerImages(t *testing.T) {
 		size, images, waits int
 	}{{70 << 10, 0, 1}, {200 << 10, 2, 1}, {3 << 20, 2, 0}} {
 		for range 40 {
-			if _, err := m.Call(t.Context(), "inbound", &largeEvent{size: tt.size}); err != nil {
+			if _, err := m.Call(t.Context(), nobody, "inbound", &largeEvent{size: tt.size}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if images, waits := m.pool.images, m.pool.waits(); images != tt.images || waits != tt.waits {
+		if images, waits := m.images.before, m.engine.pool.waits(); images != tt.images || waits != tt.waits {
 			t.Errorf("events of %d bytes: an image was taken again %d times, and %d instances wait; want %d and %d", tt.size, images, waits, tt.images, tt.waits)
 		}
 	}

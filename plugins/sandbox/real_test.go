@@ -75,7 +75,7 @@ func TestRealModules(t *testing.T) {
 	t.Run("Go", func(t *testing.T) {
 		m := compile(t, e, realModule(t, goGuest))
 		for _, hook := range []string{"inbound", "outbound"} {
-			first, err := m.Call(t.Context(), hook, host)
+			first, err := m.Call(t.Context(), nobody, hook, host)
 			if err != nil {
 				t.Fatalf("%s: %v", hook, err)
 			}
@@ -88,11 +88,11 @@ func TestRealModules(t *testing.T) {
 	t.Run("C", func(t *testing.T) {
 		clang(t)
 		m := compile(t, e, realModule(t, cGuest))
-		first, err := m.Call(t.Context(), "inbound", host)
+		first, err := m.Call(t.Context(), nobody, "inbound", host)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := m.Call(t.Context(), "inbound", host)
+		again, err := m.Call(t.Context(), nobody, "inbound", host)
 		if err != nil || again.Fuel != first.Fuel {
 			t.Errorf("%v: fuel %d, then %d", err, first.Fuel, again.Fuel)
 		}

@@ -85,7 +85,7 @@ func runaway(t *testing.T, lim Limits, wasm []byte, want string) {
 	}
 	m := compile(t, e, wasm)
 	before := resident(t)
-	used, err := m.Call(t.Context(), "inbound", &fakeHost{})
+	used, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{})
 	grown := resident(t) - before
 	if known, ok := errors.AsType[*CallError](err); !ok || known.Reason != want {
 		t.Errorf("%v, want %s", err, want)
@@ -137,7 +137,7 @@ func TestRobustness2MemoryBombs(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			for range 3 {
-				used, err := m.Call(t.Context(), tt.hook, &fakeHost{})
+				used, err := m.Call(t.Context(), nobody, tt.hook, &fakeHost{})
 				if err == nil || !strings.Contains(err.Error(), tt.want) || used.MemoryBytes > lim.MemoryBytes || used.MemoryBytes < lim.MemoryBytes/2 {
 					t.Errorf("%v with %d bytes, want %s with at most %d", err, used.MemoryBytes, tt.want, lim.MemoryBytes)
 				}
@@ -172,7 +172,7 @@ func TestStall(t *testing.T) {
 	} {
 		m, done := compile(t, e, wasm), make(chan error, 1)
 		go func() {
-			_, err := m.Call(context.Background(), "inbound", &fakeHost{})
+			_, err := m.Call(context.Background(), nobody, "inbound", &fakeHost{})
 			done <- err
 		}()
 		worst, ended := time.Duration(0), false
@@ -223,7 +223,7 @@ func TestRobustness13CompileBombs(t *testing.T) {
 	worst := time.Duration(0)
 	for range 100 {
 		started := time.Now()
-		if _, err := m.Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+		if _, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{}); err != nil {
 			t.Fatal(err)
 		}
 		worst = max(worst, time.Since(started))
@@ -252,7 +252,7 @@ func TestPrintingIsBounded(t *testing.T) {
 	}
 	e := newEngine(t, "")
 	for n, want := range map[int32]string{2: "", 500: ReasonHostCalls} {
-		_, err := compile(t, e, vectors(n)).Call(t.Context(), "inbound", &fakeHost{})
+		_, err := compile(t, e, vectors(n)).Call(t.Context(), nobody, "inbound", &fakeHost{})
 		known, ok := errors.AsType[*CallError](err)
 		if want == "" && err != nil || want != "" && (!ok || known.Reason != want) {
 			t.Errorf("%d buffers: %v, want %q", n, err, want)
@@ -265,7 +265,7 @@ func TestNamesAreLeftOut(t *testing.T) {
 	many := binary.AppendUvarint(nil, math.MaxUint32)
 	names := sectionOf(rewrite.SectionCustom, append(append(name("name"), 1, byte(len(many))), many...))
 	m := compile(t, newEngine(t, ""), append(hook(konst(0)).bytes(), names...))
-	if _, err := m.Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+	if _, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{}); err != nil {
 		t.Error(err)
 	}
 }

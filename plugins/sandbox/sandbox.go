@@ -8,7 +8,7 @@
 // numbers, and a log; no files, no network, no environment.
 //
 // Read engine.go for how a module is made ready, image.go for what calls start from,
-// call.go for one call, pool.go for who runs on which instance, meter.go for what stops
+// call.go for one call, pool.go and renew.go for who runs on which instance, meter.go for what stops
 // it, imports.go and wasi.go for what it may ask. What is refused at the door is the
 // question of package rewrite, how an instance gets its state back that of snapshot.
 package sandbox
@@ -30,6 +30,7 @@ type Limits struct {
 	FunctionBytes, Blocks int64
 	CompileTime           time.Duration // of a module; looked at between functions
 	MemoryBytes           int64         // of an instance, in steps of 64 KiB
+	IdleBytes             int64         // of instances that wait, those that they share with others left out
 	HostCalls             int64         // imports used in one call
 	LogLines              int64         // of one call; more are dropped
 	LogBytes              int64         // of one line; more is cut

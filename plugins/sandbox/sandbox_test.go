@@ -34,9 +34,12 @@ func TestMain(m *testing.M) {
 	}))
 }
 
+// nobody is the Owner where it does not matter.
+var nobody Owner
+
 func testLimits() Limits {
 	return Limits{
-		ModuleBytes: 16 << 20, Functions: 100, Locals: 50, MemoryBytes: 4 << 20, HostCalls: 100, LogLines: 3, LogBytes: 8,
+		ModuleBytes: 16 << 20, Functions: 100, Locals: 50, MemoryBytes: 4 << 20, IdleBytes: 64 << 20, HostCalls: 100, LogLines: 3, LogBytes: 8,
 		FunctionBytes: 128 << 10, Blocks: 20_000,
 		CallTime: 300 * time.Millisecond, CompileTime: time.Minute, Fuel: 1 << 40, StackBytes: 1 << 20, Frames: 10_000,
 	}
@@ -154,7 +157,7 @@ func TestCallEnds(t *testing.T) {
 			}
 			m := compile(t, e, tt.wasm)
 			for range 2 { // a bad end harms no later call
-				_, err := m.Call(t.Context(), "inbound", &tt.host)
+				_, err := m.Call(t.Context(), nobody, "inbound", &tt.host)
 				got := ""
 				if known, ok := errors.AsType[*CallError](err); ok {
 					got = known.Reason
@@ -176,7 +179,7 @@ func TestCallCancelled(t *testing.T) {
 	m := compile(t, newEngine(t, ""), hook(forever, konst(0)).bytes())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := m.Call(ctx, "inbound", &fakeHost{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := m.Call(ctx, nobody, "inbound", &fakeHost{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
@@ -191,7 +194,7 @@ func TestCallsAreFresh(t *testing.T) {
 	m := compile(t, newEngine(t, ""), wasm)
 	for range 3 {
 		for _, hook := range abi.Hooks {
-			if _, err := m.Call(t.Context(), hook, &fakeHost{}); err != nil {
+			if _, err := m.Call(t.Context(), nobody, hook, &fakeHost{}); err != nil {
 				t.Errorf("%s is not fresh: %v", hook, err)
 			}
 		}
@@ -233,7 +236,7 @@ func TestRobustness3Pointers(t *testing.T) {
 					code = append(code, drop)
 				}
 				wasm := (&assembler{}).imp(abi.Module, f.name, f.sig).fn("postern_inbound", ":i", append(code, konst(0))...).bytes()
-				_, err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
+				_, err := compile(t, e, wasm).Call(t.Context(), nobody, "inbound", &fakeHost{})
 				known, bad := errors.AsType[*CallError](err)
 				if at.ok && err != nil || !at.ok && (!bad || known.Reason != ReasonPointer) {
 					t.Errorf("%s, argument %d: pointer %d, length %d: %v", f.name, i, at.ptr, at.n, err)
@@ -255,7 +258,7 @@ func TestImportAnswers(t *testing.T) {
 			konst(0), konst(7), konst(100), konst(6), konst64(60), invoke(2), drop,
 			konst(0), konst(7), konst(5), konst(200), konst(8), invoke(3)). // Absent
 		bytes()
-	_, err := compile(t, e, wasm).Call(t.Context(), "inbound", host)
+	_, err := compile(t, e, wasm).Call(t.Context(), nobody, "inbound", host)
 	if err == nil || err.Error() != "the plugin failed: status: postern_inbound returned -1" {
 		t.Errorf("%v", err)
 	}
@@ -263,7 +266,7 @@ func TestImportAnswers(t *testing.T) {
 		t.Errorf("verdict %q, value %q", host.verdict, host.put)
 	}
 	bad := (&assembler{}).text(0, "\xff\xfe").imp(abi.Module, "get", "iiii:i").fn("postern_inbound", ":i", konst(0), konst(2), konst(9), konst(9), invoke(0)).bytes()
-	if _, err := compile(t, e, bad).Call(t.Context(), "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -3") {
+	if _, err := compile(t, e, bad).Call(t.Context(), nobody, "inbound", host); err == nil || !strings.HasSuffix(err.Error(), "returned -3") {
 		t.Errorf("a path that is not UTF-8: %v", err)
 	}
 }
@@ -274,7 +277,7 @@ func TestLog(t *testing.T) {
 	say := append(append(append(konst(1), konst(0)...), konst(20)...), invoke(0)...)
 	wasm := (&assembler{}).text(0, "a line that is too long").imp(abi.Module, "log", "iii:").
 		fn("postern_inbound", ":i", say, say, say, say, say, konst(0)).bytes()
-	if _, err := compile(t, newEngine(t, ""), wasm).Call(t.Context(), "inbound", host); err != nil {
+	if _, err := compile(t, newEngine(t, ""), wasm).Call(t.Context(), nobody, "inbound", host); err != nil {
 		t.Fatal(err)
 	}
 	if want := "[1 a line t 1 a line t 1 a line t]"; fmt.Sprint(host.lines) != want {
@@ -308,7 +311,7 @@ func TestNoFiles(t *testing.T) {
 	} {
 		wasm := (&assembler{}).text(0, "/etc").imp("wasi_snapshot_preview1", tt.fn, tt.sig).
 			fn("postern_inbound", ":i", append(tt.args, invoke(0))...).bytes()
-		_, err := compile(t, e, wasm).Call(t.Context(), "inbound", &fakeHost{})
+		_, err := compile(t, e, wasm).Call(t.Context(), nobody, "inbound", &fakeHost{})
 		if err == nil || !strings.HasSuffix(err.Error(), "returned "+tt.want) {
 			t.Errorf("%s: %v, want errno %s", tt.fn, err, tt.want)
 		}
@@ -388,7 +391,7 @@ func TestCloseWaits(t *testing.T) {
 	ended := make(chan error, 1)
 	host := &fakeHost{part: func([]byte) { close(running); <-goOn }}
 	go func() {
-		_, err := m.Call(context.Background(), "inbound", host)
+		_, err := m.Call(context.Background(), nobody, "inbound", host)
 		ended <- err
 	}()
 	<-running
@@ -410,7 +413,7 @@ func TestCache(t *testing.T) {
 	dir := t.TempDir() + "/cache"
 	for range 2 {
 		e := newEngine(t, dir)
-		if _, err := compile(t, e, hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+		if _, err := compile(t, e, hook(konst(0)).bytes()).Call(t.Context(), nobody, "inbound", &fakeHost{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -428,7 +431,7 @@ func TestCacheIsShared(t *testing.T) {
 	if err := other.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+	if _, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -454,7 +457,7 @@ func TestDamagedCache(t *testing.T) {
 	if err != nil || damaged == 0 {
 		t.Fatal(err, damaged)
 	}
-	if _, err := compile(t, newEngine(t, dir), hook(konst(0)).bytes()).Call(t.Context(), "inbound", &fakeHost{}); err != nil {
+	if _, err := compile(t, newEngine(t, dir), hook(konst(0)).bytes()).Call(t.Context(), nobody, "inbound", &fakeHost{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -468,7 +471,7 @@ func TestNoSlot(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, err := m.Call(ctx, "inbound", &fakeHost{})
+	_, err := m.Call(ctx, nobody, "inbound", &fakeHost{})
 	if _, ours := errors.AsType[*HostError](err); !ours {
 		t.Errorf("%T %v", err, err)
 	}
@@ -544,7 +547,7 @@ func BenchmarkCall(b *testing.B) {
 	m := compile(b, newEngine(b, ""), hook(konst(0)).bytes())
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := m.Call(b.Context(), "inbound", &fakeHost{}); err != nil {
+		if _, err := m.Call(b.Context(), nobody, "inbound", &fakeHost{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -53,6 +53,15 @@ func (n *Instance) Unpin() {
 	}
 }
 
+// Private is how many bytes of its memory are its own, not shared with other instances
+// of its image.
+func (n *Instance) Private() int64 {
+	if n.pages == nil {
+		return int64(len(n.memory.b))
+	}
+	return int64(len(n.pages.list)) * int64(n.pages.page)
+}
+
 func (n *Instance) reset() error {
 	switch {
 	case n.memory.freed:
