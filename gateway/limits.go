@@ -45,7 +45,8 @@ type Limits struct {
 	PluginFunctionBytes, PluginBlocks      int64
 	PluginCompileSeconds, PluginKey        int64
 	PluginMemory, PluginIdle               int64
-	PluginMillis                           int64
+	PluginMillis, PluginPauseSeconds       int64
+	PluginFailuresRow, PluginFailuresFifty int64
 	PluginFuel                             int64
 	PluginStack, PluginFrames              int64
 	PluginMessageMillis, PluginHostCalls   int64
@@ -146,6 +147,9 @@ var LimitTable = []Limit{
 	{"plugin_fuel", 200_000_000, "weighted instructions of one call", Unavailable, "ours; 60 to 200 ms of work, but the same on every machine; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFuel }},
 	{"plugin_stack", 1 * miB, "bytes of the frames of one call, guessed by their locals and operands", Unavailable, "ours; the engine alone would take 400 MB; its failure policy decides", func(l *Limits) *int64 { return &l.PluginStack }},
 	{"plugin_frames", 10000, "functions of one call that wait for each other", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFrames }},
+	{"plugin_failures_row", 5, "failures of a plugin in a row, until it is not asked for a while", Unavailable, "ours; its failure policy answers", func(l *Limits) *int64 { return &l.PluginFailuresRow }},
+	{"plugin_failures_fifty", 10, "failures of a plugin in 50 calls, until it is not asked for a while", Unavailable, "ours; its failure policy answers", func(l *Limits) *int64 { return &l.PluginFailuresFifty }},
+	{"plugin_pause_seconds", 30, "seconds until a plugin that failed too often is tried again", Unavailable, "ours; its failure policy answers", func(l *Limits) *int64 { return &l.PluginPauseSeconds }},
 	{"plugin_message_millis", 2000, "milliseconds of all calls for one message", Unavailable, "ours; failure policies decide", func(l *Limits) *int64 { return &l.PluginMessageMillis }},
 	{"plugin_host_calls", 10000, "imports used in one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginHostCalls }},
 	{"plugin_verdict", 256 * kiB, "bytes of a verdict", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginVerdict }},

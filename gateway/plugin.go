@@ -117,3 +117,12 @@ type PluginChange struct {
 	Secrets  map[string]*Secret // by name; nil removes one, those not named stay
 	Version  *string            // a digest or a name, see Plugin.Find; it has the grants that it had
 }
+
+// PluginStats is how an installation did, in one process, since that began or its code
+// changed.
+type PluginStats struct {
+	Calls, Errors, Timeouts int64 // Timeouts are Errors too: of time or of fuel
+	LastError               string
+	P50, P99                time.Duration // of a call; at most an eighth too much
+	Paused                  bool          // one of its hooks failed too often: its failure policy answers for a while
+}

@@ -68,18 +68,23 @@ func ends(v *gateway.Verdict) bool {
 	return v.Final
 }
 
-// ask runs one plugin. What it remembers counts if it ends well; if it fails, its
-// policy answers. An error is a failure of the gateway.
+// ask runs one plugin, unless it failed too often. What it remembers counts if it ends
+// well; if it fails, its policy answers. An error is a failure of the gateway.
 func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) (gateway.Verdict, error) {
+	turn := p.health.admit(inst, hook, p.cfg.Now())
+	if !turn.may {
+		return failed(inst.Failure, hook), nil
+	}
 	g := newGuest(ctx, p, s, inst, hook, look)
 	defer g.close()
-	started := time.Now()
 	used, err := p.run(ctx, s, inst, hook, look, g)
-	if gateway.KindOf(err) == gateway.NotFound && err != nil { // its code, perhaps with it
-		return p.askAgain(ctx, s, inst, hook, look, err)
+	lost := err != nil && gateway.KindOf(err) == gateway.NotFound // its code, perhaps with it
+	if err == nil && g.refused != nil {
+		err = fmt.Errorf("%w: %w", errRefused, g.refused)
 	}
-	if err == nil {
-		err = g.refused
+	change := p.health.went(inst, turn, p.cfg.Now(), g.took, err, &p.cfg.Limits)
+	if lost {
+		return p.askAgain(ctx, s, inst, hook, look, err)
 	}
 	if host, ours := errors.AsType[*sandbox.HostError](err); ours {
 		return gateway.Verdict{}, temporary(host)
@@ -88,11 +93,14 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 		return gateway.Verdict{}, ctx.Err()
 	}
 	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
-		slog.Duration("took", time.Since(started)), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
+		slog.Duration("took", g.took), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
 	if g.reason != "" {
 		g.Log(int(gateway.LineInfo), "reason: "+g.reason)
 	}
 	p.note(inst, hook, look, g.lines, err)
+	if change != changedNothing {
+		p.tell(ctx, inst, hook, look, change)
+	}
 	if err != nil {
 		return failed(inst.Failure, hook), nil
 	}

@@ -160,12 +160,19 @@ func (p *Plugins) Change(ctx context.Context, s gateway.Scope, id gateway.ID, c 
 			return nil, gateway.Fieldf(gateway.InvalidParameter, "failure_policy", "failure_policy is open, closed or quarantine")
 		}
 	}
-	return p.cfg.Store.ChangePlugin(ctx, s, id, c)
+	inst, err := p.cfg.Store.ChangePlugin(ctx, s, id, c)
+	if err == nil && c.Enabled != nil {
+		p.health.forget(id, false) // whoever switches it on wants to see it work
+	}
+	return inst, err
 }
 
 // Delete removes an installation and all it remembers.
 func (p *Plugins) Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error {
 	err := p.cfg.Store.DeletePlugin(ctx, s, id)
+	if err == nil {
+		p.health.forget(id, true)
+	}
 	p.lines.wake(id) // who follows its log sees that it is gone
 	return err
 }

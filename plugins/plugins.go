@@ -61,6 +61,7 @@ type Plugins struct {
 	modules *modules
 	shares  gateway.Shares
 	lines   lines
+	health  health
 	uploads chan struct{} // one slot for each module that is read or compiled
 }
 

@@ -285,6 +285,32 @@ func TestFailurePolicy(t *testing.T) {
 	}
 }
 
+// A plugin that fails again and again is not asked any more: its policy answers at once,
+// its tenant sees it, and may switch it on again.
+func TestPause(t *testing.T) {
+	c := start(t)
+	id := c.install("puppet", "", map[string]any{"config": map[string]string{"label": "asked"}})
+	for range 5 {
+		c.arrive("panic")
+	}
+	c.arrive("label")
+	c.want("labels", c.folder(gatewaytest.Account, "INBOX")[0], "label [plugin-error]")
+	_, a := c.g.Do("GET", "/plugins/"+id, c.key, nil)
+	c.want("paused", fmt.Sprint(a.Str("status"), a.At("stats.calls"), a.At("stats.errors"), a.At("stats.timeouts"), a.Str("stats.last_error")), "quarantined11 5 0the plugin failed: trap: unreachable")
+	gatewaytest.Eventually(t, "the log tells it", func() bool {
+		_, a := c.g.Do("GET", "/logs?protocol=plugin&limit=10", c.key, nil)
+		return strings.Contains(fmt.Sprint(a), "plugin_paused")
+	})
+	if said := fmt.Sprint(c.said(id)); !strings.Contains(said, "error: it failed too often") {
+		t.Errorf("it said %q", said)
+	}
+	c.g.Do("PATCH", "/plugins/"+id, c.key, map[string]any{"status": "enabled"})
+	c.arrive("label")
+	c.want("labels", c.folder(gatewaytest.Account, "INBOX")[0], "label [asked]")
+	_, a = c.g.Do("GET", "/plugins/"+id, c.key, nil)
+	c.want("asked again", fmt.Sprint(a.Str("status"), a.At("stats.calls")), "enabled13")
+}
+
 // The domain is asked before the account, each by priority and name; a final
 // verdict is the last.
 func TestChain(t *testing.T) {

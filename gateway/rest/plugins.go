@@ -22,6 +22,8 @@ type Plugins interface {
 	Replace(ctx context.Context, s gateway.Scope, id gateway.ID, u gateway.PluginUpload) (*gateway.Plugin, error)
 	Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error
 	Lines(ctx context.Context, s gateway.Scope, id gateway.ID, f gateway.LineFilter) (gateway.LinePage, error)
+	// Stats are of this process alone.
+	Stats(p *gateway.Plugin) gateway.PluginStats
 	Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gateway.PluginTrial, look *gateway.Look) (gateway.PluginOutcome, error)
 	// Watch is woken when a plugin may have new lines, or is gone.
 	Watch(id gateway.ID) (wake <-chan struct{}, stop func())
@@ -48,6 +50,7 @@ type pluginShape struct {
 	Config        map[string]string `json:"config"`
 	SecretNames   []string          `json:"secret_names"`
 	Limits        callLimits        `json:"limits"`
+	Stats         statsShape        `json:"stats"`
 	Versions      []versionShape    `json:"versions"`
 	CreatedAt     string            `json:"created_at"`
 	UpdatedAt     string            `json:"updated_at"`
@@ -57,6 +60,28 @@ type pluginShape struct {
 type callLimits struct {
 	MemoryBytes int64 `json:"memory_bytes"`
 	TimeoutMS   int64 `json:"timeout_ms"`
+}
+
+// statsShape is how a plugin did since the gateway started, or its code changed.
+type statsShape struct {
+	Calls     int64   `json:"calls"`
+	Errors    int64   `json:"errors"`
+	Timeouts  int64   `json:"timeouts"`
+	P50US     int64   `json:"p50_us"`
+	P99US     int64   `json:"p99_us"`
+	LastError *string `json:"last_error"`
+}
+
+// addStats says how it did; one that is not asked, since it failed too often, is
+// quarantined.
+func (out *pluginShape) addStats(s gateway.PluginStats) {
+	out.Stats = statsShape{Calls: s.Calls, Errors: s.Errors, Timeouts: s.Timeouts, P50US: s.P50.Microseconds(), P99US: s.P99.Microseconds()}
+	if s.LastError != "" {
+		out.Stats.LastError = &s.LastError
+	}
+	if s.Paused && out.Status == "enabled" {
+		out.Status = "quarantined"
+	}
 }
 
 // versionShape is one code of an installation.
@@ -85,6 +110,7 @@ func (s *Server) pluginOf(k *call, sc gateway.Scope, p *gateway.Plugin) (pluginS
 	if p.Enabled {
 		out.Status = "enabled"
 	}
+	out.addStats(s.cfg.Plugins.Stats(p))
 	if out.Config == nil {
 		out.Config = map[string]string{}
 	}
