@@ -49,6 +49,7 @@ type Config struct {
 	Internal func(gateway.DomainID) gateway.Scope
 	Uploads  bool   // tenants may install
 	CacheDir string // for compiled code, which is run: nobody else may write there
+	Check    bool   // compare a plugin's state after every call, for tests
 	Limits   gateway.Limits
 	Log      *slog.Logger     // default: slog.Default()
 	Now      func() time.Time // default: time.Now
@@ -76,7 +77,7 @@ func New(cfg Config) (*Plugins, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), CacheDir: cfg.CacheDir})
+	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), CacheDir: cfg.CacheDir, Check: cfg.Check, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	DMARC             string
 	PluginUploads     bool
 	PluginCache       string // folder for compiled plugins; empty: in the data folder
+	PluginCheck       bool   // compare a plugin's state after every call; no setting, tests turn it on
 	Resolver          string
 	RESTURL           string   // of links in answers; empty: the request's own
 	Origins           []string // of pages that may read REST answers

@@ -116,7 +116,7 @@ func (g *Gateway) build() (err error) {
 	}
 	if g.plugins, err = plugins.New(plugins.Config{
 		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, CacheDir: cmp.Or(g.cfg.PluginCache, filepath.Join(g.cfg.Data, "cache", "plugins")),
-		Internal:     keys.Internal,
+		Internal: keys.Internal, Check: g.cfg.PluginCheck,
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
 		Limits:       lim, Log: g.log, Now: now,
 	}); err != nil {

@@ -70,6 +70,9 @@ func (m *Module) Call(ctx context.Context, owner Owner, hook string, h Host) (Us
 	})
 	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: in.size(), Wall: time.Since(started)}
 	m.giveBack(in, spoiled)
+	if diff, found := errors.AsType[*snapshot.DiffError](spoiled); found && answer == nil {
+		answer = &HostError{Err: diff} // only looked for with Config.Check
+	}
 	return used, answer
 }
 

@@ -65,10 +65,7 @@ func TestImage(t *testing.T) {
 func TestFaultyStart(t *testing.T) {
 	lim := testLimits()
 	lim.Fuel = 2_000_000
-	e, err := New(Config{Limits: lim, Check: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := engineOf(t, Config{Limits: lim})
 	exits := (&assembler{}).imp(wasiModule, "proc_exit", "i:").fn("_initialize", ":", konst(0), invoke(0)).fn("postern_inbound", ":i", konst(0))
 	for _, tt := range []struct {
 		name string
@@ -86,9 +83,6 @@ func TestFaultyStart(t *testing.T) {
 		if fault, ok := errors.AsType[*FaultError](err); m != nil || !ok || !strings.Contains(fault.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
-	}
-	if err := e.Close(t.Context()); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -155,15 +149,7 @@ func TestPool(t *testing.T) {
 func TestOwners(t *testing.T) {
 	lim := testLimits()
 	lim.IdleBytes = 40 << 10 // ten pages
-	e, err := New(Config{Limits: lim, Check: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	e := engineOf(t, Config{Limits: lim})
 	m := compile(t, e, hook(store(4, 1), store(9000, 1), store(20000, 1), store(30000, 1), konst(0)).bytes()) // four pages
 	of := map[*instance]Owner{}
 	for i := range 30 {

@@ -102,16 +102,7 @@ func TestRealModules(t *testing.T) {
 // realEngine compiles modules of real compilers once for all tests.
 func realEngine(t testing.TB) *Engine {
 	t.Helper()
-	e, err := New(Config{Limits: realLimits(), CacheDir: compiled})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	return engineOf(t, Config{Limits: realLimits(), CacheDir: compiled})
 }
 
 // realLimits are those of gateway.LimitTable.
@@ -125,10 +116,7 @@ func realLimits() Limits {
 // A module of a real compiler with a few bytes changed, cut out or put in is refused, or
 // what becomes of it can be compiled; and nothing panics.
 func TestMutatedModules(t *testing.T) {
-	e, err := New(Config{Limits: realLimits()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := engineOf(t, Config{Limits: realLimits()})
 	original, taken, rounds := realModule(t, goGuest), 0, 60
 	if raceEnabled {
 		rounds = 16

@@ -79,10 +79,7 @@ func binary32(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 // runaway runs a module that does not end by itself.
 func runaway(t *testing.T, lim Limits, wasm []byte, want string) {
 	t.Helper()
-	e, err := New(Config{Limits: lim})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := engineOf(t, Config{Limits: lim})
 	m := compile(t, e, wasm)
 	before := resident(t)
 	used, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{})
@@ -160,10 +157,7 @@ func TestStall(t *testing.T) {
 		a.memories = [][]byte{append([]byte{0}, binary32(512)...)}
 		return a.bytes()
 	}
-	e, err := New(Config{Limits: realLimits()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := engineOf(t, Config{Limits: realLimits()})
 	for name, wasm := range map[string][]byte{
 		"a loop":      hook(forever, konst(0)).bytes(),
 		"memory.fill": memory(konst(0), konst(1), konst(32<<20), []byte{0xfc, 11, 0}),
@@ -175,7 +169,7 @@ func TestStall(t *testing.T) {
 			_, err := m.Call(context.Background(), nobody, "inbound", &fakeHost{})
 			done <- err
 		}()
-		worst, ended := time.Duration(0), false
+		worst, ended, err := time.Duration(0), false, error(nil)
 		for !ended {
 			started := time.Now()
 			var s runtime.MemStats
@@ -203,10 +197,7 @@ func TestRobustness13CompileBombs(t *testing.T) {
 	}
 	bomb.global()
 	lim := realLimits()
-	e, err := New(Config{Limits: lim})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := engineOf(t, Config{Limits: lim})
 	m := compile(t, e, hook(konst(0)).bytes())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

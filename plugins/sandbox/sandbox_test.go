@@ -47,7 +47,15 @@ func testLimits() Limits {
 
 func newEngine(t testing.TB, cacheDir string) *Engine {
 	t.Helper()
-	e, err := New(Config{Limits: testLimits(), CacheDir: cacheDir, Check: true})
+	return engineOf(t, Config{Limits: testLimits(), CacheDir: cacheDir})
+}
+
+// engineOf is an Engine until the test ends. In a test, not in a benchmark, it compares
+// each instance with its image after every call.
+func engineOf(t testing.TB, cfg Config) *Engine {
+	t.Helper()
+	_, cfg.Check = t.(*testing.T)
+	e, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,10 +130,7 @@ func hook(code ...[]byte) *assembler { return (&assembler{}).fn("postern_inbound
 func TestCallEnds(t *testing.T) {
 	lim := testLimits()
 	lim.CallTime *= 100 // nothing else may end a call first, on a busy machine
-	patient, err := New(Config{Limits: lim, Check: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	patient := engineOf(t, Config{Limits: lim})
 	with := func(fn, sig string, code ...[]byte) []byte {
 		return (&assembler{}).imp(abi.Module, fn, sig).fn("postern_inbound", ":i", code...).bytes()
 	}
