@@ -16,14 +16,21 @@ import (
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
 
-// goGuest is testdata/guest, compiled once.
-var goGuest = sync.OnceValues(func() ([]byte, error) {
-	return built(func(out string) *exec.Cmd {
-		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/guest")
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
-		return cmd
+// goGuest is testdata/guest, and systemGuest testdata/system, compiled once.
+var (
+	goGuest     = golang("./testdata/guest")
+	systemGuest = golang("./testdata/system")
+)
+
+func golang(folder string) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) {
+		return built(func(out string) *exec.Cmd {
+			cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, folder)
+			cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+			return cmd
+		})
 	})
-})
+}
 
 // cGuest is testdata/work.c, compiled once.
 var cGuest = sync.OnceValues(func() ([]byte, error) {

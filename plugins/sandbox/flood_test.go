@@ -1,0 +1,72 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// floodHost counts what it is told, and keeps nothing.
+type floodHost struct {
+	fakeHost
+	lines, logged, puts, parts int
+}
+
+func (h *floodHost) Log(_ int, text string)                     { h.lines++; h.logged += len(text) }
+func (h *floodHost) KVPut(string, []byte, int64) error          { h.puts++; return nil }
+func (h *floodHost) Part(_ int, _ int64, p []byte) (int, error) { h.parts++; return len(p), nil }
+
+// Robustness 4: a module that asks for much, or says much, gets an end, and costs the
+// host little. There is no HTTP yet, so no handles to open and leave unread: what may be
+// asked at all is bounded here, for all imports alike.
+func TestRobustness4Floods(t *testing.T) {
+	const times = 10_000_000               // far more than a call may ask
+	again := func(code ...[]byte) []byte { // global 0 counts
+		return slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), bump, konst(times), []byte{0x48, 0x0d, 0, 0x0b}, konst(0))
+	}
+	with := func(module, fn, sig string, code ...[]byte) *assembler {
+		a := (&assembler{}).imp(module, fn, sig).global().fn("postern_inbound", ":i", again(code...))
+		a.memories = [][]byte{{0, 64}}
+		return a
+	}
+	iovec := string(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, 4096), 1<<20))
+	lim := realLimits()
+	for _, tt := range []struct {
+		name string
+		a    *assembler
+		want string
+	}{
+		{"a gigabyte of log lines", with(abi.Module, "log", "iii:", konst(1), konst(0), konst(1<<20), invoke(0)), ReasonHostCalls},
+		{"a gigabyte printed", with(wasiModule, "fd_write", "iiii:i", konst(1), konst(0), konst(1), konst(8), invoke(0), drop).text(0, iovec), ReasonHostCalls},
+		{"questions", with(abi.Module, "now", ":I", invoke(0), drop), ReasonHostCalls},
+		{"questions of WASI", with(wasiModule, "sched_yield", ":i", invoke(0), drop), ReasonFuel},
+		{"values that are put", with(abi.Module, "kv_put", "iiiiI:i", konst(0), konst(8), konst(0), konst(64<<10), konst64(0), invoke(0), drop), ReasonHostCalls},
+		{"parts, whole", with(abi.Module, "part", "iIii:i", konst(0), konst64(0), konst(0), konst(1<<20), invoke(0), drop), ReasonHostCalls},
+		{"verdicts of a megabyte", with(abi.Module, "verdict", "ii:i", konst(0), konst(1<<20), invoke(0), drop), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := engineOf(t, Config{Limits: lim})
+			m, h := compile(t, e, tt.a.bytes()), &floodHost{}
+			before := resident(t)
+			used, err := m.Call(t.Context(), nobody, "inbound", h)
+			grown := resident(t) - before - used.MemoryBytes
+			known, ok := errors.AsType[*CallError](err)
+			if !ok || tt.want != "" && known.Reason != tt.want {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+			if used.HostCalls > lim.HostCalls+1 || used.Fuel > lim.Fuel+lim.Fuel/10 || h.puts+h.parts > int(lim.HostCalls) {
+				t.Errorf("%+v; %d values, %d parts", used, h.puts, h.parts)
+			}
+			if h.lines > int(lim.LogLines) || h.logged > int(lim.LogLines*lim.LogBytes) {
+				t.Errorf("%d lines of %d bytes together", h.lines, h.logged)
+			}
+			if grown > 8<<20 && !raceEnabled {
+				t.Errorf("the host's memory grew by %d KiB", grown>>10)
+			}
+			t.Logf("%v, %+v, host memory +%d KiB", err, used, grown>>10)
+		})
+	}
+}
