@@ -122,6 +122,10 @@ func (g *guest) file(v *gateway.Verdict, in *abi.Verdict) error {
 	return g.addHeaders(v, in)
 }
 
+// threadFields say which message this is, and which it answers: a second one would have
+// mail programs believe another than the gateway did.
+var threadFields = []string{"message-id", "in-reply-to", "references"}
+
 func (g *guest) addHeaders(v *gateway.Verdict, in *abi.Verdict) error {
 	if len(in.Headers) > 0 && !g.may(abi.PermitHeaders) {
 		return fmt.Errorf("verdict: %w: headers", abi.Denied)
@@ -129,6 +133,9 @@ func (g *guest) addHeaders(v *gateway.Verdict, in *abi.Verdict) error {
 	for _, h := range in.Headers {
 		if h.Op != "add" {
 			return fmt.Errorf("verdict: %w: header operation %.40q; there is add", abi.BadArgument, h.Op)
+		}
+		if slices.Contains(threadFields, strings.ToLower(h.Name)) {
+			return fmt.Errorf("verdict: %w: the header field %s can't be added", abi.BadArgument, h.Name)
 		}
 		v.Headers = append(v.Headers, gateway.HeaderField{Name: h.Name, Value: h.Value})
 	}

@@ -1,11 +1,13 @@
 package plugins
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/content"
@@ -113,6 +115,73 @@ func TestVerdictBounds(t *testing.T) {
 	}
 	if int64(len(g.lines)) > lim.PluginLogLines+hostLines || len(g.lines[1].Text) > 2000 {
 		t.Errorf("%d lines, one of %d bytes", len(g.lines), len(g.lines[1].Text))
+	}
+}
+
+// Robustness 10: no verdict puts something into a message, a reply or a folder's name that
+// the gateway does not write itself, and none makes it work without end. Whatever was
+// said before is no longer meant. There is no reply yet, so none can loop.
+func TestRobustness10Verdicts(t *testing.T) {
+	lim := gateway.DefaultLimits()
+	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) }}}
+	field := func(name, value string) string {
+		doc, err := json.Marshal(abi.Verdict{Headers: []abi.HeaderEdit{{Op: "add", Name: name, Value: value}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(doc)
+	}
+	attacks := map[string]string{
+		"10 MB":                     `{"reason":"` + strings.Repeat("x", 10<<20) + `"}`,
+		"deep":                      strings.Repeat(`{"a":`, 50_000) + strings.Repeat("}", 50_000),
+		"many fields":               `{"headers":[` + strings.Repeat(`{"op":"add","name":"X-A","value":"1"},`, 4000) + `{}]}`,
+		"a long field":              field("X-A", strings.Repeat("x", 64<<10)),
+		"a long folder":             `{"folder":"` + strings.Repeat("x", 2000) + `"}`,
+		"a line in a value":         field("X-A", "1\r\nBcc: x@y.example"),
+		"a bare line feed":          field("X-A", "1\nBcc: x@y.example"),
+		"a NUL":                     field("X-A", "1\x00"),
+		"a line in a name":          field("X-A: 1\r\nBcc", "x"),
+		"a colon in a name":         field("X:", "x"),
+		"no name":                   field("", "x"),
+		"a name that is not ASCII":  field("X-\u00c4", "x"),
+		"a second header's end":     field("X-A", "\r\n\r\nbody"),
+		"a reply of two lines":      `{"action":"reject","smtp":{"text":"no\r\n250 ok"}}`,
+		"a code of another meaning": `{"action":"reject","smtp":{"code":221}}`,
+		"a folder of two lines":     `{"folder":"a\r\nb"}`,
+		"a label of two words":      `{"labels":["a b"]}`,
+		"a label with a line":       `{"labels":["a\n"]}`,
+		"deleting":                  `{"flags":["\\Deleted"]}`,
+		"an action nobody knows":    `{"action":"forward"}`,
+		"an action of another hook": `{"action":"deny"}`,
+		"a list":                    `[{"action":"reject"}]`,
+		"a text":                    `"reject"`,
+		"an action that is a list":  `{"action":["reject"]}`,
+		"labels that are a text":    `{"labels":"a"}`,
+		"smtp that is a number":     `{"action":"reject","smtp":550}`,
+		"a code that is a text":     `{"action":"reject","smtp":{"code":"550"}}`,
+		"two documents":             `{"action":"accept"}{"action":"reject"}`,
+		"not UTF-8":                 "{\"action\":\"\xff\"}",
+		"half of it":                `{"action":"rej`,
+	}
+	for _, name := range []string{
+		"Received", "Return-Path", "Delivered-To", "DKIM-Signature", "ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results", "Authentication-Results",
+		"Message-ID", "In-Reply-To", "References", "From", "Sender", "To", "Cc", "Bcc", "Date", "Content-Type", "Content-Transfer-Encoding", "MIME-Version", "Resent-From", "received", "rEtUrN-pAtH",
+	} {
+		attacks["the field "+name] = field(name, "x")
+	}
+	for name, doc := range attacks {
+		g := &guest{plugins: p, hook: gateway.HookInbound, inst: &gateway.Plugin{Grants: abi.Permissions}}
+		if err := g.Verdict([]byte(`{"action":"quarantine","labels":["before"]}`)); err != nil {
+			t.Fatal(err)
+		}
+		started := time.Now()
+		err := g.Verdict([]byte(doc))
+		if _, errno := errors.AsType[abi.Errno](err); !errno || g.refused == nil {
+			t.Errorf("%s: it is taken, as %+v (%v)", name, g.verdict, err)
+		}
+		if took := time.Since(started); took > time.Second {
+			t.Errorf("%s: it took %v", name, took)
+		}
 	}
 }
 

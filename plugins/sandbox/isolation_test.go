@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 	"github.com/centerleap/postern/sdk/abi"
@@ -91,7 +92,7 @@ func (h *intruded) Part(_ int, _ int64, p []byte) (int, error) {
 // 100,000 calls.
 func TestRobustness7Isolation(t *testing.T) {
 	lim := testLimits()
-	lim.Fuel = 3_000_000
+	lim.Fuel, lim.CallTime = 3_000_000, time.Minute
 	rounds := 3000
 	if raceEnabled {
 		rounds = 300

@@ -60,6 +60,13 @@ func do(m *sdk.Message) sdk.Verdict {
 		return sdk.Reject(0, "number "+strconv.Itoa(count()))
 	case "fill":
 		return fill()
+	case "put":
+		if err := sdk.KV.Put(sdk.Config("key"), []byte(arg), 0); err != nil {
+			sdk.Log.Info("put: " + err.Error())
+		}
+	case "get":
+		v, found := sdk.KV.Get(sdk.Config("key"))
+		sdk.Log.Info("got " + strconv.Quote(string(v)) + " " + strconv.FormatBool(found) + " " + strconv.Quote(sdk.Config(sdk.Config("key"))))
 	case "envelope":
 		to := ""
 		for _, rcpt := range m.Recipients() {
