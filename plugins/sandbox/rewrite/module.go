@@ -39,8 +39,9 @@ type module struct {
 	changing  int             // globals that can change
 	declared  map[uint32]bool // functions that the module names outside of its code
 	exported  map[string]byte // what each export is
-	data      []uint32        // bytes of each segment
-	counted   bool            // whether the number of data segments stands before the code
+	data      []data
+	named     bool // whether code names segments of data
+	counted   bool // whether the number of data segments stands before the code
 	written
 }
 

@@ -17,6 +17,7 @@
 //     only one of them at a time. Whoever calls the module sets Depth before;
 //   - exports Fuel, Depth and each global that can change, so that what an instance
 //     holds outside of its memory can be read and set. Tables never change;
+//   - has fewer segments of data, where they lie close to each other;
 //   - has no custom sections, no start function, and imports nothing but functions.
 //
 // Invariants, which tests hold: whatever is accepted, an engine compiles, and the

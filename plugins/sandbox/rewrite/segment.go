@@ -182,17 +182,23 @@ func (m *module) segment(r *reader) error {
 			err = &FaultError{What: "there is no such memory", Offset: at}
 		}
 	}
-	if err == nil && form != 1 {
+	d := data{passive: form == 1}
+	if err == nil && !d.passive {
 		if m.memories == 0 {
 			return &FaultError{What: "there is no memory for data", Offset: at}
 		}
-		_, err = m.constant(r, nil, i32)
+		var where []byte
+		if where, err = m.constant(r, nil, i32); err == nil { // of type i32 there is i32.const alone
+			v, _ := (&reader{b: where[1:]}).signed(32) // it was read before
+			d.at = uint32(v)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	in, err := r.take()
-	m.data = append(m.data, uint32(len(in.b)))
+	d.init = in.b
+	m.data = append(m.data, d)
 	return err
 }
 

@@ -131,7 +131,7 @@ func (b *body) memoryInit() error {
 	if err == nil && int(n) >= len(b.m.data) {
 		err = b.fault("there is no such data segment")
 	}
-	if err == nil && b.m.data[n] > maxInit {
+	if err == nil && len(b.m.data[n].init) > maxInit {
 		err = b.fault("memory.init of more than " + strconv.Itoa(maxInit) + " bytes of data is not supported")
 	}
 	if err == nil {
@@ -140,7 +140,8 @@ func (b *body) memoryInit() error {
 	if err != nil {
 		return err
 	}
-	b.pay(weightCall + int64(b.m.data[n])>>bulkShift)
+	b.m.named = true
+	b.pay(weightCall + int64(len(b.m.data[n].init))>>bulkShift)
 	return b.popAll([]byte{i32, i32, i32})
 }
 

@@ -52,13 +52,13 @@ func (m *module) write() []byte {
 	section(sectionExport, len(m.exported)+2+len(m.info.Globals), m.addExports())
 	n, _ = m.listed(sectionElement)
 	section(sectionElement, int(n), m.out.elements)
+	segments := m.joined()
 	if m.counted {
-		count := binary.AppendUvarint(nil, uint64(len(m.data)))
+		count := binary.AppendUvarint(nil, uint64(len(segments)))
 		out = append(binary.AppendUvarint(append(out, sectionDataCount), uint64(len(count))), count...)
 	}
 	section(sectionCode, functions, code)
-	n, items = m.listed(sectionData)
-	section(sectionData, int(n), items)
+	section(sectionData, len(segments), writeData(segments))
 	return out
 }
 
