@@ -10,19 +10,17 @@ import (
 	"github.com/centerleap/postern/plugins/sandbox"
 )
 
-// modules keeps compiled modules by the digest of their code. Those in use stay;
-// of the others the ones used last.
+// modules keeps compiled modules by the digest of their code. Those in use stay; of the
+// others the ones used last, among them those of versions before: who goes back to one
+// finds it ready. A call stays on the module it began with, whatever replaces it.
 type modules struct {
 	load func(context.Context, gateway.Scope, *gateway.Plugin) (*sandbox.Module, error)
+	most int // that stay when nobody uses them
 
 	mu     sync.Mutex
 	loaded map[[32]byte]*loaded
 	clock  uint64 // counts uses
 }
-
-// keptModules is how many compiled modules stay loaded; ours. One of standard Go
-// takes about 22 MB.
-const keptModules = 8
 
 // loaded is one module, or the wait for it.
 type loaded struct {
@@ -95,7 +93,7 @@ func (m *modules) release(sha [32]byte, l *loaded) {
 	if l.users == 0 && l.module == nil && m.loaded[sha] == l {
 		delete(m.loaded, sha)
 	}
-	for len(m.loaded) > keptModules {
+	for len(m.loaded) > m.most {
 		oldest, found := [32]byte{}, false
 		for k, o := range m.loaded {
 			if o.users == 0 && (!found || o.used < m.loaded[oldest].used) {

@@ -82,7 +82,7 @@ func New(cfg Config) (*Plugins, error) {
 		return nil, err
 	}
 	p := &Plugins{cfg: cfg, engine: engine, uploads: make(chan struct{}, cfg.Limits.PluginUploads)}
-	p.modules = &modules{load: p.load, loaded: make(map[[32]byte]*loaded)}
+	p.modules = &modules{load: p.load, most: int(cfg.Limits.PluginModules), loaded: make(map[[32]byte]*loaded)}
 	return p, nil
 }
 

@@ -101,9 +101,10 @@ func (e *Engine) random() io.Reader {
 	return rand.NewChaCha8(*e.cfg.Seed)
 }
 
-// compileWorkers is how many functions of a module are compiled at once. Only with
-// two or more is the time looked at.
-const compileWorkers = 2
+// compileWorkers is how many functions of a module are compiled at once: half of the
+// processors, so that there is one for what waits for an answer; and two at least, for
+// only then is the time looked at.
+func compileWorkers() int { return max(2, runtime.GOMAXPROCS(0)/2) }
 
 // Compile checks a new module and makes it ready to run. A *FaultError says what is
 // wrong with it. New modules are compiled one at a time.
@@ -197,7 +198,7 @@ func compileBounded(ctx context.Context, r wazero.Runtime, code []byte, most tim
 			err = &FaultError{What: "the module can't be compiled", Offset: -1}
 		}
 	}()
-	timed, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, compileWorkers), most)
+	timed, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, compileWorkers()), most)
 	defer cancel()
 	compiled, err := r.CompileModule(timed, code)
 	_, disk := errors.AsType[syscall.Errno](err)

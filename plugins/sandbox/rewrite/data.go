@@ -1,6 +1,10 @@
 package rewrite
 
-import "encoding/binary"
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
 
 // Data of a module. Go's linker leaves out every run of a few zeros, and so writes tens
 // of thousands of segments: an engine keeps each of them and copies each of them into
@@ -23,28 +27,33 @@ const (
 )
 
 // joined are the segments that are written. What they leave in memory is what the
-// module's leave: zeros only go where no segment before has written, so only behind all
-// of them; and all stay in their order, of which the last one that writes to a place
-// counts. Code that names segments by number finds the same ones.
+// module's leave, since each writes where no other does: then their order does not matter
+// and between two of them there are zeros. Otherwise, or where code names segments by
+// number, they stay as they are.
 func (m *module) joined() []data {
-	if m.named {
+	if m.named || slices.ContainsFunc(m.data, func(d data) bool { return d.passive }) {
 		return m.data
 	}
-	out, end, gaps := []data(nil), uint64(0), uint64(0) // nothing was written from end on
-	for _, d := range m.data {
-		if d.passive {
-			return m.data
-		}
-		at := uint64(d.at)
-		if n := len(out) - 1; n >= 0 && at >= end && at-end <= maxGap && gaps+at-end <= maxGaps && uint64(out[n].at)+uint64(len(out[n].init)) == end && len(d.init) > 0 {
-			gaps += at - end
-			whole := append(out[n].init, make([]byte, at-end)...)
-			out[n].init = append(whole, d.init...)
-		} else {
-			d.init = d.init[:len(d.init):len(d.init)] // what is appended must not go into the module
+	sorted := slices.Clone(m.data)
+	slices.SortStableFunc(sorted, func(a, b data) int { return cmp.Compare(a.at, b.at) })
+	out, gaps := []data(nil), uint64(0)
+	for _, d := range sorted {
+		d.init = slices.Clip(d.init) // what is appended must not go into the module
+		n := len(out) - 1
+		if n < 0 {
 			out = append(out, d)
+			continue
 		}
-		end = max(end, at+uint64(len(d.init)))
+		at, end := uint64(d.at), uint64(out[n].at)+uint64(len(out[n].init))
+		switch {
+		case at < end:
+			return m.data
+		case at-end > maxGap || gaps+at-end > maxGaps:
+			out = append(out, d)
+		default:
+			gaps += at - end
+			out[n].init = append(append(out[n].init, make([]byte, at-end)...), d.init...)
+		}
 	}
 	return out
 }

@@ -47,12 +47,12 @@ func TestJoined(t *testing.T) {
 		{"a gap", (&builder{}).text(8, "ab").text(10+maxGap, "c"), 1},
 		{"a larger gap", (&builder{}).text(8, "ab").text(11+maxGap, "c"), 2},
 		{"many", (&builder{}).text(8, "ab").text(20, "c").text(30, "d").text(1000, "e").text(1010, "f"), 2},
-		{"going back", (&builder{}).text(100, "ab").text(50, "c").text(60, "d"), 3},
+		{"going back", (&builder{}).text(100, "ab").text(50, "c").text(60, "d"), 1},
 		{"overlapping", (&builder{}).text(100, "abcd").text(102, "x").text(106, "y"), 3},
 		{"the same place", (&builder{}).text(100, "ab").text(100, "cd"), 2},
 		{"a gap that was written before", (&builder{}).text(50, "xxxxxxxxxx").text(40, "a").text(44, "b").text(58, "c"), 4},
-		{"behind what was written before", (&builder{}).text(50, "xxxx").text(40, "a").text(60, "b").text(70, "c"), 3},
-		{"an empty one", (&builder{}).text(8, "a").text(9, "").text(10, "b"), 2},
+		{"in any order", (&builder{}).text(50, "xxxx").text(40, "a").text(60, "b").text(700, "c").text(0, "d"), 2},
+		{"an empty one", (&builder{}).text(8, "a").text(9, "").text(10, "b"), 1},
 		{"the end of memory", (&builder{}).text(131070, "a").text(131071, "b"), 1},
 		{"with a passive one", passive((&builder{}).text(8, "a").text(9, "b"), "x"), 3},
 		{"named by code", (&builder{counted: true}).text(8, "a").text(9, "b").fn("g", "", "", "", num(0), num(0), num(0), ops(opMisc, miscMemoryInit, 0, 0)), 2},
@@ -79,8 +79,8 @@ func TestJoinedRandomly(t *testing.T) {
 	for i := range 300 {
 		b, at := &builder{}, int32(0)
 		for range 1 + r.IntN(40) {
-			if at += int32(r.IntN(300)); r.IntN(8) == 0 {
-				at = r.Int32N(1000)
+			if at += int32(r.IntN(300)); i%3 == 1 && r.IntN(8) == 0 {
+				at = r.Int32N(20_000)
 			}
 			n := r.IntN(40)
 			b.text(at, strings.Repeat(fmt.Sprint(r.IntN(10)), n))
@@ -101,7 +101,7 @@ func TestJoinedRandomly(t *testing.T) {
 			fewer++
 		}
 	}
-	if fewer < 200 {
+	if fewer < 150 {
 		t.Errorf("only %d modules have fewer segments", fewer)
 	}
 }
