@@ -11,7 +11,7 @@ import (
 // eventText is how much of a message's text its event carries; ours.
 const eventText = 16 << 10
 
-// event describes the message, once for a call.
+// event describes the message but for its text, once for a call.
 func (g *guest) event() (*abi.Event, error) {
 	if g.described != nil {
 		return g.described, nil
@@ -52,11 +52,19 @@ func (g *guest) event() (*abi.Event, error) {
 			return nil, err
 		}
 	}
-	if e.Text, e.TextTruncated, err = look.Reading.Text(eventText); err != nil {
-		return nil, err
-	}
 	g.described = e
 	return e, nil
+}
+
+// whole is the event with the message's text, which few plugins ask for, and which has to
+// be found and decoded.
+func (g *guest) whole() (*abi.Event, error) {
+	e, err := g.event()
+	if err == nil && !g.withText {
+		e.Text, e.TextTruncated, err = g.look.Reading.Text(eventText)
+		g.withText = err == nil
+	}
+	return e, err
 }
 
 // describeSending adds what only the sender knows.

@@ -26,6 +26,7 @@ type guest struct {
 	now     time.Time
 
 	described *abi.Event
+	withText  bool
 	fields    []gateway.HeaderField
 	reader    partReader
 	used      int64 // bytes of its KV,
@@ -54,7 +55,7 @@ func (g *guest) may(permission string) bool { return slices.Contains(g.inst.Gran
 // Event is the event document.
 func (g *guest) Event() ([]byte, error) {
 	g.asked++
-	e, err := g.event()
+	e, err := g.whole()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,11 @@ func (g *guest) Event() ([]byte, error) {
 // Get is one value of it.
 func (g *guest) Get(path string) (string, error) {
 	g.asked++
-	e, err := g.event()
+	describe := g.event
+	if strings.HasPrefix(path, "text") {
+		describe = g.whole
+	}
+	e, err := describe()
 	if err != nil {
 		return "", err
 	}

@@ -40,6 +40,9 @@ type breaker struct {
 // window is how many calls breaker.last is about; as design/plugins.md, section 3.5.
 const window = 50
 
+// maxConditions bounds how many installations are known, 3 KiB each; ours.
+const maxConditions = 4096
+
 // turn is a call that may be made, or not.
 type turn struct {
 	hook       gateway.Hook
@@ -52,6 +55,12 @@ func (h *health) condition(inst *gateway.Plugin) *condition {
 	if c == nil || c.code != inst.SHA256 {
 		if h.of == nil {
 			h.of = make(map[gateway.ID]*condition)
+		}
+		for id := range h.of {
+			if len(h.of) < maxConditions {
+				break
+			}
+			delete(h.of, id) // any: it is asked again, and counted from zero
 		}
 		c = &condition{code: inst.SHA256, hooks: map[gateway.Hook]*breaker{}}
 		h.of[inst.ID] = c

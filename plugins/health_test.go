@@ -82,6 +82,20 @@ func TestLateCalls(t *testing.T) {
 	}
 }
 
+// What is known of installations is bounded.
+func TestManyConditions(t *testing.T) {
+	var h health
+	for i := range 2 * maxConditions {
+		inst := &gateway.Plugin{ID: gateway.ID{byte(i), byte(i >> 8)}}
+		if !h.admit(inst, gateway.HookInbound, time.Time{}).may || h.of[inst.ID] == nil {
+			t.Fatal("the newest is not known")
+		}
+	}
+	if len(h.of) != maxConditions {
+		t.Errorf("%d are known", len(h.of))
+	}
+}
+
 // The histogram tells quantiles within an eighth, however the durations are spread.
 func TestHistogram(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,6 +101,8 @@ func BenchmarkInstanceMemory(b *testing.B) {
 	m := compile(b, realEngine(b), realModule(b, goGuest))
 	const many = 30
 	for b.Loop() {
+		runtime.GC() // or what it frees meanwhile is taken for theirs
+		debug.FreeOSMemory()
 		before := proportional(b)
 		for i := range many {
 			if _, err := m.Call(b.Context(), Owner{byte(i), 1}, abi.HookInbound, newEventHost()); err != nil {
