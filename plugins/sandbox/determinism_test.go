@@ -31,7 +31,11 @@ func TestRobustness14Determinism(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := ""
-	for _, run := range [][2]string{{"1", ""}, {"4", compiled}, {"2", compiled}} {
+	cold := ""
+	if raceEnabled {
+		cold = compiled // compiling takes a minute, and races elsewhere are not looked for
+	}
+	for _, run := range [][2]string{{"1", cold}, {"4", compiled}, {"2", compiled}} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestRobustness14Determinism$", "-test.v")
 		cmd.Env = append(os.Environ(), "GOMAXPROCS="+run[0], determinismModule+"="+path, determinismCache+"="+run[1])
 		out, err := cmd.CombinedOutput()
