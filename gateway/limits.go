@@ -51,7 +51,8 @@ type Limits struct {
 	PluginFuel                             int64
 	PluginStack, PluginFrames              int64
 	PluginMessageMillis, PluginHostCalls   int64
-	PluginVerdict, PluginConfig            int64
+	PluginVerdict                          int64
+	PluginConfig, PluginConfigValues       int64
 	PluginLogLines, PluginLogLine          int64
 	PluginValue, PluginStore               int64
 	PluginWrites, PluginWriteBytes         int64
@@ -135,7 +136,7 @@ var LimitTable = []Limit{
 	{"heartbeat_seconds", 30, "seconds between the heartbeats of a stream", InvalidParameter, "API guide, \"Event Format\"; proxies often cut at 60", func(l *Limits) *int64 { return &l.HeartbeatSeconds }},
 	{"mailboxes_per_account", 1000, "mailboxes of an account", InvalidState, "ours", func(l *Limits) *int64 { return &l.MailboxesPerAccount }},
 	{"mailbox_name", 1024, "bytes of a mailbox's name", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.MailboxName }},
-	{"plugins", 50, "plugins of a domain, its accounts' included", InvalidState, "ours; each is asked in turn", func(l *Limits) *int64 { return &l.Plugins }},
+	{"plugins", 50, "plugins of a domain, its accounts' included; account keys install none once there are half as many", InvalidState, "ours; each is asked in turn", func(l *Limits) *int64 { return &l.Plugins }},
 	{"plugin_module", 16 * miB, "bytes of a module", TooLarge, "ours; standard Go with JSON is 3.3 MiB", func(l *Limits) *int64 { return &l.PluginModule }},
 	{"plugin_functions", 50000, "functions of a module", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginFunctions }},
 	{"plugin_locals", 10000, "locals of one function", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginLocals }},
@@ -156,6 +157,7 @@ var LimitTable = []Limit{
 	{"plugin_host_calls", 10000, "imports used in one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginHostCalls }},
 	{"plugin_verdict", 256 * kiB, "bytes of a verdict", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginVerdict }},
 	{"plugin_config", 64 * kiB, "bytes of a plugin's configuration", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginConfig }},
+	{"plugin_config_values", 100, "values of a plugin's configuration and secrets", InvalidParameter, "ours; each message that the plugin sees decodes them", func(l *Limits) *int64 { return &l.PluginConfigValues }},
 	{"plugin_log_lines", 64, "log lines of one call; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginLogLines }},
 	{"plugin_log_line", 1 * kiB, "bytes of a log line; more are cut", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginLogLine }},
 	{"plugin_key", 512, "bytes of the name of a value in the KV", InvalidParameter, "ours; it stands in the store's keys", func(l *Limits) *int64 { return &l.PluginKey }},

@@ -97,8 +97,12 @@ func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.
 			p = all[i]
 			return t.newCode(&p, n.Active(), regrant)
 		}
-		if most := t.store.cfg.Limits.Plugins; int64(len(all)) >= most {
-			return gateway.Errorf(gateway.InvalidState, "a domain has at most %d plugins", most)
+		most := t.store.cfg.Limits.Plugins
+		if sc.Level() == gateway.LevelAccount { // none of its accounts keeps a domain from having its own
+			most /= 2
+		}
+		if int64(len(all)) >= most {
+			return gateway.Errorf(gateway.InvalidState, "the domain has all the %d plugins it may have; delete one first", most)
 		}
 		p = *n
 		p.Use(once(p.Active()))
@@ -158,6 +162,9 @@ func (t *tx) configure(p *gateway.Plugin, secrets map[string]*gateway.Secret) er
 		if delete(p.Secrets, name); v != nil {
 			p.Secrets[name] = *v
 		}
+	}
+	if most := t.store.cfg.Limits.PluginConfigValues; int64(len(p.Config)+len(p.Secrets)) > most {
+		return gateway.Fieldf(gateway.InvalidParameter, "config", "configuration and secrets are more than %d values", most)
 	}
 	size := 0
 	for k, v := range p.Config {

@@ -422,3 +422,50 @@ func TestThreadChoice(t *testing.T) {
 		t.Errorf("another domain finds %v, %v", found, err)
 	}
 }
+
+// Account keys install no plugin once a domain has half of what it may have; a
+// configuration has so many values at most.
+func TestPluginBounds(t *testing.T) {
+	w := newWorld(t)
+	limits := gateway.DefaultLimits()
+	try := func(i int, account *gateway.Account) error {
+		ref, done := w.blob(w.ours.ID, "code")
+		defer done()
+		p := gateway.Plugin{ID: newID(), Domain: w.ours.ID, Name: fmt.Sprint("p", i), Code: ref, SHA256: ref.SHA256, Hooks: []gateway.Hook{"inbound"}}
+		sc := inside(w.ours.ID)
+		if account != nil {
+			p.Account, sc = account.ID, of(account)
+		}
+		_, _, err := w.InstallPlugin(w.ctx(), sc, &p, false)
+		return err
+	}
+	i := 0
+	for ; int64(i) < limits.Plugins/2; i++ {
+		w.ok(try(i, w.ann))
+	}
+	if err := try(i, w.eve); gateway.KindOf(err) != gateway.InvalidState {
+		t.Errorf("one more for an account: %v", err)
+	}
+	for ; int64(i) < limits.Plugins; i++ {
+		w.ok(try(i, nil))
+	}
+	if err := try(i, nil); gateway.KindOf(err) != gateway.InvalidState {
+		t.Errorf("one more for the domain: %v", err)
+	}
+
+	all, err := w.Plugins(w.ctx(), inside(w.ours.ID))
+	w.ok(err)
+	config := map[string]string{}
+	for i := range limits.PluginConfigValues {
+		config[fmt.Sprint(i)] = ""
+	}
+	set := func(c gateway.PluginChange) error {
+		_, err := w.ChangePlugin(w.ctx(), inside(w.ours.ID), all[0].ID, c)
+		return err
+	}
+	w.ok(set(gateway.PluginChange{Config: &config}))
+	secret := gateway.Secret("s")
+	if err := set(gateway.PluginChange{Secrets: map[string]*gateway.Secret{"x": &secret}}); gateway.KindOf(err) != gateway.InvalidParameter {
+		t.Errorf("one value more: %v", err)
+	}
+}
