@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"strings"
 	"testing"
@@ -32,8 +33,10 @@ func (m *moving) OpenBlob(_ context.Context, _ gateway.Scope, b gateway.Blob, _,
 	if b.ID == 0 {
 		return nil, gateway.Errorf(gateway.NotFound, "no such message")
 	}
-	return io.NopCloser(strings.NewReader("no module")), nil // a fault, which its policy answers
+	return io.NopCloser(strings.NewReader(noModule)), nil // a fault, which its policy answers
 }
+
+const noModule = "no module"
 
 type noLog struct{}
 
@@ -54,7 +57,8 @@ func TestPluginMoves(t *testing.T) {
 		{"deleted", nil, missing, gateway.ActionAccept, 0},
 		{"switched off", &gateway.Plugin{SHA256: [32]byte{1}, Hooks: in}, nil, gateway.ActionAccept, 0},
 		{"no longer for this hook", &gateway.Plugin{Enabled: true, SHA256: [32]byte{2}}, nil, gateway.ActionAccept, 0},
-		{"new code", &gateway.Plugin{Enabled: true, Failure: gateway.FailClosed, SHA256: [32]byte{2}, Hooks: in, Code: gateway.Blob{ID: 1}}, nil, gateway.ActionTempfail, 0},
+		{"new code", &gateway.Plugin{Enabled: true, Failure: gateway.FailClosed, SHA256: sha256.Sum256([]byte(noModule)), Hooks: in, Code: gateway.Blob{ID: 1}}, nil, gateway.ActionTempfail, 0},
+		{"its code is another's", &gateway.Plugin{Enabled: true, SHA256: [32]byte{1}, Hooks: in, Code: gateway.Blob{ID: 1}}, nil, "", 451},
 		{"its code is lost", &gateway.Plugin{Enabled: true, SHA256: [32]byte{1}, Hooks: in}, nil, "", 451},
 		{"the store fails", nil, io.ErrUnexpectedEOF, "", 451},
 	} {

@@ -2,11 +2,13 @@ package plugins
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/sdk/abi"
@@ -42,6 +44,12 @@ func readManifest(doc []byte) (*abi.Manifest, error) {
 	case len(m.Hooks) == 0:
 		return bad("hooks must name at least one of %q", abi.Hooks)
 	}
+	if name := twin(doc); name != "" {
+		return bad("it has %.80q twice", name)
+	}
+	if repeated(m.Hooks) || repeated(m.Permissions) {
+		return bad("hooks and permissions name each once")
+	}
 	for _, h := range m.Hooks {
 		if !slices.Contains(abi.Hooks, h) {
 			return bad("there is no hook %q; there are %q", h, abi.Hooks)
@@ -53,4 +61,30 @@ func readManifest(doc []byte) (*abi.Manifest, error) {
 		}
 	}
 	return m, nil
+}
+
+// twin is a member that an object has twice, of which the decoder takes the last; empty
+// if there is none. The document is one object.
+func twin(doc []byte) string {
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	_, _ = dec.Token() // its brace
+	var seen []string
+	for dec.More() {
+		name, err := dec.Token()
+		var value json.RawMessage
+		if err != nil || dec.Decode(&value) != nil {
+			return ""
+		}
+		member, _ := name.(string)
+		if slices.ContainsFunc(seen, func(o string) bool { return strings.EqualFold(o, member) }) {
+			return member
+		}
+		seen = append(seen, member)
+	}
+	return ""
+}
+
+func repeated[T cmp.Ordered](list []T) bool {
+	sorted := slices.Sorted(slices.Values(list))
+	return len(slices.Compact(sorted)) < len(list)
 }

@@ -2,7 +2,9 @@ package plugins
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 
@@ -137,6 +139,10 @@ func (p *Plugins) load(ctx context.Context, s gateway.Scope, inst *gateway.Plugi
 	code, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
+	}
+	// Modules are shared by this digest: code under another's would run as that.
+	if sha256.Sum256(code) != inst.SHA256 {
+		return nil, fmt.Errorf("the code of plugin %s is not what was installed", inst.ID)
 	}
 	return p.engine.Load(ctx, code)
 }

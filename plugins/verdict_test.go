@@ -196,11 +196,15 @@ func TestReadManifest(t *testing.T) {
 		`{"v":1,"name":"a b","hooks":["inbound"]}`:                  "name must be",
 		`{"v":1,"name":"a","version":"x y","hooks":["inbound"]}`:    "version must be",
 		`{"v":1,"name":"a","hooks":["inbound"],"http_hosts":["x"]}`: "not built yet",
-		`{"v":1,"name":"a"}`:                                            "hooks must name",
-		`{"v":1,"name":"a","hooks":["tick"]}`:                           `no hook "tick"`,
-		`{"v":1,"name":"a","hooks":["inbound"],"permissions":["send"]}`: `no permission "send"`,
-		`{"v":1,"name":"a","hooks":["inbound"],"permission":["kv"]}`:    `unknown field "permission"`,
-		`{"v":1,"name":"a","hooks":["inbound"]} {}`:                     "something behind",
+		`{"v":1,"name":"a"}`:                                                           "hooks must name",
+		`{"v":1,"name":"a","hooks":["tick"]}`:                                          `no hook "tick"`,
+		`{"v":1,"name":"a","hooks":["inbound"],"permissions":["send"]}`:                `no permission "send"`,
+		`{"v":1,"name":"a","hooks":["inbound"],"permission":["kv"]}`:                   `unknown field "permission"`,
+		`{"v":1,"name":"a","hooks":["inbound"]} {}`:                                    "something behind",
+		`{"v":1,"name":"a","hooks":["inbound","inbound"]}`:                             "each once",
+		`{"v":1,"name":"a","hooks":["inbound"],"permissions":["kv","raw","kv"]}`:       "each once",
+		`{"v":1,"name":"a","hooks":["inbound"],"permissions":[],"permissions":["kv"]}`: `"permissions" twice`,
+		`{"v":1,"name":"a","hooks":["inbound"],"Name":"b"}`:                            `"Name" twice`,
 	} {
 		_, err := readManifest([]byte(doc))
 		if gateway.KindOf(err) != gateway.InvalidParameter || err == nil || !strings.Contains(err.Error(), want) {
