@@ -99,7 +99,7 @@ func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.
 		}
 		most := t.store.cfg.Limits.Plugins
 		if sc.Level() == gateway.LevelAccount { // none of its accounts keeps a domain from having its own
-			most /= 2
+			most = (most + 1) / 2
 		}
 		if int64(len(all)) >= most {
 			return gateway.Errorf(gateway.InvalidState, "the domain has all the %d plugins it may have; delete one first", most)

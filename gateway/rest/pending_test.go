@@ -136,22 +136,19 @@ func TestOnceAtOnce(t *testing.T) {
 	if n := c.sent(c.g.Keys.Domain, "bot@demo.localhost"); n != 1 {
 		t.Errorf("%d emails were sent; %d were told to wait", n, running)
 	}
-	// One that is surely running: its body has not come yet.
-	coming, body2 := io.Pipe()
-	held := make(chan int, 1)
-	go func() {
-		req, _ := http.NewRequest("POST", c.g.URL+"/emails", coming)
-		req.Header.Set("Authorization", "Bearer "+c.g.Keys.Domain)
-		req.Header.Set(idempotency, "slow")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			held <- 0
-			return
-		}
-		resp.Body.Close()
-		held <- resp.StatusCode
-	}()
+	// One that is surely running: its body has not come yet. It may meet one of those that
+	// look for it, and is told to wait itself: then it tries again.
+	body2, held := c.slow("slow")
 	gatewaytest.Eventually(t, "the claim is taken", func() bool {
+		select {
+		case status := <-held:
+			if status != 409 {
+				t.Fatalf("without a body: %d", status)
+			}
+			body2.Close()
+			body2, held = c.slow("slow")
+		default:
+		}
 		resp, got := c.ask("POST", "/emails", c.g.Keys.Domain, `{"from":"bot@demo.localhost"}`, idempotency, "slow")
 		return resp.StatusCode == 409 && strings.Contains(got, "concurrent_idempotent_requests")
 	})
@@ -160,6 +157,25 @@ func TestOnceAtOnce(t *testing.T) {
 	if status := <-held; status != 200 {
 		t.Errorf("the slow one: %d", status)
 	}
+}
+
+// slow begins a send under an idempotency key whose body comes later.
+func (c *client) slow(key string) (body *io.PipeWriter, status <-chan int) {
+	coming, body := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		req, _ := http.NewRequest("POST", c.g.URL+"/emails", coming)
+		req.Header.Set("Authorization", "Bearer "+c.g.Keys.Domain)
+		req.Header.Set(idempotency, key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			ended <- 0
+			return
+		}
+		resp.Body.Close()
+		ended <- resp.StatusCode
+	}()
+	return body, ended
 }
 
 // A scheduled email leaves at its time and not before; until then it can be
