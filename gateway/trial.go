@@ -17,5 +17,7 @@ type PluginOutcome struct {
 	Lines     []PluginLine
 	Writes    []PluginWrite // what it would have remembered
 	Took      time.Duration // of the call alone
-	HostCalls int64         // what it asked of the gateway
+	HostCalls int64         // imports that it used
+	Fuel      int64         // what it paid for its instructions, of limits.plugin_fuel
+	Memory    int64         // what it had at the end, in bytes
 }

@@ -37,7 +37,6 @@ type guest struct {
 	refused error  // why the last verdict can't be acted on
 	writes  []gateway.PluginWrite
 	lines   []gateway.PluginLine // said so far
-	asked   int64                // of the gateway
 	took    time.Duration        // by the call, without waiting for it
 }
 
@@ -54,7 +53,6 @@ func (g *guest) may(permission string) bool { return slices.Contains(g.inst.Gran
 
 // Event is the event document.
 func (g *guest) Event() ([]byte, error) {
-	g.asked++
 	e, err := g.whole()
 	if err != nil {
 		return nil, err
@@ -64,7 +62,6 @@ func (g *guest) Event() ([]byte, error) {
 
 // Get is one value of it.
 func (g *guest) Get(path string) (string, error) {
-	g.asked++
 	describe := g.event
 	if strings.HasPrefix(path, "text") {
 		describe = g.whole
@@ -101,7 +98,6 @@ func (g *guest) named(name string) (values []string, err error) {
 
 // Header is one header field; -1 is the last one of that name.
 func (g *guest) Header(name string, index int) (string, error) {
-	g.asked++
 	values, err := g.named(name)
 	if err != nil {
 		return "", err
@@ -117,14 +113,12 @@ func (g *guest) Header(name string, index int) (string, error) {
 
 // HeaderCount is how often a field stands in the header.
 func (g *guest) HeaderCount(name string) (int, error) {
-	g.asked++
 	values, err := g.named(name)
 	return len(values), err
 }
 
 // Part reads decoded bytes of a part from an offset on.
 func (g *guest) Part(part int, off int64, p []byte) (int, error) {
-	g.asked++
 	if part == -1 && !g.may(abi.PermitRaw) {
 		return 0, abi.Denied
 	}
@@ -133,7 +127,6 @@ func (g *guest) Part(part int, off int64, p []byte) (int, error) {
 
 // Verdict takes the plugin's decision; the last one counts.
 func (g *guest) Verdict(doc []byte) error {
-	g.asked++
 	var v gateway.Verdict
 	err := error(abi.TooLarge)
 	if int64(len(doc)) <= g.plugins.cfg.Limits.PluginVerdict {
@@ -155,7 +148,6 @@ const hostLines = 8
 // Log keeps a line for the tenant. What the plugin says is bounded before it comes
 // here; this bounds what we say about it.
 func (g *guest) Log(level int, text string) {
-	g.asked++
 	lim := &g.plugins.cfg.Limits
 	if int64(len(g.lines)) >= lim.PluginLogLines+hostLines {
 		return
@@ -170,7 +162,6 @@ func cut(text string, most int64) string {
 
 // Config is one value of the installation's configuration, or one of its secrets.
 func (g *guest) Config(key string) (string, error) {
-	g.asked++
 	if v, ok := g.inst.Config[key]; ok {
 		return v, nil
 	}

@@ -37,7 +37,8 @@ type breaker struct {
 	trying bool      // the pause is over, and one call tries
 }
 
-// window is how many calls breaker.last is about; as design/plugins.md, section 3.5.
+// window is how many calls breaker.last is about; ours. The limits say how many of them
+// may fail.
 const window = 50
 
 // maxConditions bounds how many installations are known, 3 KiB each; ours.

@@ -33,8 +33,8 @@ func (p *Plugins) Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gat
 	inside := p.cfg.Internal(inst.Domain)
 	g := newGuest(ctx, p, inside, inst, t.Hook, look)
 	defer g.close()
-	_, err = p.run(ctx, inside, inst, t.Hook, look, g)
-	out.HostCalls, out.Took, out.Lines = g.asked, g.took, g.lines
+	used, err := p.run(ctx, inside, inst, t.Hook, look, g)
+	out.HostCalls, out.Fuel, out.Memory, out.Took, out.Lines = used.HostCalls, used.Fuel, used.MemoryBytes, g.took, g.lines
 	if err == nil {
 		err = g.refused
 	}

@@ -21,6 +21,8 @@ type pluginOutcome struct {
 	Logs       []struct{ Level, Text string }
 	DurationUS int64 `json:"duration_us"`
 	HostCalls  int64 `json:"host_calls"`
+	Fuel       int64 `json:"fuel"`
+	Memory     int64 `json:"memory_bytes"`
 	Error      string
 }
 
@@ -84,6 +86,6 @@ func (p *pluginsCommand) printOutcome(cmd *cobra.Command, hook string, o *plugin
 	for _, l := range o.Logs {
 		lines = append(lines, "said "+l.Level+": "+printable(l.Text))
 	}
-	lines = append(lines, fmt.Sprintf("%d us, %d calls of the gateway, version %s; nothing of it was done", o.DurationUS, o.HostCalls, cmp.Or(o.Version, "without a name")))
+	lines = append(lines, fmt.Sprintf("%d us, %d fuel, %d KiB, %d imports used, version %s; nothing of it was done", o.DurationUS, o.Fuel, o.Memory>>10, o.HostCalls, cmp.Or(o.Version, "without a name")))
 	return p.printf(cmd, "%s\n", strings.Join(lines, "\n"))
 }

@@ -33,7 +33,8 @@ type trialShape struct {
 	KVWrites    []trialWrite `json:"kv_writes"`
 	DurationUS  int64        `json:"duration_us"`
 	HostCalls   int64        `json:"host_calls"`
-	MemoryBytes *int64       `json:"memory_bytes"` // null: the sandbox does not tell
+	Fuel        int64        `json:"fuel"`
+	MemoryBytes int64        `json:"memory_bytes"`
 	Error       *string      `json:"error"`
 }
 
@@ -150,7 +151,7 @@ func trialOf(p *gateway.Plugin, hook gateway.Hook, o *gateway.PluginOutcome) tri
 		Object: "plugin_test", PluginID: p.ID.String(), Version: o.Version.Version, SHA256: hex.EncodeToString(o.Version.SHA256[:]), Hook: hook, DryRun: true,
 		Verdict: verdictShape{actionOf(hook, v.Action), nil, orNull(v.Text), orNull(o.Reason), v.Final},
 		Changes: changesOf(v), Logs: []trialLine{}, KVWrites: []trialWrite{},
-		DurationUS: o.Took.Microseconds(), HostCalls: o.HostCalls, Error: orNull(o.Failure),
+		DurationUS: o.Took.Microseconds(), HostCalls: o.HostCalls, Fuel: o.Fuel, MemoryBytes: o.Memory, Error: orNull(o.Failure),
 	}
 	if v.Code != 0 {
 		out.Verdict.Code = &v.Code

@@ -52,7 +52,7 @@ func TestPluginTest(t *testing.T) {
 		{"thread", "apart", "changes.thread.op", "new"},
 	} {
 		a := try(tt.hook, tt.subject)
-		if got := fmt.Sprint(a.At(tt.at)); got != tt.want || a.At("dry_run") != true || a.At("host_calls").(float64) < 1 || a.At("duration_us").(float64) <= 0 || a.At("memory_bytes") != nil {
+		if got := fmt.Sprint(a.At(tt.at)); got != tt.want || a.At("dry_run") != true || a.At("host_calls").(float64) < 1 || a.At("duration_us").(float64) <= 0 || a.At("fuel").(float64) < 1000 || a.At("memory_bytes").(float64) < 64<<10 {
 			t.Errorf("%s, %s: %s is %s, want %s: %v", tt.hook, tt.subject, tt.at, got, tt.want, a)
 		}
 		if failed := strings.HasPrefix(tt.subject, "panic"); failed != strings.Contains(a.Str("error"), "trap") {

@@ -15,7 +15,7 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// What design/plugins.md, section 5, asks to be measured, as far as it exists.
+// What the runtime promises, measured.
 
 // BenchmarkFresh compares a call on fresh state with one on an instance that is kept and
 // leaks its state: both bounded alike, taking turns, the best batch of each.

@@ -17,7 +17,8 @@ import (
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
 
-// The numbers are those of design/plugins.md, section 5.
+// The numbers are of the list of attacks that the runtime is held to; plugins/robust_test.go
+// says where each is.
 
 // Robustness 1: whatever runs on is stopped by fuel, by depth or by its deadline, and
 // takes little of the host's memory.
