@@ -61,12 +61,15 @@ func (c *Config) shape() shape {
 // filled, and their tables.
 func (s shape) flushRoom() int64 { return (memTables + 1) * s.memTable }
 
+// newest is how much the newest level holds when it is merged, and the one below it
+// before that is merged on: were the lower one smaller, as Badger's default is, each
+// merge would bring the next at once. Of 600,000 mails one after the other, 41,000 a
+// second were accepted instead of 29,000.
+func (s shape) newest() int64 { return int64(s.levelZero) * s.memTable }
+
 // mergeRoom is what a merge may need besides: the newest level, and as much of the
 // next, as far as there are so many tables.
-func (s shape) mergeRoom(tables int64) int64 {
-	newest := int64(s.levelZero) * s.memTable
-	return newest + min(tables, newest)
-}
+func (s shape) mergeRoom(tables int64) int64 { return s.newest() + min(tables, s.newest()) }
 
 const (
 	// memTables is how many may wait to be flushed besides the one that is written.
@@ -91,6 +94,7 @@ func openIndex(dir string, cfg *Config) (*index, error) {
 		WithNumMemtables(memTables).
 		WithNumLevelZeroTables(shape.levelZero).
 		WithNumLevelZeroTablesStall(2 * shape.levelZero).
+		WithBaseLevelSize(shape.newest()).
 		WithBaseTableSize(2 << 20).
 		WithNumCompactors(2).
 		WithBlockCacheSize(blockCache).
