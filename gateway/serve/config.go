@@ -28,7 +28,7 @@ type Config struct {
 	PluginUploads     bool
 	PluginCache       string // folder for compiled plugins; empty: in the data folder
 	PluginCheck       bool   // compare a plugin's state after every call; no setting, tests turn it on
-	Resolver          string
+	DNSServers        []string // with or without a port; see dnsServers
 	RESTURL           string   // of links in answers; empty: the request's own
 	Origins           []string // of pages that may read REST answers
 	RemoteAttachments bool     // attachments[].path of a send

@@ -23,6 +23,7 @@ import (
 	"github.com/centerleap/postern/gateway/mailbox"
 	"github.com/centerleap/postern/gateway/notify"
 	"github.com/centerleap/postern/gateway/outbound"
+	"github.com/centerleap/postern/gateway/resolve"
 	"github.com/centerleap/postern/gateway/rest"
 	"github.com/centerleap/postern/gateway/safehttp"
 	"github.com/centerleap/postern/gateway/smtpd"
@@ -53,6 +54,7 @@ type Gateway struct {
 	guard    *guard.Guard
 	plugins  *plugins.Plugins
 	hub      *notify.Hub
+	dns      *resolve.Resolver // nil: nobody is asked
 	cert     certificate
 
 	erased chan struct{}           // a domain was deleted
@@ -100,6 +102,9 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 // build makes every room, those that are called before those that call them.
 func (g *Gateway) build() (err error) {
 	lim, now := g.cfg.Limits, g.now
+	if g.dns, err = g.cfg.resolver(); err != nil {
+		return err
+	}
 	if g.Store, err = store.New(g.engine, store.Config{
 		Threading: threading.Rules{}, Limits: lim, Now: now, ActivityRetention: days(g.cfg.ActivityDays),
 	}); err != nil {

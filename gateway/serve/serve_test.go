@@ -22,7 +22,7 @@ func TestEverySetting(t *testing.T) {
 	good := map[kind]string{textKind: "x", boolKind: "true", numberKind: "7", sizeKind: "64MiB", listKind: "h:1, [::1]:2"}
 	special := map[string]string{
 		"delivery.mode": "direct", "inbound.dmarc": "enforce", "log.level": "debug", "log.format": "json",
-		"delivery.smarthost": "h:25", "dns.resolver": "h:53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
+		"delivery.smarthost": "h:25", "dns.servers": "192.0.2.53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
 		"rest.url": "https://mail.example.com/api", "rest.origins": "https://app.example.com, http://localhost:3000",
 	}
 	c := Defaults()

@@ -54,7 +54,7 @@ func settings() []setting {
 		list("http.allow", func(c *Config) *[]string { return &c.HTTPAllow }, remoteAddr),
 		list("rest.origins", func(c *Config) *[]string { return &c.Origins }, origin),
 		text("rest.url", func(c *Config) *string { return &c.RESTURL }, baseURL),
-		later(text("dns.resolver", func(c *Config) *string { return &c.Resolver }, remoteAddr)),
+		list("dns.servers", func(c *Config) *[]string { return &c.DNSServers }, isDNSServer),
 		number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve }),
 		number("retention.feed_days", "days", 1, maxDays, func(c *Config) *int64 { return &c.FeedDays }),
 		number("retention.activity_days", "days", 1, maxDays, func(c *Config) *int64 { return &c.ActivityDays }),
