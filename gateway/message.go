@@ -146,7 +146,21 @@ type AuthResult struct {
 type AuthResults struct {
 	SPF, DKIM, DMARC AuthResult
 	FromAligned      bool
+	// Policy is what the domain in From wants done with mail that fails DMARC, its test
+	// mode counted; empty if it says nothing. Disposition is what was done with this one
+	// because of that, unless a plugin chose otherwise; empty of mail from before.
+	Policy, Disposition Disposition
 }
+
+// Disposition is what becomes of mail that fails DMARC, RFC 9989 section 4.7.
+type Disposition string
+
+// The dispositions. Each is weaker than the next.
+const (
+	DispositionNone       Disposition = "none"
+	DispositionQuarantine Disposition = "quarantine" // Junk
+	DispositionReject     Disposition = "reject"     // the sender is told no
+)
 
 // HeaderField is one field of a header section, unfolded and decoded.
 type HeaderField struct{ Name, Value string }

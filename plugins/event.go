@@ -25,7 +25,7 @@ func (g *guest) event() (*abi.Event, error) {
 	e := &abi.Event{
 		V: 1, Hook: string(g.hook), Time: m.Arrived.UTC().Format(time.RFC3339), Domain: domainOf(look), Mailbox: look.Mailbox,
 		Envelope: abi.Envelope{MailFrom: look.Envelope.ReturnPath, RcptTo: listed(look.Envelope.Recipients), RemoteIP: look.Envelope.RemoteIP, Helo: look.Envelope.Helo},
-		Auth:     abi.Auth{SPF: m.Auth.SPF.Result, DKIM: m.Auth.DKIM.Result, DMARC: m.Auth.DMARC.Result},
+		Auth:     authOf(&m.Auth),
 		Size:     m.Blob.Size, Subject: c.Subject, To: addresses(c.To), Cc: addresses(c.Cc), ReplyTo: addresses(c.ReplyTo),
 		RFCMessageID: c.MessageID, InReplyTo: c.InReplyTo, References: listed(c.References), Headers: [][2]string{}, Parts: []abi.Part{},
 		Via: look.Via, DryRun: look.DryRun,
@@ -54,6 +54,12 @@ func (g *guest) event() (*abi.Event, error) {
 	}
 	g.described = e
 	return e, nil
+}
+
+func authOf(a *gateway.AuthResults) abi.Auth {
+	return abi.Auth{
+		SPF: a.SPF.Result, DKIM: a.DKIM.Result, DMARC: a.DMARC.Result, FromAligned: a.FromAligned, Disposition: string(a.Disposition),
+	}
 }
 
 // whole is the event with the message's text, which few plugins ask for, and which has to

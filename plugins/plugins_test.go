@@ -222,7 +222,7 @@ func TestInbound(t *testing.T) {
 	raw := c.g.Send("GET", "/emails/"+a.Str("data.0.email_id")+"/raw", c.key, nil)
 	defer raw.Body.Close()
 	text, _ := io.ReadAll(raw.Body)
-	if !strings.Contains(string(text), "dmarc=none reason=\"not checked\"\r\nX-Puppet: it was here\r\nFrom: Ann") {
+	if !strings.Contains(string(text), "\r\nX-Puppet: it was here\r\nFrom: Ann") {
 		t.Errorf("the stored copy:\n%s", text)
 	}
 }

@@ -96,7 +96,10 @@ func (*Message) Recipients() (list []string) {
 
 // Auth is what was found out about the sender.
 func (*Message) Auth() Auth {
-	return Auth{SPF: value("auth.spf"), DKIM: value("auth.dkim"), DMARC: value("auth.dmarc")}
+	return Auth{
+		SPF: value("auth.spf"), DKIM: value("auth.dkim"), DMARC: value("auth.dmarc"),
+		FromAligned: value("auth.from_aligned") == "true", Disposition: value("auth.disposition"),
+	}
 }
 
 // ReplyOK reports whether an automatic reply would do no harm.

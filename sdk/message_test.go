@@ -26,7 +26,7 @@ func TestMessage(t *testing.T) {
 	m := sdktest.Mail{
 		From: "Ann <ann@x.example>", To: "b@y.example, C <c@y.example>", Cc: "d@y.example", Subject: "Your INVOICE", Text: "Grüße",
 		Header:  [][2]string{{"X-A", "1"}, {"x-a", "2"}, {"Message-ID", "<1@x.example>"}},
-		Mailbox: "box@demo.localhost", Auth: sdk.Auth{SPF: "pass", DKIM: "none", DMARC: "fail"}, ThreadID: "old", NewThreadID: "new",
+		Mailbox: "box@demo.localhost", Auth: sdk.Auth{SPF: "pass", DKIM: "none", DMARC: "fail", FromAligned: true, Disposition: "quarantine"}, ThreadID: "old", NewThreadID: "new",
 	}
 	look(t, m, func(m *sdk.Message) {
 		for _, tt := range []struct{ name, got, want string }{
@@ -35,7 +35,7 @@ func TestMessage(t *testing.T) {
 			{"From", fmt.Sprint(m.From()), "{Ann ann@x.example}"},
 			{"To", fmt.Sprint(m.To()), "[{ b@y.example} {C c@y.example}]"},
 			{"Cc", fmt.Sprint(m.Cc()), "[{ d@y.example}]"},
-			{"Auth", fmt.Sprint(m.Auth()), "{pass none fail}"},
+			{"Auth", fmt.Sprint(m.Auth()), "{pass none fail true quarantine}"},
 			{"Header", m.Header("X-a"), "1"},
 			{"HeaderAt", m.HeaderAt("X-A", 1) + m.HeaderAt("X-A", -1) + m.HeaderAt("X-A", 2), "22"},
 			{"HeaderCount", fmt.Sprint(m.HeaderCount("X-A"), m.HeaderCount("X-B")), "2 0"},

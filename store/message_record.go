@@ -167,6 +167,8 @@ func encodeAuth(e *encoder, a *gateway.AuthResults) {
 		e.message(protoNumber(i+1), func(e *encoder) { e.text(1, r.Result); e.text(2, r.Reason); e.text(3, r.Domain) })
 	}
 	e.bool(4, a.FromAligned)
+	e.text(5, string(a.Policy))
+	e.text(6, string(a.Disposition))
 }
 
 func decodeAuth(b []byte, a *gateway.AuthResults) error {
@@ -180,6 +182,10 @@ func decodeAuth(b []byte, a *gateway.AuthResults) error {
 			return decodeAuthResult(f.b, &a.DMARC)
 		case 4:
 			a.FromAligned = f.bool()
+		case 5:
+			a.Policy = gateway.Disposition(f.text())
+		case 6:
+			a.Disposition = gateway.Disposition(f.text())
 		}
 		return nil
 	})

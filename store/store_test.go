@@ -530,6 +530,7 @@ func TestMessageRecord(t *testing.T) {
 	}
 	msg := &gateway.Message{Arrived: w.clock, ReturnPath: "r@x", Blob: ref, Content: c, Tags: []gateway.Tag{{Name: "n", Value: "v"}}, Auth: gateway.AuthResults{
 		SPF: gateway.AuthResult{Result: "pass", Reason: "r", Domain: "d"}, FromAligned: true,
+		Policy: gateway.DispositionReject, Disposition: gateway.DispositionQuarantine,
 	}}
 	id := newID()
 	w.ok(w.Deliver(w.ctx(), inside(w.ours.ID), &gateway.Filing{Message: msg, Facts: threading.Facts(&c, w.clock), Copies: []gateway.Copy{

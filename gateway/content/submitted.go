@@ -84,8 +84,11 @@ func readHeader(r *bufio.Reader, lim gateway.Limits) ([]byte, error) {
 }
 
 // notSubmitted are fields that a sender's message does not carry on: Bcc is the
-// sender's secret, the others are written where mail arrives.
-var notSubmitted = map[string]bool{"bcc": true, "resent-bcc": true, "return-path": true, "delivered-to": true}
+// sender's secret, the others are written where mail arrives. A sender of ours could
+// else claim to a neighbour what we have checked, RFC 8601 section 5.
+var notSubmitted = map[string]bool{
+	"bcc": true, "resent-bcc": true, "return-path": true, "delivered-to": true, "authentication-results": true,
+}
 
 // keptFields drops the fields that don't go on, and a leading From_ line. Any
 // other line that is no field is refused: readers would disagree where the body

@@ -34,6 +34,7 @@ func TestSubmitted(t *testing.T) {
 		{"Date and Message-ID are added", "From: a@demo.localhost\r\n\r\nhi\r\n", added + "From: a@demo.localhost\r\n\r\nhi\r\n"},
 		{"unusable ones are replaced", "Message-ID: nonsense\r\nDate: soon\r\n enough\r\nFrom: a@demo.localhost\r\n\r\n", added + "From: a@demo.localhost\r\n\r\n"},
 		{"Bcc is gone, folded or not", "From: a@demo.localhost\r\nBCC: x@y.example,\r\n z@y.example\r\nTo: b@y.example\r\n\r\n", added + "From: a@demo.localhost\r\nTo: b@y.example\r\n\r\n"},
+		{"what only we may say is gone", "Authentication-Results: mail.demo.localhost;\r\n dmarc=pass\r\nFrom: a@demo.localhost\r\nReturn-Path: <x@y.example>\r\n\r\n", added + "From: a@demo.localhost\r\n\r\n"},
 		{"bare line feeds", "From: a@demo.localhost\nTo: b@y.example\n\none\ntwo", added + "From: a@demo.localhost\r\nTo: b@y.example\r\n\r\none\r\ntwo\r\n"},
 		{"a lone CR, also at the end", "From: a@demo.localhost\r\n\r\none\rtwo\r", added + "From: a@demo.localhost\r\n\r\none\r\ntwo\r\n"},
 		{"no body", "From: a@demo.localhost", added + "From: a@demo.localhost\r\n\r\n"},

@@ -1,9 +1,8 @@
 // Package inbound is the one way in: whatever arrives for an account, from port
 // 25 or from the queue, passes Receive.
 //
-// Read receive.go first. The package decides; the store reaches it as small
-// interfaces it declares here, as do the hooks, and as will the checks of who sent
-// a mail.
+// Read receive.go first. The package decides; the store, the hooks and the checks of
+// who sent a mail reach it as small interfaces that it declares.
 package inbound
 
 import (
@@ -40,6 +39,8 @@ type Config struct {
 	// that of one domain. The keys room makes them.
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
+	Checker  Checker          // required
+	DMARC    DMARC            // default: DMARCJunk
 	Hooks    Hooks            // default: none are installed
 	Hostname string           // required: in Received and as authserv-id
 	Limits   gateway.Limits   // required
@@ -52,11 +53,14 @@ type Receiver struct{ cfg Config }
 
 // New checks cfg and fills its defaults. It starts nothing.
 func New(cfg Config) (*Receiver, error) {
-	if cfg.Store == nil || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Hostname == "" {
-		return nil, errors.New("inbound: Store, System, Internal and Hostname are required")
+	if cfg.Store == nil || cfg.Checker == nil || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Hostname == "" {
+		return nil, errors.New("inbound: Store, Checker, System, Internal and Hostname are required")
 	}
 	if cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("inbound: Limits are required")
+	}
+	if cfg.DMARC == "" {
+		cfg.DMARC = DMARCJunk
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -31,6 +31,7 @@ type tray struct {
 	content *gateway.Content
 
 	auth       gateway.AuthResults
+	results    []byte    // the same as a field
 	hooksUntil time.Time // when the time of all hooks is over
 	effects    gateway.Effects
 	discarded  bool // by the hooks of all recipients
@@ -155,6 +156,11 @@ func (r *Receiver) parse(ctx context.Context, t *tray) error {
 			return err
 		}
 	}
+	return r.scan(ctx, t)
+}
+
+// scan reads what is in the message.
+func (r *Receiver) scan(ctx context.Context, t *tray) error {
 	in, err := r.cfg.Store.OpenBlob(ctx, t.scope, t.blob, 0, -1)
 	if err != nil {
 		return err
@@ -183,19 +189,6 @@ func (r *Receiver) spool(ctx context.Context, t *tray) (err error) {
 	}
 	t.blob, err = t.body.Seal()
 	return err
-}
-
-// authenticate says who really sent the mail, as far as was checked: mail from
-// inside carries the domain that Submit authorised. The checks of outside mail
-// come with their own room; until then the answer is none, and says why.
-func (r *Receiver) authenticate(_ context.Context, t *tray) error {
-	none := gateway.AuthResult{Result: "none", Reason: "not checked"}
-	t.auth = gateway.AuthResults{SPF: none, DKIM: none, DMARC: none}
-	if t.env.Author != "" {
-		local := gateway.AuthResult{Result: "pass", Reason: "local", Domain: t.env.Author}
-		t.auth = gateway.AuthResults{SPF: local, DKIM: local, DMARC: local, FromAligned: true}
-	}
-	return nil
 }
 
 // thread gathers what decides the conversation, and asks plugins; the store looks

@@ -15,7 +15,7 @@ import (
 
 // memory is a Store of one domain with two accounts.
 type memory struct {
-	body  bytes.Buffer
+	bodies []*body // by id, from 1
 	filed []*gateway.Filing
 	kept  []gateway.PluginWrite // of mail that was not filed
 	known bool
@@ -42,20 +42,30 @@ func (m *memory) Received(context.Context, gateway.Scope, gateway.ID) (gateway.O
 	return gateway.Outcome{}, m.known, nil
 }
 
-type body struct{ *bytes.Buffer }
-
-func (b body) Seal() (gateway.Blob, error) {
-	return gateway.Blob{Domain: 1, ID: 1, Size: int64(b.Len())}, nil
+// body is one of its bodies.
+type body struct {
+	bytes.Buffer
+	id     uint64
+	closed bool
 }
-func (b body) Close() error { return nil }
+
+func (b *body) Seal() (gateway.Blob, error) {
+	return gateway.Blob{Domain: 1, ID: b.id, Size: int64(b.Len())}, nil
+}
+
+func (b *body) Close() error {
+	b.closed = true
+	return nil
+}
 
 func (m *memory) CreateBlob(context.Context, gateway.Scope, gateway.DomainID, int64) (gateway.BlobWriter, error) {
-	m.body.Reset()
-	return body{&m.body}, nil
+	b := &body{id: uint64(len(m.bodies) + 1)}
+	m.bodies = append(m.bodies, b)
+	return b, nil
 }
 
-func (m *memory) OpenBlob(context.Context, gateway.Scope, gateway.Blob, int64, int64) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(m.body.Bytes())), nil
+func (m *memory) OpenBlob(_ context.Context, _ gateway.Scope, b gateway.Blob, off, _ int64) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(m.bodies[b.ID-1].Bytes()[off:])), nil
 }
 
 func (m *memory) Deliver(_ context.Context, _ gateway.Scope, f *gateway.Filing) error {
@@ -97,19 +107,36 @@ func (v verdicts) Thread(_ context.Context, _ gateway.Scope, look *gateway.Look)
 	return gateway.ThreadChoice{Join: found[1].ID}, err
 }
 
+// plain finds nothing out.
+type plain struct{}
+
+func (plain) Check(context.Context, gateway.Envelope, io.Reader) (*Checked, error) {
+	none := gateway.AuthResult{Result: "none"}
+	return &Checked{Auth: gateway.AuthResults{SPF: none, DKIM: none, DMARC: none}, Field: []byte("Authentication-Results: mx.test; none\r\n")}, nil
+}
+
+const arriving = "From: p@y.test\r\nSubject: s\r\n\r\nhello"
+
 func receive(t *testing.T, m *memory, h Hooks, env gateway.Envelope) error {
 	t.Helper()
-	r, err := New(Config{
-		Store: m, Hooks: h, System: gateway.NewScope(gateway.LevelInstance, 0, 0, gateway.ID{}), Hostname: "mx.test", Limits: gateway.DefaultLimits(),
+	return receiver(t, m, func(c *Config) { c.Hooks = h }).Receive(t.Context(), env, strings.NewReader(arriving))
+}
+
+func receiver(t *testing.T, m *memory, change func(*Config)) *Receiver {
+	t.Helper()
+	cfg := Config{
+		Store: m, Checker: plain{}, System: gateway.NewScope(gateway.LevelInstance, 0, 0, gateway.ID{}), Hostname: "mx.test", Limits: gateway.DefaultLimits(),
 		Internal: func(d gateway.DomainID) gateway.Scope {
 			return gateway.NewScope(gateway.LevelDomain, d, 0, gateway.ID{})
 		},
 		Now: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
-	})
+	}
+	change(&cfg)
+	r, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Receive(t.Context(), env, strings.NewReader("From: p@y.test\r\nSubject: s\r\n\r\nhello"))
+	return r
 }
 
 func TestReceiveHooks(t *testing.T) {
@@ -227,8 +254,8 @@ func TestReceive(t *testing.T) {
 	if err := receive(t, m, nil, gateway.Envelope{ReturnPath: "p@y.test", Recipients: []string{"ann@x.test"}, RemoteIP: "2001:db8::1", Helo: "h.test"}); err != nil {
 		t.Fatal(err)
 	}
-	want := "Return-Path: <p@y.test>\r\nDelivered-To: ann@x.test\r\nReceived: from h.test ([IPv6:2001:db8::1]) by mx.test\r\n\twith ESMTP id "
-	if got := string(m.filed[0].Copies[0].Prefix); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "dmarc=none reason=\"not checked\"\r\n") {
+	want := "Return-Path: <p@y.test>\r\nDelivered-To: ann@x.test\r\nAuthentication-Results: mx.test; none\r\nReceived: from h.test ([IPv6:2001:db8::1]) by mx.test\r\n\twith ESMTP id "
+	if got := string(m.filed[0].Copies[0].Prefix); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "Sun, 01 Mar 2026 12:00:00 +0000\r\n") {
 		t.Errorf("trace fields:\n%s", got)
 	}
 	m = &memory{known: true}

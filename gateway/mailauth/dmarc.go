@@ -25,9 +25,6 @@ type DMARC struct {
 	SPF     bool   // SPF is aligned
 }
 
-// Failed reports whether the mail is not from whom it says.
-func (d DMARC) Failed() bool { return d.Result == Fail }
-
 // discovery is what DNS says about one Author Domain, before it is known what was
 // authenticated.
 type discovery struct {
@@ -94,7 +91,7 @@ func (c *Checker) dmarc(ctx context.Context, res *Result, who authors, found []d
 func (d DMARC) badness() int {
 	switch d.Result {
 	case Fail:
-		return 4 + d.Policy.weight()
+		return 4 + weight(d.Policy)
 	case TempError:
 		return 3
 	case PermError:
@@ -130,7 +127,7 @@ func (c *Checker) author(ctx context.Context, d discovery, res *Result) DMARC {
 	}
 	out.PolicyDomain, out.Testing = d.policy.domain, d.policy.test
 	if out.Published, out.Policy = d.published, d.published; d.policy.test {
-		out.Policy = out.Policy.lowered()
+		out.Policy = lowered(out.Policy)
 	}
 	if out.Aligned {
 		out.Result = Pass

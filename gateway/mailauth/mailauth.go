@@ -3,14 +3,13 @@
 // Authentication-Results field (RFC 8601), finds those that others wrote in our name, and
 // signs our own mail.
 //
-// Read check.go first. inbound asks a Checker once for each mail from outside, with the
-// bytes as they arrived:
+// Read check.go first. For inbound, serve asks a Checker once for each mail from outside,
+// with the bytes as they arrived:
 //
 //	res, err := checker.Check(ctx, mailauth.Input{IP: ip, HELO: env.Helo, MailFrom: env.ReturnPath, AuthservID: hostname, Message: body})
 //	m.Auth = res.Auth()            // what is stored, shown and given to plugins
 //	prefix = append(prefix, res.Field()...)
 //	res.Claims                     // fields to leave out of what is stored
-//	res.DMARC.Failed(), .Policy    // what inbound.dmarc decides on
 //
 // outbound signs the final bytes of a mail with the keys of its domain:
 //
@@ -128,7 +127,7 @@ func (r *Result) Auth() gateway.AuthResults {
 		SPF:         gateway.AuthResult{Result: r.SPF.Result, Reason: r.SPF.Reason, Domain: r.SPF.Domain},
 		DKIM:        gateway.AuthResult{Result: None, Reason: "not signed"},
 		DMARC:       gateway.AuthResult{Result: r.DMARC.Result, Reason: r.DMARC.Reason, Domain: r.DMARC.Domain},
-		FromAligned: r.DMARC.Aligned,
+		FromAligned: r.DMARC.Aligned, Policy: r.DMARC.Policy,
 	}
 	if r.SPF.Reason == noResolver {
 		out.DKIM.Reason = noResolver

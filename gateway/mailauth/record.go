@@ -1,20 +1,23 @@
 package mailauth
 
-import "strings"
+import (
+	"strings"
 
-// Disposition is what a domain's owner wants done with mail that fails, RFC 9989
-// section 4.7.
-type Disposition string
+	"github.com/centerleap/postern/gateway"
+)
 
-// The dispositions. Each is weaker than the next.
+// Disposition is what a domain's owner wants done with mail that fails.
+type Disposition = gateway.Disposition
+
+// The dispositions, as short as records have them.
 const (
-	DoNothing  Disposition = "none"
-	Quarantine Disposition = "quarantine"
-	Reject     Disposition = "reject"
+	DoNothing  = gateway.DispositionNone
+	Quarantine = gateway.DispositionQuarantine
+	Reject     = gateway.DispositionReject
 )
 
 // weight orders dispositions.
-func (d Disposition) weight() int {
+func weight(d Disposition) int {
 	switch d {
 	case Reject:
 		return 2
@@ -25,7 +28,7 @@ func (d Disposition) weight() int {
 }
 
 // lowered is what test mode makes of a disposition, RFC 9989 section 4.7: one less.
-func (d Disposition) lowered() Disposition {
+func lowered(d Disposition) Disposition {
 	if d == Reject {
 		return Quarantine
 	}

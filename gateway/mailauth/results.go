@@ -18,7 +18,7 @@ func (r *Result) Field() []byte {
 	for i, s := range r.DKIM {
 		reason := s.Reason
 		if i == 0 && r.Unchecked > 0 {
-			reason = strings.TrimPrefix(fmt.Sprintf("%s; %d more not checked", reason, r.Unchecked), "; ")
+			reason = strings.TrimPrefix(fmt.Sprintf("%s, %d more not checked", reason, r.Unchecked), ", ")
 		}
 		s.write(&b, reason)
 	}
@@ -49,7 +49,7 @@ func (s Signature) write(b *strings.Builder, reason string) {
 func (d DMARC) write(b *strings.Builder) {
 	reason := d.Reason
 	if d.Testing && d.Policy != d.Published {
-		reason = strings.TrimPrefix(fmt.Sprintf("%s; test mode lowers %s", reason, d.Published), "; ")
+		reason = strings.TrimPrefix(fmt.Sprintf("%s, test mode lowers %s", reason, d.Published), ", ")
 	}
 	result(b, "dmarc", d.Result, reason)
 	property(b, "header.from", d.Domain)

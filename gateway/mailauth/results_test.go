@@ -23,7 +23,7 @@ func TestField(t *testing.T) {
 		"\tspf=softfail (the client is not in the SPF record) smtp.mailfrom=b.test;\r\n" +
 		"\tdkim=pass (3 more not checked) header.d=a.test header.s=long header.a=rsa-sha256 header.b=\"ab/+cd==\";\r\n" +
 		"\tdkim=policy (l= lets others add to the body) header.d=c.test;\r\n" +
-		"\tdmarc=fail (no; test mode lowers reject) header.from=a.test policy.dmarc=quarantine\r\n"
+		"\tdmarc=fail (no, test mode lowers reject) header.from=a.test policy.dmarc=quarantine\r\n"
 	if got := string(full.Field()); got != want {
 		t.Errorf("%s", got)
 	}

@@ -49,7 +49,7 @@ func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string
 	none := gateway.AuthResult{Result: "none", Reason: "not checked"}
 	msg := &gateway.Message{
 		Domain: s.Domain(), Arrived: m.cfg.Now().UTC(), Blob: gateway.Blob{Size: int64(len(raw))}, Content: *c,
-		Auth: gateway.AuthResults{SPF: none, DKIM: none, DMARC: none},
+		Auth: gateway.AuthResults{SPF: none, DKIM: none, DMARC: none, Disposition: gateway.DispositionNone},
 	}
 	if len(c.From) > 0 {
 		msg.ReturnPath = c.From[0].Addr

@@ -105,9 +105,7 @@ func (s *Server) detail(k *call, scope gateway.Scope, it mailbox.Item) (*emailDe
 	for _, f := range head {
 		d.Headers = append(d.Headers, headerShape(f))
 	}
-	if !it.Message.Sent {
-		a := &it.Message.Auth
-		d.Authentication = &authentication{a.SPF.Result, a.DKIM.Result, a.DMARC.Result, a.FromAligned, a.DMARC.Reason}
+	if d.Authentication = authenticationOf(it.Message); !it.Message.Sent {
 		return d, nil
 	}
 	jobs, err := s.cfg.Mail.Deliveries(k.ctx, scope, it)

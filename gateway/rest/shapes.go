@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -131,11 +132,26 @@ type headerShape struct {
 
 // authentication says who really sent a received email, as far as was checked.
 type authentication struct {
-	SPF         string `json:"spf"`
-	DKIM        string `json:"dkim"`
-	DMARC       string `json:"dmarc"`
-	FromAligned bool   `json:"from_aligned"`
-	Reason      string `json:"reason,omitempty"`
+	SPF         string  `json:"spf"`
+	DKIM        string  `json:"dkim"`
+	DMARC       string  `json:"dmarc"`
+	FromAligned bool    `json:"from_aligned"`
+	Policy      *string `json:"policy"`
+	Disposition string  `json:"disposition"`
+	Reason      string  `json:"reason,omitempty"`
+}
+
+// authenticationOf is null of what nobody received: sent, drafted, or put there by a
+// mail program.
+func authenticationOf(m *gateway.Message) *authentication {
+	a := &m.Auth
+	if m.Sent || *a == (gateway.AuthResults{}) {
+		return nil
+	}
+	return &authentication{
+		SPF: a.SPF.Result, DKIM: a.DKIM.Result, DMARC: a.DMARC.Result, FromAligned: a.FromAligned, Policy: orNull(string(a.Policy)),
+		Disposition: string(cmp.Or(a.Disposition, gateway.DispositionNone)), Reason: a.DMARC.Reason,
+	}
 }
 
 // deliveryStatus is the fate of one recipient of a sent email.

@@ -106,17 +106,18 @@ func (st *mailStream) resume(s *Server, k *call, scope gateway.Scope, a *gateway
 // streamMail is the data of new_email; what follows timestamp is ours. Of an email that
 // is gone already there is only email_id.
 type streamMail struct {
-	Email     string  `json:"email"`
-	Mailbox   string  `json:"mailbox"`
-	UID       uint32  `json:"uid"`
-	Timestamp string  `json:"timestamp"`
-	ID        *string `json:"id"`
-	EmailID   string  `json:"email_id"`
-	ThreadID  *string `json:"thread_id"`
-	From      *string `json:"from"`
-	Subject   *string `json:"subject"`
-	Preview   *string `json:"preview"`
-	Sequence  uint64  `json:"sequence"`
+	Email          string          `json:"email"`
+	Mailbox        string          `json:"mailbox"`
+	UID            uint32          `json:"uid"`
+	Timestamp      string          `json:"timestamp"`
+	ID             *string         `json:"id"`
+	EmailID        string          `json:"email_id"`
+	ThreadID       *string         `json:"thread_id"`
+	From           *string         `json:"from"`
+	Subject        *string         `json:"subject"`
+	Preview        *string         `json:"preview"`
+	Authentication *authentication `json:"authentication"`
+	Sequence       uint64          `json:"sequence"`
 }
 
 // told is what a stream tells of an email, so that a client need not ask for it.
@@ -130,6 +131,7 @@ func (st *mailStream) told(ctx context.Context, n *gateway.Event) (streamMail, e
 	}
 	shown := itemOf(&it)
 	m.ID, m.ThreadID, m.From, m.Subject, m.Preview = &shown.ID, &shown.ThreadID, &shown.From, &shown.Subject, &shown.Preview
+	m.Authentication = authenticationOf(it.Message)
 	return m, nil
 }
 

@@ -135,6 +135,9 @@ func TestStream(t *testing.T) {
 			t.Errorf("%s of the event is %v, the email has %q", name, e.data[name], a.Str(name))
 		}
 	}
+	if told, has := e.data["authentication"], a.At("authentication"); told == nil || fmt.Sprint(told) != fmt.Sprint(has) {
+		t.Errorf("authentication of the event is %v, the email has %v", told, has)
+	}
 	// What changes in the mailbox is no new email.
 	g.Do("PATCH", "/emails/1", g.Keys.Account, `{"is_read":true}`)
 	g.Do("PATCH", "/emails/1", g.Keys.Account, `{"folder":"Archive"}`)
@@ -145,7 +148,7 @@ func TestStream(t *testing.T) {
 	l.close()
 	g.Do("DELETE", "/emails/2?permanent=true", g.Keys.Account, nil)
 	late, _ := listen(t, g, g.Keys.Account, "", e.id)
-	if e := late.want("new_email"); e.data["uid"] != 2.0 || e.data["email_id"] == nil || e.data["subject"] != nil {
+	if e := late.want("new_email"); e.data["uid"] != 2.0 || e.data["email_id"] == nil || e.data["subject"] != nil || e.data["authentication"] != nil {
 		t.Errorf("of an email that is gone: %+v", e)
 	}
 }

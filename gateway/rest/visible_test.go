@@ -51,4 +51,14 @@ func TestVisibleDetail(t *testing.T) {
 	if a.At("authentication.from_aligned") != true {
 		t.Errorf("mail from inside: %v", a["authentication"])
 	}
+	id = c.do(200, "GET", "/emails?folder=Sent&email=hello@demo.localhost", c.g.Keys.Domain, nil).Str("data.0.email_id")
+	if a := c.do(200, "GET", "/emails/"+id, c.g.Keys.Domain, nil); a.At("authentication") != nil {
+		t.Errorf("what was sent: %v", a["authentication"])
+	}
+	d := c.g.Dial(t, "imaps")
+	d.Script("S: \\* OK\nC: a LOGIN " + gatewaytest.Account + " " + c.g.Keys.Account + "\nS~ a OK\nC: b APPEND Archive {16}\nS: \\+ \nC: Subject: mine\nC:\nS~ b OK")
+	id = c.do(200, "GET", "/emails?folder=Archive", c.g.Keys.Account, nil).Str("data.0.email_id")
+	if a := c.do(200, "GET", "/emails/"+id, c.g.Keys.Account, nil); a.At("authentication") != nil {
+		t.Errorf("what a mail program put there: %v", a["authentication"])
+	}
 }

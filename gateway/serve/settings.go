@@ -47,7 +47,7 @@ func settings() []setting {
 		text("delivery.mode", func(c *Config) *string { return &c.Mode }, oneOf("capture", "direct", "relay")),
 		text("delivery.smarthost", func(c *Config) *string { return &c.SmartHost }, remoteAddr),
 		later(boolean("delivery.allow_private", func(c *Config) *bool { return &c.AllowPrivate })),
-		later(text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off"))),
+		text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off")),
 		text("plugins.cache", func(c *Config) *string { return &c.PluginCache }, notEmpty),
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),
 		boolean("attachments.remote", func(c *Config) *bool { return &c.RemoteAttachments }),

@@ -27,7 +27,7 @@ func newSample(size int) *sample {
 	s := &sample{part: text, event: abi.Event{
 		V: 1, Hook: abi.HookInbound, Time: "2026-01-01T00:00:00Z", Domain: "sample.invalid", Mailbox: "ann@sample.invalid",
 		Envelope: abi.Envelope{MailFrom: "bob@sample.invalid", RcptTo: []string{"ann@sample.invalid"}, RemoteIP: "192.0.2.1", Helo: "sample.invalid"},
-		Auth:     abi.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass"}, Size: int64(size), Subject: "A sample",
+		Auth:     abi.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass", FromAligned: true, Disposition: "none"}, Size: int64(size), Subject: "A sample",
 		From: person("Bob"), To: []abi.Address{person("Ann")}, Cc: []abi.Address{}, ReplyTo: []abi.Address{}, References: []string{},
 		RFCMessageID: "<sample@sample.invalid>", Text: text, DryRun: true, Parts: []abi.Part{{Type: "text/plain", Size: int64(size)}},
 	}}

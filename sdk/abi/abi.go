@@ -166,9 +166,11 @@ type Envelope struct {
 
 // Auth says who really sent a message: results of RFC 8601.
 type Auth struct {
-	SPF   string `json:"spf"`
-	DKIM  string `json:"dkim"`
-	DMARC string `json:"dmarc"`
+	SPF         string `json:"spf"`
+	DKIM        string `json:"dkim"`
+	DMARC       string `json:"dmarc"`
+	FromAligned bool   `json:"from_aligned"` // SPF or DKIM speak for the domain in From
+	Disposition string `json:"disposition"`  // what DMARC made of it: none, or quarantine, which is Junk unless a plugin names a folder
 }
 
 // Automated says whether a person wrote a message.

@@ -77,6 +77,10 @@ func do(m *sdk.Message) sdk.Verdict {
 		say(arg)
 	case "dry":
 		return sdk.Accept().Label("dry-" + strconv.FormatBool(m.DryRun()))
+	case "auth":
+		a := m.Auth()
+		sdk.Log.Info(a.SPF + " " + a.DKIM + " " + a.DMARC + " " + strconv.FormatBool(a.FromAligned) + " " + a.Disposition)
+		return sdk.Accept().Folder(arg)
 	case "look":
 		return look(m)
 	}
