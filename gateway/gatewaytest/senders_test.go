@@ -29,7 +29,7 @@ func world() map[string]mockdns.Zone {
 		"evil.test": "v=spf1 +all", "_dmarc.evil.test": "v=DMARC1; p=none",
 		"quarantine.test": "v=spf1 -all", "_dmarc.quarantine.test": "v=DMARC1; p=quarantine",
 		"_dmarc.sub.test": "v=DMARC1; p=none; sp=quarantine; np=reject", "there.sub.test": "v=spf1 -all",
-		"_dmarc.suffix": "v=DMARC1; p=reject; psd=y",
+		"_dmarc.suffix":      "v=DMARC1; p=reject; psd=y",
 		"_dmarc.trying.test": "v=DMARC1; p=reject; t=y", "_dmarc.tryout.test": "v=DMARC1; p=quarantine; t=y",
 		"_dmarc.none.test":                "v=DMARC1; p=none",
 		"xn--bcher-kva.test":              "v=spf1 ip4:127.0.0.1 -all",

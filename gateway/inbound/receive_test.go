@@ -16,10 +16,10 @@ import (
 // memory is a Store of one domain with two accounts.
 type memory struct {
 	bodies []*body // by id, from 1
-	filed []*gateway.Filing
-	kept  []gateway.PluginWrite // of mail that was not filed
-	known bool
-	joins []gateway.Thread
+	filed  []*gateway.Filing
+	kept   []gateway.PluginWrite // of mail that was not filed
+	known  bool
+	joins  []gateway.Thread
 }
 
 func (m *memory) DomainByName(_ context.Context, _ gateway.Scope, name string) (*gateway.Domain, error) {

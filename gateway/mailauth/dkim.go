@@ -74,7 +74,7 @@ func (c *Checker) candidates(head []field) (list []*candidate, unchecked int) {
 	for _, f := range head {
 		switch {
 		case f.is("from") && len(authors) < int(c.cfg.Limits.AuthAuthors):
-			d, _ := addresses(f)
+			d, _, _ := addresses(f)
 			authors = append(authors, d...)
 		case f.is("dkim-signature") && len(list) == mostScanned:
 			unchecked++

@@ -2,6 +2,7 @@ package mailauth
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/centerleap/postern/gateway/resolve"
@@ -82,6 +83,9 @@ func (c *Checker) dmarc(ctx context.Context, res *Result, who authors, found []d
 	worst.Aligned = aligned && who.fault == ""
 	if who.fault != "" && worst.Result != Fail && worst.Result != TempError {
 		worst.Result, worst.Reason = PermError, who.fault
+	}
+	if who.note != "" {
+		worst.Reason = strings.TrimPrefix(worst.Reason+", "+who.note, ", ")
 	}
 	return worst
 }

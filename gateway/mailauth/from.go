@@ -15,6 +15,7 @@ type authors struct {
 	// fault keeps the message from passing, whatever its domains say: readers may see
 	// another author than we do. RFC 9989 section 11.5.
 	fault string
+	note  string // what readers may be deceived by, although it is authentic
 }
 
 // authorsOf reads all From fields.
@@ -25,9 +26,12 @@ func authorsOf(head []field) (out authors) {
 			continue
 		}
 		fields++
-		domains, fault := addresses(f)
+		domains, odd, fault := addresses(f)
 		if fault != "" {
 			out.fault = fault
+		}
+		if odd != "" {
+			out.note = odd
 		}
 		for _, d := range domains {
 			if !slices.Contains(out.domains, d) {
@@ -66,8 +70,9 @@ var asIs = mail.AddressParser{WordDecoder: &mime.WordDecoder{
 var unfold = strings.NewReplacer("\r", "", "\n", "")
 
 // addresses finds the domains of an address field: those of its addresses, if it is a
-// list of them by RFC 5322, and all that may be taken for one in any other.
-func addresses(f field) (domains []string, fault string) {
+// list of them by RFC 5322, and all that may be taken for one in any other. odd is a note
+// about one of them.
+func addresses(f field) (domains []string, odd, fault string) {
 	text := unfold.Replace(string(f.value()))
 	if len(text) <= mostFrom {
 		if list, err := asIs.ParseList(text); err == nil {
@@ -78,11 +83,14 @@ func addresses(f field) (domains []string, fault string) {
 					continue
 				}
 				domains = append(domains, d)
+				if n := note(a, d); n != "" {
+					odd = n
+				}
 			}
-			return domains, fault
+			return domains, odd, fault
 		}
 	}
-	return guess(text), faultMalformed
+	return guess(text), "", faultMalformed
 }
 
 // guess finds what stands behind each "@" outside of comments and quotes.

@@ -194,7 +194,7 @@ func FuzzFrom(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		raw := []byte("From: " + unfold.Replace(name) + " <ann@a.test>\r\n")
-		domains, _ := addresses(field{name: "From", raw: raw})
+		domains, _, _ := addresses(field{name: "From", raw: raw})
 		for _, d := range domains {
 			if again, ok := asciiDomain(d); !ok || again != d {
 				t.Errorf("%q: %q is no clean domain", name, d)

@@ -26,8 +26,8 @@ type Config struct {
 	AllowPrivate      bool
 	DMARC             string
 	PluginUploads     bool
-	PluginCache       string // folder for compiled plugins; empty: in the data folder
-	PluginCheck       bool   // compare a plugin's state after every call; no setting, tests turn it on
+	PluginCache       string   // folder for compiled plugins; empty: in the data folder
+	PluginCheck       bool     // compare a plugin's state after every call; no setting, tests turn it on
 	DNSServers        []string // with or without a port; see dnsServers
 	RESTURL           string   // of links in answers; empty: the request's own
 	Origins           []string // of pages that may read REST answers
