@@ -21,6 +21,9 @@ func TestFaultTable(t *testing.T) {
 	for i := range 21 {
 		missing[fmt.Sprint("I", i+1)] = true
 	}
+	for i := range 16 {
+		missing[fmt.Sprint("A", i+1)] = true
+	}
 	for row := range strings.Lines(string(raw)) {
 		if strings.HasPrefix(row, "#") {
 			continue

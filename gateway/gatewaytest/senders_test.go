@@ -214,6 +214,43 @@ func TestSenders(t *testing.T) {
 	}
 }
 
+// Mail whose From deceives never passes for the one it shows, and what is odd about it
+// is in the mail and in the detail.
+func TestSpoofedFrom(t *testing.T) {
+	g := gatewaytest.Start(t, withDNS(t, world()))
+	for name, tt := range map[string]struct {
+		from, dmarc, folder, reason string
+		aligned                     bool
+	}{
+		"two-fields":         {"eve@evil.test\r\nFrom: ann@good.test", "fail", "Junk", "", false},
+		"two-of-ones-own":    {"eve@evil.test\r\nFrom: eve@evil.test", "permerror", "INBOX", "several From fields", false},
+		"many-addresses":     {"eve@evil.test, ann@good.test", "fail", "Junk", "", false},
+		"many-domains":       {"a@a.test, b@b.test, c@c.test, d@d.test, e@e.test", "permerror", "INBOX", "too many domains in From", false},
+		"an-encoded-name":    {"=?utf-8?q?ann=40good.test?= <eve@evil.test>", "pass", "INBOX", "the name in From shows an address of another domain", true},
+		"a-quoted-name":      {"\"ann@good.test\" <eve@evil.test>", "pass", "INBOX", "the name in From shows an address of another domain", true},
+		"an-unquoted-name":   {"ann@good.test <eve@evil.test>", "fail", "Junk", "", false},
+		"marks-of-direction": {"=?utf-8?q?=E2=80=AEtset.doog=40nna?= <eve@evil.test>", "pass", "INBOX", "the name in From has marks of direction", true},
+		"malformed":          {"=?utf-8?q?ann@home?= <eve@evil.test>", "pass", "INBOX", "From is malformed", true},
+		"mixed-scripts":      {"ann@g\u043e\u043ed.test", "none", "INBOX", "no DMARC record, the domain in From mixes scripts", false},
+		"at-in-local-part":   {"\"ann@good.test\"@evil.test", "pass", "INBOX", "", true},
+		"nobody":             {"", "permerror", "INBOX", "", false},
+	} {
+		if line := arrive(t, g, "eve@evil.test", "From: "+tt.from+"\r\nSubject: "+name+"\r\n\r\nhello\r\n"); !strings.HasPrefix(line, "250") {
+			t.Errorf("%s: %s", name, line)
+			continue
+		}
+		folder, a, raw := stored(t, g, name)
+		head, _, _ := strings.Cut(raw, "\r\nReceived: ")
+		if folder != tt.folder || a.Str("authentication.dmarc") != tt.dmarc || a.At("authentication.from_aligned") != tt.aligned ||
+			!strings.Contains(head, "\tdmarc="+tt.dmarc) || !strings.Contains(head, tt.reason) || !strings.Contains(a.Str("authentication.reason"), tt.reason) {
+			t.Errorf("%s: in %s, %v\n%s", name, folder, a["authentication"], head)
+		}
+		if note := a.Str("authentication.reason"); tt.dmarc == "pass" && tt.reason != note {
+			t.Errorf("%s: %q", name, note)
+		}
+	}
+}
+
 // Fields that pretend to be ours are not in what is stored, and what signatures cover is
 // checked as it arrived; others' fields stay.
 func TestForgedResults(t *testing.T) {

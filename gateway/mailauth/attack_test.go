@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -17,6 +18,39 @@ import (
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/resolve"
 )
+
+// attacks are the classes of attack that concern who sent a mail, each with the tests that
+// hold it. Files are named from the root of the repository.
+var attacks = []struct{ class, file, test string }{
+	{"From: many addresses, two fields, encoded names, @ in local parts", "gateway/mailauth/attack_test.go", "TestAttackFrom"},
+	{"From: names that show another address, marks of direction, mixed scripts", "gateway/mailauth/spoof_test.go", "TestAttackSpoofedName"},
+	{"From: what people and programs get to see of these", "gateway/gatewaytest/senders_test.go", "TestSpoofedFrom"},
+	{"DKIM: a thousand signatures", "gateway/mailauth/attack_test.go", "TestAttackManySignatures"},
+	{"DKIM: a thousand signatures, through the door", "gateway/gatewaytest/senders_test.go", "TestManySignatures"},
+	{"DKIM: thousands of names in h=, a header without end", "gateway/mailauth/attack_test.go", "TestAttackHeader"},
+	{"DKIM: l=, top-level domains, keys too short or too long", "gateway/mailauth/attack_test.go", "TestAttackKeys"},
+	{"DKIM: huge answers and circles of aliases", "gateway/resolve/hostile_test.go", "TestAttackHostileServers"},
+	{"DKIM: chains of aliases", "gateway/resolve/hostile_test.go", "TestAliases"},
+	{"DKIM: bodies of blanks without end", "gateway/mailauth/attack_test.go", "TestAttackBody"},
+	{"SPF: eleven lookups, three voids, a loop, a bomb of macros", "gateway/mailauth/attack_test.go", "TestAttackSPF"},
+	{"SPF: questions without end", "gateway/mailauth/attack_test.go", "TestAttackQuestions"},
+	{"DMARC: a hundred labels, two records, public suffixes", "gateway/mailauth/attack_test.go", "TestAttackDMARC"},
+	{"DMARC: records of one's own that keep others from being asked for", "gateway/mailauth/attack_test.go", "TestAttackStarve"},
+	{"DNS: servers that never answer", "gateway/gatewaytest/senders_test.go", "TestSilentDNS"},
+	{"Authentication-Results in our name, from outside", "gateway/gatewaytest/senders_test.go", "TestForgedResults"},
+	{"Authentication-Results in our name, from inside", "gateway/gatewaytest/senders_test.go", "TestForgedInside"},
+	{"Authentication-Results written by what a sender chose", "gateway/mailauth/results_test.go", "TestAttackInjection"},
+}
+
+// Every class has its test.
+func TestAttackTable(t *testing.T) {
+	for _, a := range attacks {
+		source, err := os.ReadFile("../../" + a.file)
+		if err != nil || !strings.Contains(string(source), "func "+a.test+"(t *testing.T)") {
+			t.Errorf("%s: there is no %s in %s (%v)", a.class, a.test, a.file, err)
+		}
+	}
+}
 
 // counted is a DNS that counts what it is asked.
 type counted struct {

@@ -45,7 +45,7 @@ func authorsOf(head []field) (out authors) {
 	case fields > 1:
 		out.fault = "several From fields"
 	case len(out.domains) == 1 && out.fault == faultMalformed:
-		out.fault = "" // whoever reads it sees this one
+		out.fault, out.note = "", faultMalformed // whoever reads it sees this one
 	case len(out.domains) == 0 && out.fault == "":
 		out.fault = faultNoDomain
 	}
