@@ -30,7 +30,12 @@ func (c *Checker) Check(ctx context.Context, in Input) (*Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.cfg.Limits.AuthSeconds)*time.Second)
 	defer cancel()
 	res := &Result{authservID: in.AuthservID}
-	body := bufio.NewReaderSize(timed{ctx, in.Message}, bufferSize)
+	body := buffers.Get().(*bufio.Reader)
+	body.Reset(timed{ctx, in.Message})
+	defer func() {
+		body.Reset(nil) // whoever waits for it must not hold the message
+		buffers.Put(body)
+	}()
 	head, headErr := readHeader(body, c.cfg.Limits)
 	if headErr != nil && !errors.Is(headErr, errHeader) && ctx.Err() == nil {
 		return nil, headErr
@@ -104,6 +109,9 @@ func (c *Checker) apart(wait *sync.WaitGroup, do func()) {
 
 // bufferSize is how much of a message is in memory at once, its header apart.
 const bufferSize = 32 << 10
+
+// buffers keeps them for the next message: one is larger than most messages.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, bufferSize) }}
 
 // timed stops reading when the time is over.
 type timed struct {
