@@ -38,6 +38,7 @@ var attacks = []struct{ class, file, test string }{
 	{"DMARC: records of one's own that keep others from being asked for", "gateway/mailauth/attack_test.go", "TestAttackStarve"},
 	{"DNS: servers that never answer", "gateway/gatewaytest/senders_test.go", "TestSilentDNS"},
 	{"Authentication-Results in our name, from outside", "gateway/gatewaytest/senders_test.go", "TestForgedResults"},
+	{"Authentication-Results in our name, behind what is over a limit", "gateway/mailauth/results_test.go", "TestAttackHiddenClaims"},
 	{"Authentication-Results in our name, from inside", "gateway/gatewaytest/senders_test.go", "TestForgedInside"},
 	{"Authentication-Results written by what a sender chose", "gateway/mailauth/results_test.go", "TestAttackInjection"},
 }

@@ -2,6 +2,7 @@ package mailauth
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -36,17 +37,17 @@ func (c *Checker) Check(ctx context.Context, in Input) (*Result, error) {
 		body.Reset(nil) // whoever waits for it must not hold the message
 		buffers.Put(body)
 	}()
-	head, headErr := readHeader(body, c.cfg.Limits)
-	if headErr != nil && !errors.Is(headErr, errHeader) && ctx.Err() == nil {
-		return nil, headErr
+	raw, err := readHeader(body, c.cfg.Limits.HeaderBytes)
+	if err != nil && !errors.Is(err, errHeader) && ctx.Err() == nil {
+		return nil, err
 	}
-	res.Claims = claims(head, in.AuthservID)
+	res.Claims = claims(raw, in.AuthservID)
 	if c.cfg.Resolver == nil {
 		res.SPF = SPF{Result: None, Reason: noResolver}
 		res.DMARC = DMARC{Result: None, Reason: noResolver}
 		return res, whole.Err()
 	}
-	err := c.methods(ctx, cancel, res, in, arrived{head, headErr, body})
+	err = c.methods(ctx, cancel, res, in, c.arrived(raw, err, body))
 	if whole.Err() != nil {
 		err = whole.Err()
 	}
@@ -61,6 +62,11 @@ type arrived struct {
 	head []field
 	err  error // errHeader, or that the time is over
 	body io.Reader
+}
+
+func (c *Checker) arrived(raw []byte, err error, body io.Reader) arrived {
+	head, over := split(raw, c.cfg.Limits)
+	return arrived{head, cmp.Or(err, over), body}
 }
 
 // methods runs SPF, DKIM and DMARC into res. It fails if the body can't be read; it then

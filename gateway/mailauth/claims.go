@@ -1,34 +1,37 @@
 package mailauth
 
 import (
-	"bufio"
 	"bytes"
 	"strings"
-
-	"github.com/centerleap/postern/gateway"
 )
 
 // Span is a piece of a message, in bytes from its beginning.
 type Span struct{ Start, End int }
 
-// Claims finds the Authentication-Results fields of a message that say to come from us,
-// RFC 8601 section 5: whoever believes our results would believe these. One that can't
-// be read counts if our name is anywhere in it. It reads the header alone; TooLarge past
-// its limits.
-func Claims(header []byte, authservID string, lim gateway.Limits) ([]Span, error) {
-	fields, err := readHeader(bufio.NewReader(bytes.NewReader(header)), lim)
-	if err != nil {
-		return nil, gateway.Errorf(gateway.TooLarge, "reading the header: %w", err)
-	}
-	return claims(fields, authservID), nil
-}
+const resultsName = "authentication-results"
 
-func claims(fields []field, authservID string) (out []Span) {
-	for _, f := range fields {
-		if f.is("authentication-results") && claimed(f.value(), authservID) {
-			out = append(out, Span{f.at, f.at + len(f.raw)})
+// claims finds the Authentication-Results fields of a header section that say to come
+// from us, RFC 8601 section 5: whoever believes our results would believe these. One that
+// can't be read counts if our name is anywhere in it. All lines are looked at, however
+// many: those behind a limit must not escape.
+func claims(raw []byte, authservID string) (out []Span) {
+	at, start := 0, -1 // of the line; of such a field, if the line before is one's
+	end := func() {
+		if start >= 0 && claimed(field{raw: raw[start:at]}.value(), authservID) {
+			out = append(out, Span{start, at})
 		}
+		start = -1
 	}
+	for line := range bytes.Lines(raw) {
+		if c := line[0]; at == 0 || c != ' ' && c != '\t' {
+			end()
+			if len(line) > len(resultsName) && bytes.EqualFold(line[:len(resultsName)], []byte(resultsName)) && lower(fieldName(line)) == resultsName {
+				start = at
+			}
+		}
+		at += len(line)
+	}
+	end()
 	return out
 }
 

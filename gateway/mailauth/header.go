@@ -29,32 +29,31 @@ func (f field) is(name string) bool { return lower(f.name) == name }
 // errHeader is a header section that we don't look into: nobody writes one like it.
 var errHeader = errors.New("the header is over a limit")
 
-// readHeader reads a header section and leaves r at the body. Past a limit it is
-// errHeader, with the fields before it.
-func readHeader(r *bufio.Reader, lim gateway.Limits) ([]field, error) {
-	var raw []byte
+// readHeader reads a header section and leaves r at the body. Past the limit of its bytes
+// it is errHeader, with the lines before it.
+func readHeader(r *bufio.Reader, most int64) (raw []byte, err error) {
 	start := 0 // of the line
 	for {
 		part, err := r.ReadSlice('\n')
 		raw = append(raw, part...)
 		switch {
-		case int64(len(raw)) > lim.HeaderBytes:
-			fields, _ := split(raw[:start], lim)
-			return fields, fmt.Errorf("%w: %d bytes", errHeader, lim.HeaderBytes)
+		case int64(len(raw)) > most:
+			return raw[:start], fmt.Errorf("%w: %d bytes", errHeader, most)
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):
-			return split(raw, lim)
+			return raw, nil
 		case err != nil:
 			return nil, err
 		case len(bytes.TrimRight(raw[start:], "\r\n")) == 0:
-			return split(raw[:start], lim)
+			return raw[:start], nil
 		}
 		start = len(raw)
 	}
 }
 
 // split cuts a header section into fields. A line that is none is one without a name.
+// Past a limit it is errHeader, with the fields before it.
 func split(raw []byte, lim gateway.Limits) (fields []field, err error) {
 	at, lines := 0, int64(0)
 	for line := range bytes.Lines(raw) {

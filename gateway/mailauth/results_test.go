@@ -58,7 +58,7 @@ func TestAttackInjection(t *testing.T) {
 			t.Errorf("%q: %s", evil, bare)
 		}
 		fields, err := split([]byte(got), gateway.DefaultLimits())
-		if err != nil || len(fields) != 1 || len(claims(fields, "MX.test")) != 1 {
+		if err != nil || len(fields) != 1 || len(claims([]byte(got), "MX.test")) != 1 {
 			t.Errorf("%q: %v, %v", evil, fields, err)
 		}
 	}
@@ -139,16 +139,35 @@ func TestClaims(t *testing.T) {
 		"Subject: Authentication-Results: mx.test":             false,
 		"Subject: x\r\n Authentication-Results: mx.test; none": false,
 	} {
-		message := "To: x\r\n" + field + "\r\nFrom: a@a.test\r\n\r\n" + name + " mx.test; none\r\n"
-		got, err := Claims([]byte(message), "mx.test", gateway.DefaultLimits())
-		if err != nil || (len(got) == 1) != want || len(got) > 1 || want && message[got[0].Start:got[0].End] != field+"\r\n" {
-			t.Errorf("%q: %v, %v", field, got, err)
+		message := "To: x\r\n" + field + "\r\nFrom: a@a.test\r\n"
+		got := claims([]byte(message), "mx.test")
+		if (len(got) == 1) != want || len(got) > 1 || want && message[got[0].Start:got[0].End] != field+"\r\n" {
+			t.Errorf("%q: %v", field, got)
 		}
 	}
-	if got, err := Claims([]byte(name+" B\u00dcCHER.test; none\r\n"), "xn--bcher-kva.test", gateway.DefaultLimits()); err != nil || len(got) != 1 {
-		t.Errorf("in another script: %v, %v", got, err)
+	if got := claims([]byte(name+" B\u00dcCHER.test; none\r\n"), "xn--bcher-kva.test"); len(got) != 1 {
+		t.Errorf("in another script: %v", got)
 	}
-	if _, err := Claims([]byte("X: "+strings.Repeat("x", 300<<10)), "mx.test", gateway.DefaultLimits()); gateway.KindOf(err) != gateway.TooLarge {
-		t.Errorf("too large: %v", err)
+}
+
+// Neither the body nor anything before it hides such a field, or makes one.
+func TestAttackHiddenClaims(t *testing.T) {
+	c := checkerOf(t, nil, gateway.DefaultLimits())
+	const ours = "Authentication-Results: mx.test; dmarc=pass\r\n"
+	for name, tt := range map[string]struct {
+		message string
+		want    int
+	}{
+		"behind lines that are no fields": {strings.Repeat("x\r\n", 5000) + ours + "\r\n", 1},
+		"behind fields":                   {strings.Repeat("X: y\r\n", 5000) + ours + "\r\n", 1},
+		"behind folds":                    {"x\r\n" + strings.Repeat(" y\r\n", 5000) + ours + "\r\n", 1},
+		"thousands":                       {strings.Repeat(ours, 2500) + "\r\n", 2500},
+		"at the end of it all":            {"X: y\r\n" + ours, 1},
+		"in the body":                     {"X: y\r\n\r\n" + ours, 0},
+		"folded at the beginning":         {" " + ours + "\r\n", 0},
+	} {
+		if res := check(t, c, "", tt.message); len(res.Claims) != tt.want {
+			t.Errorf("%s: %d, want %d", name, len(res.Claims), tt.want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package mailauth
 
 import (
 	"bufio"
+	"cmp"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -105,8 +106,9 @@ var signed = []string{
 // InvalidFrom without one From.
 func (s *Signer) Sign(message io.Reader) ([]byte, error) {
 	body := bufio.NewReaderSize(struct{ io.Reader }{message}, bufferSize) // alone: what it could write at once it would copy first
-	head, err := readHeader(body, s.cfg.Limits)
-	if errors.Is(err, errHeader) {
+	raw, err := readHeader(body, s.cfg.Limits.HeaderBytes)
+	head, over := split(raw, s.cfg.Limits)
+	if err = cmp.Or(err, over); errors.Is(err, errHeader) {
 		return nil, gateway.Errorf(gateway.TooLarge, "the message can't be signed: %w", err)
 	} else if err != nil {
 		return nil, err
