@@ -3,10 +3,12 @@ package plugins_test
 import (
 	"io"
 	"log"
+	"strings"
 	"testing"
 
 	"github.com/foxcpp/go-mockdns"
 
+	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/gatewaytest"
 )
 
@@ -34,8 +36,14 @@ func TestAuth(t *testing.T) {
 	} {
 		c.want(folder, c.folder(gatewaytest.Account, folder), want)
 	}
-	gatewaytest.Eventually(t, "the lines are written", func() bool { return len(c.said(id)) == 3 })
-	for _, line := range c.said(id) {
-		c.want("what the plugin is told", line, "info: fail none fail false quarantine")
+	// A field that pretends to be ours is not for plugins either; another's is.
+	env := gateway.Envelope{ReturnPath: "ann@elsewhere.example", Recipients: []string{gatewaytest.Account}, RemoteIP: "192.0.2.1", Helo: "peer.example"}
+	forged := "Authentication-Results: localhost; dmarc=pass\r\nAuthentication-Results: else.example; dmarc=pass\r\nFrom: ann@elsewhere.example\r\nSubject: auth\r\n\r\n"
+	if err := c.g.Receiver.Receive(t.Context(), env, strings.NewReader(forged)); err != nil {
+		t.Fatal(err)
 	}
+	told, fields := "info: fail none fail false quarantine", "info: 0 0"
+	want := []string{told, fields, told, fields, told, fields, told, "info: 1 1"}
+	gatewaytest.Eventually(t, "the lines are written", func() bool { return len(c.said(id)) == len(want) })
+	c.want("what the plugin is told", c.said(id), want)
 }

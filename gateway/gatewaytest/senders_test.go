@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -285,6 +287,33 @@ func TestForgedResults(t *testing.T) {
 	line := d.Script("C: c FETCH 1 (RFC822.SIZE BODY[1])\nS: \\* 1 FETCH .*")
 	if !strings.Contains(line, fmt.Sprintf("RFC822.SIZE %d ", len(raw))) || !strings.HasSuffix(line, "{5}") || d.Bytes(5) != "hello" {
 		t.Errorf("IMAP says %q", line)
+	}
+}
+
+// Of a large mail with such a field only what is stored takes room.
+func TestForgedResultsOfLargeMail(t *testing.T) {
+	g := gatewaytest.Start(t)
+	rest := "From: ann@good.test\r\nSubject: large\r\n\r\n" + strings.Repeat("A line of a mail, as they are.\r\n", 50_000)
+	if line := arrive(t, g, "ann@good.test", "Authentication-Results: localhost; dmarc=pass\r\n"+rest); !strings.HasPrefix(line, "250") {
+		t.Fatal(line)
+	}
+	_, a, raw := stored(t, g, "large")
+	if !strings.HasSuffix(raw, "\r\n"+rest) || strings.Contains(raw, "dmarc=pass") || a.At("size") != float64(len(raw)) {
+		t.Errorf("size %v, of %d bytes", a.At("size"), len(raw))
+	}
+	g.Stop()
+	var bodies []string
+	err := filepath.WalkDir(g.Data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if info, err := d.Info(); err == nil && info.Size() >= int64(len(rest)) && info.Size() < int64(len(rest))+1000 {
+			bodies = append(bodies, path)
+		}
+		return nil
+	})
+	if err != nil || len(bodies) != 1 {
+		t.Errorf("%q hold the body, %v", bodies, err)
 	}
 }
 

@@ -80,6 +80,8 @@ func do(m *sdk.Message) sdk.Verdict {
 	case "auth":
 		a := m.Auth()
 		sdk.Log.Info(a.SPF + " " + a.DKIM + " " + a.DMARC + " " + strconv.FormatBool(a.FromAligned) + " " + a.Disposition)
+		raw, _ := io.ReadAll(m.Part(-1))
+		sdk.Log.Info(strconv.Itoa(m.HeaderCount("Authentication-Results")) + " " + strconv.Itoa(strings.Count(string(raw), "dmarc=pass")))
 		return sdk.Accept().Folder(arg)
 	case "look":
 		return look(m)
