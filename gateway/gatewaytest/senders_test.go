@@ -191,8 +191,8 @@ func TestSenders(t *testing.T) {
 				answer := arrive(t, g, tt.mailFrom, message)
 				want := map[string]string{"junk": tt.junk, "enforce": tt.enforce, "off": "INBOX"}[mode]
 				if code, domain, refused := strings.Cut(want, " "); refused {
-					if !strings.HasPrefix(answer, code+" 5.7.1 "+domain+" wants ") {
-						t.Errorf("the door says %q", answer)
+					if !strings.HasPrefix(answer, code+" 5.7.1 "+domain+" wants ") || !strings.Contains(g.Log.String(), `"refused by inbound.dmarc","domain":"demo.localhost","author":"`+domain+`"`) {
+						t.Errorf("the door says %q, or the log doesn't", answer)
 					}
 					return
 				}

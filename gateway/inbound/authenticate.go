@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -58,7 +59,7 @@ func (r *Receiver) authenticate(ctx context.Context, t *tray) error {
 		return err
 	}
 	t.auth, t.results = found.Auth, found.Field
-	if err := r.dispose(t); err != nil {
+	if err := r.dispose(ctx, t); err != nil {
 		return err
 	}
 	return r.disown(ctx, t, found.Claims)
@@ -66,7 +67,7 @@ func (r *Receiver) authenticate(ctx context.Context, t *tray) error {
 
 // dispose does what the domain in From wants done with mail that is not from there,
 // within what the operator allows. Plugins come later and may choose another folder.
-func (r *Receiver) dispose(t *tray) error {
+func (r *Receiver) dispose(ctx context.Context, t *tray) error {
 	t.auth.Disposition = gateway.DispositionNone
 	if r.cfg.DMARC == DMARCOff || t.auth.DMARC.Result != "fail" {
 		return nil
@@ -74,6 +75,8 @@ func (r *Receiver) dispose(t *tray) error {
 	switch t.auth.Policy {
 	case gateway.DispositionReject:
 		if r.cfg.DMARC == DMARCEnforce {
+			r.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "refused by inbound.dmarc",
+				slog.String("domain", t.domain.Name), slog.String("author", t.auth.DMARC.Domain))
 			e := gateway.Errorf(gateway.DomainNotAuthorized, "%s wants mail rejected that fails DMARC, as this does", t.auth.DMARC.Domain)
 			e.Reason = "rejected by inbound.dmarc"
 			return e
