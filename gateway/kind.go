@@ -106,15 +106,16 @@ func Kinds() []Kind {
 // Error is a failure that a client may see. Message is for the client; Err is
 // for the log only.
 type Error struct {
-	Kind    Kind
-	Message string
-	Field   string        // the request field at fault, if one is
-	Retry   time.Duration // when to try again, if known
-	Limit   string        // which limit was met, for RateLimited
-	Code    int           // SMTP reply code that a plugin chose instead of the Kind's; 0 for none
-	IDs     []ID          // what an ambiguous id may mean
-	Reason  string        // the precise reason for the activity log, if Message hides it
-	Err     error
+	Kind     Kind
+	Message  string
+	Field    string        // the request field at fault, if one is
+	Retry    time.Duration // when to try again, if known
+	Limit    string        // which limit was met, for RateLimited
+	Code     int           // SMTP reply code instead of the Kind's, such as a plugin chooses; 0 for none
+	Enhanced [3]int        // enhanced status code that goes with Code; zero is x.7.1
+	IDs      []ID          // what an ambiguous id may mean
+	Reason   string        // the precise reason for the activity log, if Message hides it
+	Err      error
 }
 
 // Error joins what the client sees with what only the log may show.

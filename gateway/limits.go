@@ -36,6 +36,7 @@ type Limits struct {
 	SendsAtOnce                            int64
 	Connections                            int64
 	NetworkConnections, NetworkConnects    int64
+	NetworkRefusals                        int64
 	RecipientsMX, RecipientsSubmission     int64
 	SessionErrors, SessionLogins           int64
 	StreamsPerKey, HeartbeatSeconds        int64
@@ -129,6 +130,7 @@ var LimitTable = []Limit{
 	{"connections", 5000, "open connections of all mail doors together", Unavailable, "ours; each may hold two file descriptors", func(l *Limits) *int64 { return &l.Connections }},
 	{"network_connections", 20, "open connections of one network", RateLimited, "ours; what large providers allow", func(l *Limits) *int64 { return &l.NetworkConnections }},
 	{"network_connects", 60, "new connections of one network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.NetworkConnects }},
+	{"network_refusals", 100, "recipients that one network is refused per minute, with its clients that spoke before the greeting", RateLimited, "ours; five sessions of session_errors", func(l *Limits) *int64 { return &l.NetworkRefusals }},
 	{"recipients_mx", 100, "recipients of an arriving message", InvalidParameter, "RFC 5321 section 4.5.3.1.8: at least 100", func(l *Limits) *int64 { return &l.RecipientsMX }},
 	{"recipients_submission", 1000, "recipients of a submitted message", InvalidParameter, "ours; a mailing by hand", func(l *Limits) *int64 { return &l.RecipientsSubmission }},
 	{"session_errors", 20, "refused commands of an SMTP session", RateLimited, "ours; list mail to a domain with dead addresses must still arrive", func(l *Limits) *int64 { return &l.SessionErrors }},
@@ -226,6 +228,11 @@ const (
 	// connection. Ours: 50 MiB at 30 KiB/s.
 	TransferTimeout = 30 * time.Minute
 	TransferPause   = 3 * time.Minute
+	// TransferGrace is how long a message over SMTP may come as slowly as it likes;
+	// then it must have come with TransferRate bytes a second since. Past it: 451
+	// 4.4.2 and the end of the connection. Ours: a modem is six times as quick.
+	TransferGrace = 30 * time.Second
+	TransferRate  = 1 * kiB
 	// DataTimeout is how long the gateway may take from the final dot to its
 	// reply. Past it: 451, and nothing is stored. RFC 5321 section 4.5.3.2.6 lets
 	// clients wait 10 minutes; section 6.1 wants servers far quicker, or slow

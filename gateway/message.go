@@ -54,7 +54,8 @@ type Content struct {
 	AutoReply  bool   // marked as automatic, RFC 3834 section 5
 	Defects    Defects
 
-	HeaderSize int64 // bytes of the header section, with the empty line
+	Received   []string // fields of that name, the last hop first; not stored
+	HeaderSize int64    // bytes of the header section, with the empty line
 	Parts      []Part
 	TextPart   int // index of the plain text shown to people; -1 if none
 	HTMLPart   int // likewise the HTML
@@ -171,6 +172,7 @@ type Envelope struct {
 	Recipients []string // forward-paths, all in one domain when receiving
 	RemoteIP   string   // of the client; empty for mail from inside
 	Helo       string
+	Protocol   string // the with-clause of Received; empty: ESMTP
 	// Delivery is set for mail from inside: the job that carries it. Receiving
 	// the same delivery twice gives the first outcome again.
 	Delivery ID

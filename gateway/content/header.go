@@ -90,6 +90,15 @@ func (h header) get(name string) string {
 	return ""
 }
 
+func (h header) all(name string) (values []string) {
+	for _, f := range h {
+		if strings.EqualFold(f.name, name) {
+			values = append(values, f.value)
+		}
+	}
+	return values
+}
+
 func (h header) count(name string) (n int) {
 	for _, f := range h {
 		if strings.EqualFold(f.name, name) {

@@ -183,6 +183,7 @@ func (s *scanner) endHeader(e *entity) error {
 	if e.part == 0 {
 		s.top = e.fields
 		s.c.HeaderSize = p.HeaderSize
+		s.c.Received = e.fields.all("Received")
 		s.envelope(e.fields)
 	}
 	switch {

@@ -13,10 +13,11 @@ type Conn struct {
 	net.Conn // the plain one, or TLS over it
 	IP       string
 
-	hall    *hall
-	release func()
-	once    sync.Once
-	secure  bool
+	guard  *Guard
+	hall   *hall
+	visits *visits // of its network; nil if that has no limit
+	once   sync.Once
+	secure bool
 
 	mu   sync.Mutex
 	stop func()
@@ -37,6 +38,13 @@ func (c *Conn) Secure(cfg *tls.Config) error {
 	}
 	c.Conn, c.secure = t, true
 	return nil
+}
+
+// Refused counts, against the client's network, that it was refused what only
+// guessing or forging asks for. It reports whether there was too much of it: then
+// the door hangs up, and who comes from there in this minute is not let in.
+func (c *Conn) Refused() (tooMuch bool) {
+	return c.guard.networks.refuse(c.visits)
 }
 
 // IsSecure reports whether TLS is on.
@@ -69,7 +77,7 @@ func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		err = c.Conn.Close()
-		c.release()
+		c.guard.networks.leave(c.visits)
 		c.hall.remove(c)
 	})
 	return err

@@ -1,6 +1,7 @@
 // Package guard stands before the mail doors: one accept loop, the same limits
 // on connections per network, the same deadline on TLS handshakes, and the same
-// way to stop, whatever is spoken behind it.
+// way to stop, whatever is spoken behind it. Behind proxies, Behind finds out who
+// the client is.
 //
 // A door hands Serve its listener and a Handle for each connection. Handle speaks
 // the first words itself, or gives the connection to a protocol library through
@@ -109,16 +110,15 @@ func pause(ctx context.Context, d time.Duration) {
 
 // admit lets one connection in, or tells it that there are too many.
 func (g *Guard) admit(raw net.Conn, h *hall, d Door) {
-	c := &Conn{Conn: raw, hall: h, IP: remoteIP(raw)}
-	release, ok := g.networks.enter(c.IP)
-	if !ok {
+	c := &Conn{Conn: raw, guard: g, hall: h, IP: remoteIP(raw)}
+	var ok bool
+	if c.visits, ok = g.networks.enter(c.IP); !ok {
 		_ = raw.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = io.WriteString(raw, d.Busy)
 		_ = raw.Close()
 		g.cfg.Log.LogAttrs(context.Background(), slog.LevelDebug, "connection refused: too many", slog.String("door", d.Name))
 		return
 	}
-	c.release = release
 	if !h.add(c) {
 		_ = c.Close()
 		return

@@ -21,11 +21,11 @@ func TestNetworks(t *testing.T) {
 	n.init(Config{Limits: lim, Now: func() time.Time { return now }, ExemptLoopback: true})
 	enter := func(ip string, want bool) func() {
 		t.Helper()
-		release, ok := n.enter(ip)
+		v, ok := n.enter(ip)
 		if ok != want {
 			t.Fatalf("enter(%s) = %t, want %t", ip, ok, want)
 		}
-		return release
+		return func() { n.leave(v) }
 	}
 	a := enter("192.0.2.1", true)
 	b := enter("192.0.2.1", true)

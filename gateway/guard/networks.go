@@ -15,24 +15,35 @@ type networks struct {
 	most    int64 // open, all together
 	perNet  int64 // open, of one network
 	perMin  int64 // new in a minute, of one network
+	refused int64 // refusals in a minute, of one network
 	exempt  bool
 	now     func() time.Time
 	cleaned time.Time
 }
 
 type visits struct {
-	open, fresh int64
-	since       time.Time // of fresh
+	open           int64
+	fresh, refused int64
+	since          time.Time // of fresh and refused
+}
+
+// roll starts the next minute, if it is time.
+func (v *visits) roll(now time.Time) {
+	if now.Sub(v.since) >= time.Minute {
+		v.fresh, v.refused, v.since = 0, 0, now
+	}
 }
 
 func (n *networks) init(cfg Config) {
 	n.byNet = make(map[netip.Prefix]*visits)
 	n.most, n.perNet, n.perMin = cfg.Limits.Connections, cfg.Limits.NetworkConnections, cfg.Limits.NetworkConnects
+	n.refused = cfg.Limits.NetworkRefusals
 	n.exempt, n.now = cfg.ExemptLoopback, cfg.Now
 }
 
-// enter counts one connection; release takes it back.
-func (n *networks) enter(ip string) (release func(), ok bool) {
+// enter counts one connection, which leave takes back. The visits are nil for who
+// has no limit of its own.
+func (n *networks) enter(ip string) (v *visits, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.open >= n.most {
@@ -41,25 +52,34 @@ func (n *networks) enter(ip string) (release func(), ok bool) {
 	p, known := prefix(ip)
 	if !known || n.exempt && p.Addr().IsLoopback() {
 		n.open++
-		return func() { n.leave(nil) }, true
+		return nil, true
 	}
 	now := n.now()
 	n.clean(now)
-	v := n.byNet[p]
-	if v == nil {
+	if v = n.byNet[p]; v == nil {
 		v = &visits{since: now}
 		n.byNet[p] = v
 	}
-	if now.Sub(v.since) >= time.Minute {
-		v.fresh, v.since = 0, now
-	}
-	if v.open >= n.perNet || v.fresh >= n.perMin {
+	v.roll(now)
+	if v.open >= n.perNet || v.fresh >= n.perMin || v.refused >= n.refused {
 		return nil, false
 	}
 	n.open++
 	v.open++
 	v.fresh++
-	return func() { n.leave(v) }, true
+	return v, true
+}
+
+// refuse counts one refusal, and reports whether the network had more than it may.
+func (n *networks) refuse(v *visits) bool {
+	if v == nil {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v.roll(n.now())
+	v.refused++
+	return v.refused >= n.refused
 }
 
 func (n *networks) leave(v *visits) {

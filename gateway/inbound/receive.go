@@ -166,8 +166,10 @@ func (r *Receiver) scan(ctx context.Context, t *tray) error {
 		return err
 	}
 	defer in.Close()
-	t.content, err = content.Scan(in, r.cfg.Limits)
-	return err
+	if t.content, err = content.Scan(in, r.cfg.Limits); err != nil {
+		return err
+	}
+	return r.looping(t.content.Received)
 }
 
 // spool copies the bytes into a body of the recipients' domain.

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strings"
@@ -38,13 +39,13 @@ func from(env gateway.Envelope) string {
 	return fmt.Sprintf("from %s ([%s])", helo, ip)
 }
 
-// protocol is the with-clause, RFC 3848; mail from inside came by no protocol
+// protocol is the with-clause, as the door says; mail from inside came by no protocol
 // that is registered, so it says LOCAL.
 func protocol(env gateway.Envelope) string {
 	if env.RemoteIP == "" {
 		return "LOCAL"
 	}
-	return "ESMTP"
+	return cmp.Or(env.Protocol, "ESMTP")
 }
 
 // localResults is the field of mail from inside, RFC 8601 section 2.2.

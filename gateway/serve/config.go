@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -18,6 +19,10 @@ type Config struct {
 	Hostname string
 	Data     string
 	Listen   map[string]string // by door; empty is off
+	// ProxyFrom are, by door, the networks of proxies that begin each connection
+	// with a PROXY header.
+	ProxyFrom    map[string][]netip.Prefix
+	BannerMillis int64 // that clients of the MX must wait silently for its greeting
 
 	CertFile, KeyFile string
 	SMTPUsername      string
@@ -60,7 +65,8 @@ func Defaults() *Config {
 		host = "localhost"
 	}
 	return &Config{
-		Hostname: host, Data: DefaultData, Listen: map[string]string{"rest": "127.0.0.1:8080"}, SMTPUsername: "centerleap",
+		Hostname: host, Data: DefaultData, Listen: map[string]string{"rest": "127.0.0.1:8080"},
+		ProxyFrom: make(map[string][]netip.Prefix), SMTPUsername: "centerleap",
 		Mode: string(gateway.ModeCapture), DMARC: "junk", PluginUploads: true, LogLevel: "info", LogFormat: "auto",
 		Memory: memoryDefault, FeedDays: keptDays, ActivityDays: keptDays, TrashDays: keptDays,
 		Limits: gateway.DefaultLimits(), chosen: make(map[string]bool), refused: make(map[string]bool),

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/guard"
 )
 
 // listen opens every door that has an address, and the operator's socket.
@@ -26,6 +27,9 @@ func (g *Gateway) listen() (err error) {
 		if g.doors[door], err = g.listenDoor(door); err != nil {
 			delete(g.doors, door)
 			return fmt.Errorf("%s: %w", door, err)
+		}
+		if from := g.cfg.ProxyFrom[door]; len(from) > 0 {
+			g.doors[door] = guard.NewBehind(g.doors[door], from, g.cfg.Limits, g.log)
 		}
 	}
 	if g.cfg.CertFile != "" {

@@ -156,6 +156,7 @@ func (g *Gateway) build() (err error) {
 	if g.smtp, err = smtpd.New(smtpd.Config{
 		Guard: g.guard, Keys: g.Keys, Domains: g.Domains, Receiver: g.Receiver, Sender: g.Sender, Activity: g.Activity,
 		Hostname: g.cfg.Hostname, Username: g.cfg.SMTPUsername, TLS: g.mailTLS(), Limits: lim, Log: g.log, Now: now,
+		BannerWait: time.Duration(g.cfg.BannerMillis) * time.Millisecond,
 	}); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,8 @@ func TestEverySetting(t *testing.T) {
 			v = x
 		} else if strings.HasSuffix(s.name, ".listen") {
 			v = "127.0.0.1:0"
+		} else if strings.HasSuffix(s.name, ".proxy_from") {
+			v = "192.0.2.1, 2001:db8::/32"
 		}
 		variable := "POSTERN_" + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 		if err := c.LoadEnv([]string{variable + "=" + v}); err != nil {
@@ -42,6 +45,9 @@ func TestEverySetting(t *testing.T) {
 		!c.RemoteAttachments || !slices.Equal(c.HTTPAllow, []string{"h:1", "[::1]:2"}) || c.RESTURL != "https://mail.example.com/api" ||
 		!slices.Equal(c.Origins, []string{"https://app.example.com", "http://localhost:3000"}) {
 		t.Errorf("%+v", c)
+	}
+	if want := []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32")}; c.BannerMillis != 7 || !slices.Equal(c.ProxyFrom["mx"], want) {
+		t.Errorf("%v, %v", c.BannerMillis, c.ProxyFrom)
 	}
 	for _, row := range gateway.LimitTable {
 		if *row.Field(&c.Limits) != 7 {
@@ -56,6 +62,7 @@ func TestFaults(t *testing.T) {
 		"POSTERN_PLUGINS_UPLOADS=maybe": "true or false", "POSTERN_TLS_CERT_FILE=/nowhere": "no such file",
 		"POSTERN_RETENTION_FEED_DAYS=0": "from 1 to 3650", "POSTERN_RETENTION_ACTIVITY_DAYS=3651": "from 1 to 3650", "POSTERN_RETENTION_TRASH_DAYS=-1": "from 0 to 3650",
 		"POSTERN_SERVER_MEMORY=63MiB": "64MiB", "POSTERN_SERVER_MEMORY=large": "default, small", "POSTERN_SERVER_MEMORY=99999999999999MiB": "to \"1048576MiB\"", "POSTERN_RETENTION_DAYS=1": "did you mean",
+		"POSTERN_MX_PROXY_FROM=192.0.2.1,proxy": "a network", "POSTERN_REST_PROXY_FROM=0.0.0.0/0": "a network", "POSTERN_MX_BANNER_MILLIS=30001": "from 0 to 30000",
 		"POSTERN_HTTP_ALLOW=h:1,h": "host and port", "POSTERN_REST_URL=mail.example.com": "URL", "POSTERN_REST_URL=https://a/?b": "URL", "POSTERN_ATTACHMENTS_REMOTE=maybe": "true or false",
 		"POSTERN_REST_ORIGINS=*": "origin", "POSTERN_REST_ORIGINS=null": "origin", "POSTERN_REST_ORIGINS=https://a.example/": "origin", "POSTERN_REST_ORIGINS=https://A.example": "origin",
 	} {

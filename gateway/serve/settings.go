@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -43,6 +44,7 @@ func settings() []setting {
 		{name: "server.memory", kind: sizeKind, set: setMemory},
 		text("tls.cert_file", func(c *Config) *string { return &c.CertFile }, readable),
 		text("tls.key_file", func(c *Config) *string { return &c.KeyFile }, readable),
+		number("mx.banner_millis", "milliseconds that a client must wait silently for the greeting", 0, maxBannerMillis, func(c *Config) *int64 { return &c.BannerMillis }),
 		text("smtp.username", func(c *Config) *string { return &c.SMTPUsername }, notEmpty),
 		text("delivery.mode", func(c *Config) *string { return &c.Mode }, oneOf("capture", "direct", "relay")),
 		text("delivery.smarthost", func(c *Config) *string { return &c.SmartHost }, remoteAddr),
@@ -71,6 +73,12 @@ func settings() []setting {
 			return nil
 		}, door == "metrics"})
 	}
+	for _, door := range built {
+		all = append(all, setting{name: door + ".proxy_from", kind: listKind, set: func(c *Config, v string) (err error) {
+			c.ProxyFrom[door], err = networks(v)
+			return err
+		}})
+	}
 	for _, l := range gateway.LimitTable {
 		least := int64(1)
 		if strings.HasPrefix(l.Name, "key_") || strings.HasPrefix(l.Name, "requests_") {
@@ -89,6 +97,8 @@ const (
 	maxReserve = 1 << 40
 	// maxList bounds a list.
 	maxList = 1000
+	// maxBannerMillis is a tenth of what clients wait, RFC 5321 section 4.5.3.2.1.
+	maxBannerMillis = 30_000
 	// maxDays is ten years.
 	maxDays = 3650
 )
@@ -224,6 +234,27 @@ func remoteAddr(v string) error {
 		return fmt.Errorf("a host and port such as mail.example.com:587 is expected, not %q", v)
 	}
 	return nil
+}
+
+// networks takes addresses and networks such as 192.0.2.0/24, with commas between.
+func networks(v string) (all []netip.Prefix, err error) {
+	for item := range strings.SplitSeq(v, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(item)
+		if a, addrErr := netip.ParseAddr(item); addrErr == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil || p.Bits() == 0 || p.Addr().Is4In6() {
+			return nil, fmt.Errorf("an address or a network such as 192.0.2.0/24 is expected, not %q", item)
+		}
+		all = append(all, p)
+	}
+	if len(all) > maxList {
+		return nil, fmt.Errorf("at most %d are expected", maxList)
+	}
+	return all, nil
 }
 
 // baseURL takes what stands before the path of a link; empty is none.

@@ -3,6 +3,8 @@ package smtpd
 import (
 	"net/netip"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/centerleap/postern/gateway/domains"
 )
@@ -11,8 +13,20 @@ import (
 // unquotes local parts and checks nothing: CR, NUL and ">" come through it. The
 // result is safe to write into a command or a header field: its local part is a
 // dot-atom, or quoted again; its domain is in lower case and A-labels. Lengths
-// are those of RFC 5321 section 4.5.3.1.
-func path(raw string) (addr string, ok bool) {
+// are those of RFC 5321 section 4.5.3.1. Without SMTPUTF8 all is ASCII. enhanced
+// is the status code of the refusal.
+func path(raw string, international bool, enhanced [3]int) (string, error) {
+	if !international && strings.ContainsFunc(raw, func(r rune) bool { return r >= 0x80 }) {
+		return "", reply(553, [3]int{5, 6, 7}, "an address that is not ASCII needs SMTPUTF8") // RFC 6531 section 3.5
+	}
+	addr, ok := canonical(raw)
+	if !ok {
+		return "", reply(553, enhanced, "the address is not valid")
+	}
+	return addr, nil
+}
+
+func canonical(raw string) (addr string, ok bool) {
 	at := strings.LastIndexByte(raw, '@')
 	if at <= 0 {
 		return "", false
@@ -34,15 +48,16 @@ func path(raw string) (addr string, ok bool) {
 
 const atomMarks = "!#$%&'*+-/=?^_`{|}~"
 
+// quoteLocal is RFC 5321 section 4.1.2, and RFC 6531 section 3.3 less what does not
+// show: two addresses that look the same are the same.
 func quoteLocal(local string) (string, bool) {
 	plain := local[0] != '.' && local[len(local)-1] != '.' && !strings.Contains(local, "..")
-	for i := range len(local) {
-		c := local[i]
-		if c < ' ' || c >= 0x7f {
+	for _, c := range local {
+		if c == utf8.RuneError || !unicode.IsPrint(c) {
 			return "", false
 		}
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		plain = plain && (letter || c == '.' || strings.IndexByte(atomMarks, c) >= 0)
+		word := c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		plain = plain && (word || c == '.' || strings.ContainsRune(atomMarks, c))
 	}
 	if plain {
 		return local, true
@@ -59,5 +74,5 @@ func isLiteral(host string) bool {
 	}
 	six, isSix := strings.CutPrefix(inner, "IPv6:")
 	ip, err := netip.ParseAddr(six)
-	return err == nil && isSix == ip.Is6()
+	return err == nil && isSix == ip.Is6() && ip.Zone() == ""
 }

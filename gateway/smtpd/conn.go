@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/centerleap/postern/gateway/guard"
@@ -19,29 +21,33 @@ import (
 // and it can hang up on a client, from any goroutine, with a reply of its own.
 type conn struct {
 	*guard.Conn
-	wire *wire
-	in   *bufio.Reader // over wire
-	head []byte        // what the library reads first: the greeting that the front took
+	door     *door
+	wire     *wire
+	in       *bufio.Reader            // over wire
+	head     []byte                   // what the library reads first: the greeting that the front took
+	extended bool                     // it was EHLO
+	transfer atomic.Pointer[transfer] // of the message that is on its way
+	gone     chan struct{}            // closed when it is over
 
 	mu       sync.Mutex
+	faults   int64  // of the client: what it was refused
 	out      []byte // replies that are not sent yet
 	swallow  int    // replies of the library that the client has had from the front
 	over     bool   // hung up: nothing more goes either way
 	busy     bool   // a message is on its way
 	stopping bool   // the gateway stops; hang up once it is not busy
-	goodbye  string
 }
 
-func newConn(gc *guard.Conn, r role, goodbye string) *conn {
-	c := &conn{Conn: gc, goodbye: goodbye}
-	c.reset(r)
+func (d *door) newConn(gc *guard.Conn) *conn {
+	c := &conn{Conn: gc, door: d, gone: make(chan struct{})}
+	c.reset()
 	gc.OnStop(c.stop)
 	return c
 }
 
 // reset starts reading anew, after TLS came between.
-func (c *conn) reset(r role) {
-	c.wire = &wire{r: c.Conn, lenient: r.submit}
+func (c *conn) reset() {
+	c.wire = &wire{r: c.Conn, lenient: c.door.role.submit}
 	c.in = bufio.NewReader(c.wire)
 }
 
@@ -64,10 +70,20 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+	t := c.transfer.Load()
+	if t != nil {
+		_ = c.Conn.SetReadDeadline(t.deadline(time.Now()))
+	}
 	n, err := c.in.Read(p)
+	if t != nil {
+		t.came += int64(n)
+	}
 	switch {
 	case n > 0:
 		return n, nil
+	case isTimeout(err) && (c.wire.data || c.wire.chunk > 0): // what comes then is no command
+		c.hangUp("451 4.4.2 the message took too long")
+		return 0, goneError{}
 	case errors.Is(err, errWire):
 		c.hangUp(c.wireReply())
 		return 0, goneError{}
@@ -76,6 +92,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	return 0, err
 }
+
+func (c *conn) goodbye() string { return "421 4.3.2 " + c.door.cfg.Hostname + " is shutting down" }
 
 func (c *conn) wireReply() string {
 	if c.wire.data {
@@ -91,33 +109,60 @@ func (c *conn) beforeWait() error {
 	err := c.flush()
 	c.mu.Unlock()
 	if stopping {
-		c.hangUp(c.goodbye)
+		c.hangUp(c.goodbye())
 		return goneError{}
 	}
 	return err
 }
 
-// Write takes the library's replies.
+// SetReadDeadline is how the library bounds the wait for a command; between the
+// chunks of a message no longer than the message may take.
+func (c *conn) SetReadDeadline(at time.Time) error {
+	if t := c.transfer.Load(); t != nil {
+		if most := t.deadline(time.Now()); most.Before(at) {
+			at = most
+		}
+	}
+	return c.Conn.SetReadDeadline(at)
+}
+
+// Write takes the library's replies, a line at a time.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := len(p)
-	for c.swallow > 0 && len(p) > 0 {
-		line, rest, _ := bytes.Cut(p, []byte("\n"))
-		if len(line) > 3 && line[3] == ' ' {
+	last := n > 3 && p[3] == ' '
+	switch {
+	case c.over:
+		return 0, goneError{}
+	case c.swallow > 0:
+		if last {
 			c.swallow--
 		}
-		p = rest
-	}
-	if bytes.HasPrefix(p, []byte("354 ")) {
+		return n, nil
+	case bytes.HasPrefix(p, []byte("354 ")):
 		c.wire.beginData()
+	case bytes.HasPrefix(p, []byte("250-SIZE ")):
+		p = fmt.Appendf(nil, "250-SIZE %d\r\n", c.door.cfg.Limits.MessageBytes)
+	}
+	p, bye := corrected(p)
+	if p[0] == '5' && last {
+		if c.faults++; c.faults >= c.door.cfg.Limits.SessionErrors {
+			p, bye = []byte(tooManyFaults+"\r\n"), true
+		}
 	}
 	c.out = append(c.out, p...)
-	if len(c.out) > maxGathered {
+	switch {
+	case bye:
+		c.end("")
+		return 0, errors.Join(goneError{}, c.Conn.Close())
+	case len(c.out) > maxGathered:
 		return n, c.flush()
 	}
 	return n, nil
 }
+
+const tooManyFaults = "421 4.7.0 too many errors"
 
 // maxGathered bounds the replies that wait to be sent together.
 const maxGathered = 16 << 10
@@ -140,23 +185,44 @@ func (c *conn) flush() error {
 func (c *conn) hangUp(reply string) {
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	c.mu.Lock()
-	if !c.over {
-		c.out = append(append(c.out, reply...), "\r\n"...)
-		_ = c.flush() // the client may be gone already
-		c.over = true
-	}
+	c.end(reply)
 	c.mu.Unlock()
 	_ = c.Conn.Close()
 }
 
+// end sends what was gathered and a last reply; nothing more goes either way. mu
+// is held.
+func (c *conn) end(reply string) {
+	if c.over {
+		return
+	}
+	if reply != "" {
+		c.out = append(append(c.out, reply...), "\r\n"...)
+	}
+	_ = c.flush() // the client may be gone already
+	c.over = true
+	close(c.gone)
+}
+
 // Close sends what was gathered and closes.
 func (c *conn) Close() error {
-	c.mu.Lock()
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-	_ = c.flush()
-	c.over = true
+	c.mu.Lock()
+	c.end("")
 	c.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// pause lets the client wait for its reply; it reports whether the client did.
+func (c *conn) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.gone:
+		return false
+	}
 }
 
 // begin marks that a message is on its way; end that its reply is known.
@@ -178,6 +244,6 @@ func (c *conn) stop() {
 	busy := c.busy
 	c.mu.Unlock()
 	if !busy {
-		c.hangUp(c.goodbye)
+		c.hangUp(c.goodbye())
 	}
 }

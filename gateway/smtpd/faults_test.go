@@ -104,7 +104,7 @@ func TestS3Submission(t *testing.T) {
 // S4: a second MAIL inside a transaction takes over nothing of the first.
 func TestS4SecondMail(t *testing.T) {
 	g := gatewaytest.Start(t)
-	hello(t, g, "mx").Script(envelope + "C: MAIL FROM:<b@elsewhere.example>\nS: 503 5\\.5\\.1\nC: RSET\nS: 250\nC: DATA\nS: 502")
+	hello(t, g, "mx").Script(envelope + "C: MAIL FROM:<b@elsewhere.example>\nS: 503 5\\.5\\.1\nC: RSET\nS: 250\nC: DATA\nS: 503")
 }
 
 // S5: addresses that are none, and quoted ones that hold what would break out.
@@ -240,7 +240,7 @@ func TestS17RefusedChunk(t *testing.T) {
 	attack := "MAIL FROM:<evil@elsewhere.example>\r\n"
 	c.Script("C: MAIL FROM:<>\nS: 250")
 	c.Raw(fmt.Sprintf("BDAT %d LAST\r\n%s", len(attack), attack))
-	c.Script("S: 502\nC: NOOP\nS: 250")
+	c.Script("S: 503\nC: NOOP\nS: 250")
 }
 
 // A client that stops within a message is let go, and nothing is stored; one

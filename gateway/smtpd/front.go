@@ -2,8 +2,10 @@ package smtpd
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -20,20 +22,37 @@ func (d *door) handle(gc *guard.Conn) {
 			return
 		}
 	}
-	c := newConn(gc, d.role, "421 4.3.2 "+d.cfg.Hostname+" is shutting down")
-	if d.greet(c) {
+	c := d.newConn(gc)
+	if d.patient(c) && d.greet(c) {
 		d.after.Give(c)
 		return
 	}
 	_ = c.Close()
 }
 
+// patient reports whether the client waits for the greeting, as RFC 5321 section
+// 3.1 has it. Who doesn't is a program that talks to nobody, and is told so.
+func (d *door) patient(c *conn) bool {
+	wait := d.cfg.BannerWait
+	if d.role.submit {
+		wait = 0 // people wait there
+	}
+	if d.role.implicit || !c.Early(wait) {
+		return true
+	}
+	c.Refused()
+	d.cfg.Log.LogAttrs(context.Background(), slog.LevelInfo, "a client spoke before the greeting",
+		slog.String("door", d.role.name), slog.String("ip", c.IP))
+	c.hangUp("554 5.5.1 wait for the greeting")
+	return false
+}
+
 // greet speaks the dialogue that needs no library: EHLO, STARTTLS and what
 // changes nothing. It reports whether the library shall go on.
 func (d *door) greet(c *conn) bool {
 	c.say("220 %s ESMTP Postern", d.cfg.Hostname)
-	hello, faults := "", int64(0)
-	for faults < d.cfg.Limits.SessionErrors {
+	hello := ""
+	for c.faults < d.cfg.Limits.SessionErrors {
 		line, err := c.readCommand()
 		if err != nil {
 			return false
@@ -42,8 +61,7 @@ func (d *door) greet(c *conn) bool {
 		switch verb = strings.ToUpper(verb); {
 		case verb == "EHLO" || verb == "HELO":
 			if heloName(arg) == "" {
-				c.say("501 5.5.4 %s needs your host's name or address", verb)
-				faults++
+				c.refuse("501 5.5.4 %s needs your host's name or address", verb)
 				continue
 			}
 			hello = line
@@ -58,7 +76,6 @@ func (d *door) greet(c *conn) bool {
 		case verb == "STARTTLS":
 			ok, answered := d.startTLS(c, arg)
 			if answered && !ok {
-				faults++
 				continue
 			}
 			if !ok {
@@ -66,21 +83,19 @@ func (d *door) greet(c *conn) bool {
 			}
 			hello = "" // RFC 3207 section 4.2: what was said before counts no more
 		case d.role.submit && !c.IsSecure() && verb == "AUTH":
-			c.say("538 5.7.11 Encryption required: STARTTLS first")
-			faults++
+			c.refuse("538 5.7.11 Encryption required: STARTTLS first")
 		case d.role.submit && !c.IsSecure():
-			c.say("530 5.7.0 STARTTLS first")
-			faults++
+			c.refuse("530 5.7.0 STARTTLS first")
 		case hello == "":
-			c.say("503 5.5.1 EHLO first")
-			faults++
+			c.refuse("503 5.5.1 EHLO first")
 		default:
+			c.extended = strings.EqualFold(hello[:4], "EHLO")
 			c.head = []byte(hello + "\r\n" + line + "\r\n")
 			c.swallow = 2 // the library's greeting, and its answer to hello
 			return true
 		}
 	}
-	c.hangUp("421 4.7.0 too many errors")
+	c.hangUp(tooManyFaults)
 	return false
 }
 
@@ -90,7 +105,7 @@ func (d *door) welcome(c *conn, extended bool) {
 		c.say("250 %s", d.cfg.Hostname)
 		return
 	}
-	lines := []string{d.cfg.Hostname, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING"}
+	lines := []string{d.cfg.Hostname, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8"}
 	if d.cfg.TLS != nil && !c.IsSecure() {
 		lines = append(lines, "STARTTLS")
 	}
@@ -116,13 +131,13 @@ func btoi(b bool) int {
 func (d *door) startTLS(c *conn, arg string) (ok, answered bool) {
 	switch {
 	case arg != "":
-		c.say("501 5.5.4 STARTTLS takes no argument")
+		c.refuse("501 5.5.4 STARTTLS takes no argument")
 		return false, true
 	case c.IsSecure():
-		c.say("503 5.5.1 TLS is on")
+		c.refuse("503 5.5.1 TLS is on")
 		return false, true
 	case d.cfg.TLS == nil:
-		c.say("502 5.5.1 STARTTLS is not offered")
+		c.refuse("502 5.5.1 STARTTLS is not offered")
 		return false, true
 	case c.in.Buffered() > 0: // bytes sent before TLS would be read as if inside it
 		c.hangUp("501 5.5.1 nothing may follow STARTTLS before TLS")
@@ -132,18 +147,18 @@ func (d *door) startTLS(c *conn, arg string) (ok, answered bool) {
 	if c.send() != nil || c.Secure(d.cfg.TLS) != nil {
 		return false, false
 	}
-	c.reset(d.role)
+	c.reset()
 	return true, true
 }
 
 // readCommand reads one line, after all replies were sent.
 func (c *conn) readCommand() (string, error) {
+	_ = c.SetDeadline(time.Now().Add(gateway.CommandTimeout)) // also to read our replies
 	if c.in.Buffered() == 0 {
 		if err := c.beforeWait(); err != nil {
 			return "", err
 		}
 	}
-	_ = c.SetReadDeadline(time.Now().Add(gateway.CommandTimeout))
 	line, err := c.in.ReadSlice('\n')
 	switch {
 	case err == nil:
@@ -170,6 +185,12 @@ func (c *conn) say(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out = append(fmt.Appendf(c.out, format, args...), "\r\n"...)
+}
+
+// refuse is say for what counts as a fault of the client.
+func (c *conn) refuse(format string, args ...any) {
+	c.say(format, args...)
+	c.faults++
 }
 
 func (c *conn) send() error {

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -11,7 +12,10 @@ import (
 
 // deliverer is the session of a server that delivers mail to us. It may name
 // recipients that live here and no others: there is no relay.
-type deliverer struct{ *transaction }
+type deliverer struct {
+	*transaction
+	guesses int // recipients that were refused
+}
 
 // Mail opens a transaction.
 func (s *deliverer) Mail(from string, opts *smtp.MailOptions) error {
@@ -30,17 +34,38 @@ func (s *deliverer) Rcpt(to string, _ *smtp.RcptOptions) error {
 	d, err := s.door.cfg.Receiver.Find(ctx, rcpt)
 	switch {
 	case gateway.KindOf(err) == gateway.NotFound && err != nil:
-		return s.fault(reply(550, [3]int{5, 1, 1}, "nobody here has this address"))
+		return s.guessed(reply(550, [3]int{5, 1, 1}, "nobody here has this address"))
 	case err != nil:
 		return s.failed(err)
 	case d == nil:
-		return s.fault(reply(550, [3]int{5, 7, 1}, "relaying denied"))
+		return s.guessed(reply(550, [3]int{5, 7, 1}, "relaying denied"))
 	case s.domain != 0 && s.domain != d.ID:
 		return reply(452, [3]int{4, 5, 3}, "one domain per transaction; send to this recipient in another")
 	}
 	s.domain = d.ID
 	s.add(rcpt)
 	return nil
+}
+
+const (
+	// guessesFree are refused recipients of a session that cost nothing. Ours: a
+	// list's mail to a few dead addresses.
+	guessesFree = 5
+	// guessDelay is how long the answer to each further one takes. Ours.
+	guessDelay = time.Second
+)
+
+// guessed refuses a recipient: late, to who tries one name after another, and at
+// last not at all.
+func (s *deliverer) guessed(r *smtp.SMTPError) error {
+	s.guesses++
+	switch {
+	case s.conn.Refused():
+		s.conn.hangUp("421 4.7.0 too many unknown recipients from your network")
+	case s.guesses > guessesFree:
+		s.conn.pause(guessDelay)
+	}
+	return r
 }
 
 // Data receives the message. The reply comes when it is durable.

@@ -24,38 +24,35 @@ func (d *door) session(lib *smtp.Conn) (smtp.Session, error) {
 	return &deliverer{transaction: t}, nil
 }
 
-// transaction is what both kinds of session keep: the envelope so far, and how
-// often the client was refused. The library calls Data from another goroutine
+// transaction is what both kinds of session keep: the envelope so far. The library calls Data from another goroutine
 // than the rest when the message comes in chunks; hence the lock.
 type transaction struct {
 	door    *door
 	conn    *conn
 	library *smtp.Conn
 
-	mu      sync.Mutex
-	open    bool
-	env     gateway.Envelope
-	scope   gateway.Scope    // to send in; an instance key acts for a domain
-	domain  gateway.DomainID // of the recipients, on the MX
-	faults  int64
-	refused int64 // failed logins
+	mu     sync.Mutex
+	open   bool
+	env    gateway.Envelope
+	scope  gateway.Scope    // to send in; an instance key acts for a domain
+	domain gateway.DomainID // of the recipients, on the MX
+	utf8   bool             // SMTPUTF8 was said at MAIL
 }
 
 // begin opens the transaction at MAIL. scope says what the sender may touch.
 func (t *transaction) begin(from string, scope func(string) (gateway.Scope, error), opts *smtp.MailOptions) error {
 	if t.open {
-		return t.fault(reply(503, [3]int{5, 5, 1}, "a transaction is open; RSET ends it"))
+		return reply(503, [3]int{5, 5, 1}, "a transaction is open; RSET ends it")
 	}
 	if opts.Size > t.door.cfg.Limits.MessageBytes {
-		return t.fault(reply(552, [3]int{5, 3, 4}, "the message is too large"))
+		return reply(552, [3]int{5, 3, 4}, "the message is too large")
 	}
-	env := gateway.Envelope{RemoteIP: t.conn.IP, Helo: heloName(t.library.Hostname())}
+	env := gateway.Envelope{RemoteIP: t.conn.IP, Helo: heloName(t.library.Hostname()), Protocol: t.protocol(opts.UTF8)}
 	if from != "" {
-		addr, ok := path(from)
-		if !ok {
-			return t.fault(reply(553, [3]int{5, 1, 7}, "the sender's address is not valid"))
+		var err error
+		if env.ReturnPath, err = path(from, opts.UTF8, [3]int{5, 1, 7}); err != nil {
+			return err
 		}
-		env.ReturnPath = addr
 	}
 	sc, err := scope(env.ReturnPath)
 	if err != nil {
@@ -63,8 +60,26 @@ func (t *transaction) begin(from string, scope func(string) (gateway.Scope, erro
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open, t.env, t.scope, t.domain = true, env, sc, 0
+	t.open, t.env, t.scope, t.domain, t.utf8 = true, env, sc, 0, opts.UTF8
 	return nil
+}
+
+// protocol is the with-clause of Received, RFC 3848 and RFC 6531 section 4.3.
+func (t *transaction) protocol(utf8 bool) string {
+	p := "ESMTP"
+	switch {
+	case utf8:
+		p = "UTF8SMTP"
+	case !t.conn.extended:
+		return "SMTP"
+	}
+	if t.conn.IsSecure() {
+		p += "S"
+	}
+	if t.door.role.submit {
+		p += "A"
+	}
+	return p
 }
 
 // add takes one recipient that was found good.
@@ -74,13 +89,13 @@ func (t *transaction) add(rcpt string) {
 	t.env.Recipients = append(t.env.Recipients, rcpt)
 }
 
-// recipient reads the address of a RCPT.
+// recipient reads the address of a RCPT. Mail of the null sender is a report to
+// one sender, RFC 5321 section 4.5.5: only forgers send it to several.
 func (t *transaction) recipient(raw string) (string, error) {
-	rcpt, ok := path(raw)
-	if !ok {
-		return "", t.fault(reply(553, [3]int{5, 1, 3}, "the recipient's address is not valid"))
+	if t.env.ReturnPath == "" && len(t.env.Recipients) > 0 {
+		return "", reply(452, [3]int{4, 5, 3}, "mail of the null sender goes to one recipient; send to the next in another transaction")
 	}
-	return rcpt, nil
+	return path(raw, t.utf8, [3]int{5, 1, 3})
 }
 
 // envelope is a copy of the envelope as it stands; false after a reset.
@@ -96,25 +111,13 @@ func (t *transaction) envelope() (gateway.Envelope, gateway.Scope, bool) {
 func (t *transaction) Reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open, t.env, t.scope, t.domain = false, gateway.Envelope{}, gateway.Scope{}, 0
-}
-
-// fault counts a refusal; who is refused too often is hung up on.
-func (t *transaction) fault(r *smtp.SMTPError) error {
-	if t.faults++; t.faults >= t.door.cfg.Limits.SessionErrors {
-		t.conn.hangUp("421 4.7.0 too many errors")
-	}
-	return r
+	t.open, t.env, t.scope, t.domain, t.utf8 = false, gateway.Envelope{}, gateway.Scope{}, 0, false
 }
 
 // failed logs what a client can't be told, and returns the reply to a command.
 func (t *transaction) failed(err error) error {
 	t.log(err)
-	r := replyTo(err)
-	if r.Code >= 500 {
-		return t.fault(r)
-	}
-	return r
+	return replyTo(err)
 }
 
 func (t *transaction) log(err error) {

@@ -5,7 +5,8 @@
 //
 // Before go-smtp sees a connection, our front has greeted the client, put TLS on
 // it, and keeps watching its bytes (front.go, conn.go, wire.go): that is where
-// the faults of the library are fenced in. faults_test.go names each of them.
+// the faults of the library are fenced in. faults_test.go names each of them, and
+// testdata/attacks.txt what else is tried on the doors.
 package smtpd
 
 import (
@@ -23,7 +24,6 @@ import (
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/domains"
 	"github.com/centerleap/postern/gateway/guard"
-	"github.com/centerleap/postern/gateway/inbound"
 	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/outbound"
 )
@@ -33,20 +33,38 @@ type Activity interface {
 	Add(row gateway.Activity)
 }
 
+// Receiver is the inbound flow.
+type Receiver interface {
+	// Find says where an address lives: its domain, nil if that is none of ours.
+	// NotFound, with the domain, when nobody there has the name.
+	Find(ctx context.Context, rcpt string) (*gateway.Domain, error)
+	// Receive returns nil when the message is durable.
+	Receive(ctx context.Context, env gateway.Envelope, raw io.Reader) error
+}
+
+// Sender is the outbound flow.
+type Sender interface {
+	// Submit returns when the message is durable.
+	Submit(ctx context.Context, s gateway.Scope, sub outbound.Submission) (outbound.Receipt, error)
+}
+
 // Config of a Server. All but the defaults named is required.
 type Config struct {
 	Guard    *guard.Guard
 	Keys     *keys.Keys
 	Domains  *domains.Domains
-	Receiver *inbound.Receiver
-	Sender   *outbound.Sender
+	Receiver Receiver
+	Sender   Sender
 	Activity Activity
 	Hostname string      // in the greeting
 	Username string      // that goes with any key; API guide, "Authentication Summary"
 	TLS      *tls.Config // nil: the MX offers no STARTTLS, and submission can't be served
 	Limits   gateway.Limits
-	Log      *slog.Logger     // default: slog.Default()
-	Now      func() time.Time // default: time.Now
+	// BannerWait is how long a client of the MX must be silent before it is greeted;
+	// default: what it has sent by then is looked at, and nobody waits.
+	BannerWait time.Duration
+	Log        *slog.Logger     // default: slog.Default()
+	Now        func() time.Time // default: time.Now
 }
 
 // Server is the door.
@@ -133,6 +151,7 @@ func (d *door) library() *smtp.Server {
 	l.ReadTimeout = gateway.CommandTimeout
 	l.WriteTimeout = gateway.CommandTimeout
 	l.MaxLineLength = maxLine
+	l.EnableSMTPUTF8 = true
 	l.MaxRecipients = int(d.role.most(d.cfg.Limits))
 	l.MaxMessageBytes = d.cfg.Limits.MessageBytes + 1 // the library refuses the limit itself
 	l.ErrorLog = log.New(debugLog{d.cfg.Log, d.role.name}, "", 0)

@@ -15,7 +15,8 @@ import (
 // submitter is the session of somebody who logs in with a key and sends.
 type submitter struct {
 	*transaction
-	key *keys.Session // nil before the login
+	key     *keys.Session // nil before the login
+	refused int64         // logins
 }
 
 // AuthMechanisms are what keys allow: they are stored hashed, so mechanisms that
@@ -24,11 +25,14 @@ func (s *submitter) AuthMechanisms() []string { return []string{sasl.Plain, sasl
 
 // Auth begins a login.
 func (s *submitter) Auth(mechanism string) (sasl.Server, error) {
+	if s.open {
+		return nil, reply(503, [3]int{5, 5, 1}, "a transaction is open; RSET ends it") // RFC 4954 section 4
+	}
 	switch mechanism {
 	case sasl.Plain:
 		return sasl.NewPlainServer(func(identity, username, password string) error {
 			if identity != "" && identity != username {
-				return s.denied(nil)
+				username = "" // nobody acts for others; refused as any other login
 			}
 			return s.login(username, gateway.Secret(password))
 		}), nil
@@ -83,7 +87,7 @@ func (s *submitter) denied(err error) error {
 		r.Code, r.EnhancedCode = 454, smtp.EnhancedCode{4, 7, 0} // RFC 4954 section 4.7: a temporary failure
 	}
 	s.note(row, r.Code, e)
-	if s.refused++; s.refused >= s.door.cfg.Limits.SessionLogins {
+	if s.refused++; s.refused >= s.door.cfg.Limits.SessionLogins || e.Kind == gateway.RateLimited {
 		s.conn.hangUp("421 4.7.0 too many failed logins")
 	}
 	return r
@@ -92,7 +96,7 @@ func (s *submitter) denied(err error) error {
 // Mail opens a transaction of a sender that the key may be.
 func (s *submitter) Mail(from string, opts *smtp.MailOptions) error {
 	if s.key == nil {
-		return s.fault(reply(530, [3]int{5, 7, 0}, "Authentication required"))
+		return reply(530, [3]int{5, 7, 0}, "Authentication required")
 	}
 	return s.begin(from, func(from string) (gateway.Scope, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), gateway.RequestTimeout)
@@ -137,7 +141,7 @@ func (s *submitter) sender(ctx context.Context, from string) (gateway.Scope, err
 // Rcpt takes any recipient but one that would live here and doesn't.
 func (s *submitter) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if s.key == nil {
-		return s.fault(reply(530, [3]int{5, 7, 0}, "Authentication required"))
+		return reply(530, [3]int{5, 7, 0}, "Authentication required")
 	}
 	rcpt, err := s.recipient(to)
 	if err != nil {
@@ -151,7 +155,7 @@ func (s *submitter) Rcpt(to string, _ *smtp.RcptOptions) error {
 	case gateway.KindOf(err) != gateway.NotFound:
 		return s.failed(err)
 	case d.Status == gateway.DomainVerified:
-		return s.fault(reply(550, [3]int{5, 1, 1}, "nobody here has this address"))
+		return reply(550, [3]int{5, 1, 1}, "nobody here has this address")
 	}
 	s.add(rcpt)
 	return nil

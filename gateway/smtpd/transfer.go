@@ -17,7 +17,8 @@ type transfer struct {
 	c      *conn
 	r      io.Reader
 	left   int64
-	until  time.Time
+	began  time.Time
+	came   int64 // bytes off the connection; of the goroutine that reads it
 	cancel context.CancelFunc
 	timer  *time.Timer
 	err    error
@@ -27,26 +28,39 @@ type transfer struct {
 // caller calls close.
 func (d *door) receive(c *conn, r io.Reader) (*transfer, context.Context) {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &transfer{
+	t := &transfer{
 		c: c, r: &cleanLines{r: r, lenient: d.role.submit}, left: d.cfg.Limits.MessageBytes,
-		until: time.Now().Add(gateway.TransferTimeout), cancel: cancel,
-	}, ctx
+		began: time.Now(), cancel: cancel,
+	}
+	c.transfer.Store(t)
+	return t, ctx
+}
+
+// deadline is until when the next bytes must come: after a pause, in all, and at
+// the least rate.
+func (t *transfer) deadline(now time.Time) time.Time {
+	pace := gateway.TransferGrace + time.Duration(t.came/gateway.TransferRate)*time.Second
+	at := t.began.Add(min(pace, gateway.TransferTimeout))
+	if pause := now.Add(gateway.TransferPause); pause.Before(at) {
+		return pause
+	}
+	return at
 }
 
 func (t *transfer) close() {
+	t.c.transfer.Store(nil)
 	if t.timer != nil {
 		t.timer.Stop()
 	}
 	t.cancel()
 }
 
-// Read reads on. Past a limit of time it hangs up: what comes then must not be
-// read as commands.
+// Read reads on.
 func (t *transfer) Read(p []byte) (int, error) {
 	if t.err != nil {
 		return 0, t.err
 	}
-	n, err := t.read(p)
+	n, err := t.r.Read(p)
 	if t.left -= int64(n); t.left < 0 {
 		t.err = gateway.Errorf(gateway.TooLarge, "the message is too large")
 		return 0, t.err
@@ -55,15 +69,6 @@ func (t *transfer) Read(p []byte) (int, error) {
 		t.err = t.ended(err)
 	}
 	return n, t.err
-}
-
-func (t *transfer) read(p []byte) (int, error) {
-	pause := time.Now().Add(gateway.TransferPause)
-	if pause.After(t.until) {
-		pause = t.until
-	}
-	_ = t.c.SetReadDeadline(pause)
-	return t.r.Read(p)
 }
 
 // ended says why there is no more. The clock of our own work starts at the end
@@ -76,8 +81,6 @@ func (t *transfer) ended(err error) error {
 		return gateway.Errorf(gateway.Malformed, "a line of the message is longer than %d bytes", maxLine)
 	case errors.Is(err, errWire):
 		t.c.hangUp("550 5.6.0 the message holds a CR, LF or NUL that stands alone; lines end in CRLF")
-	case isTimeout(err):
-		t.c.hangUp("451 4.4.2 the message took too long")
 	}
 	return err
 }
@@ -90,7 +93,7 @@ func (t *transfer) discard(last string) {
 	}
 	buf := make([]byte, 32<<10)
 	for room := discardBytes; room > 0; {
-		n, err := t.read(buf)
+		n, err := t.r.Read(buf)
 		if err != nil {
 			return
 		}

@@ -65,43 +65,58 @@ func TestS13OneLine(t *testing.T) {
 	}
 }
 
-// recorded is a connection that notes its deadlines.
+// recorded is a connection that gives three bytes at a time and notes until when
+// it was read.
 type recorded struct {
 	net.Conn
+	from      io.Reader
 	deadlines []time.Time
 }
+
+func (r *recorded) Read(p []byte) (int, error) { return r.from.Read(p[:3]) }
 
 func (r *recorded) SetReadDeadline(t time.Time) error {
 	r.deadlines = append(r.deadlines, t)
 	return nil
 }
 
-// S7: the deadline of a command does not hold for a message: each read renews
-// it, up to the time for all of it.
+// S7: the deadline of a command does not hold for a message: what came buys time,
+// up to the time for all of it; and none is longer than a pause.
 func TestS7Deadlines(t *testing.T) {
-	recorder := &recorded{}
+	recorder := &recorded{from: strings.NewReader("a\r\nb\r\nc\r\n")}
 	d := &door{Server: &Server{cfg: Config{Limits: gateway.DefaultLimits()}}}
-	body, ctx := d.receive(&conn{Conn: &guard.Conn{Conn: recorder}}, strings.NewReader("a\r\nb\r\nc\r\n"))
+	c := d.newConn(&guard.Conn{Conn: recorder})
+	body, ctx := d.receive(c, c)
 	defer body.close()
-	began := time.Now()
 	for range 3 {
 		if _, err := body.Read(make([]byte, 3)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, at := range recorder.deadlines {
-		if wait := at.Sub(began); wait < gateway.TransferPause-time.Second || wait > gateway.TransferPause+time.Minute {
-			t.Errorf("read %d may take %v, want %v", i, wait, gateway.TransferPause)
+		if got, want := at.Sub(body.began), gateway.TransferGrace; got != want {
+			t.Errorf("read %d may take %v, want %v", i, got, want)
 		}
 	}
-	body.until = time.Now().Add(time.Second)
-	if _, err := body.Read(make([]byte, 3)); !errors.Is(err, io.EOF) {
-		t.Errorf("at the end: %v", err)
+	for _, tt := range []struct {
+		came      int64
+		now, want time.Duration
+	}{
+		{60 << 10, 0, 90 * time.Second},
+		{600 << 10, 0, gateway.TransferPause},
+		{600 << 10, 10 * time.Minute, 10*time.Minute + 30*time.Second},
+		{1 << 40, 29 * time.Minute, gateway.TransferTimeout},
+	} {
+		body.came = tt.came
+		if got := body.deadline(body.began.Add(tt.now)).Sub(body.began); got != tt.want {
+			t.Errorf("after %d bytes and %v: until %v, want %v", tt.came, tt.now, got, tt.want)
+		}
 	}
-	if last := recorder.deadlines[len(recorder.deadlines)-1]; last.After(body.until) {
-		t.Errorf("the last deadline %v lies behind the end %v", last, body.until)
+	body.came = 0
+	if err := c.SetReadDeadline(time.Now().Add(gateway.CommandTimeout)); err != nil || recorder.deadlines[len(recorder.deadlines)-1].Sub(body.began) != gateway.TransferGrace {
+		t.Errorf("between two chunks: until %v, %v", recorder.deadlines, err)
 	}
-	if ctx.Err() != nil || body.timer == nil {
+	if body.ended(io.EOF); ctx.Err() != nil || body.timer == nil {
 		t.Error("the clock of our own work does not run")
 	}
 }
