@@ -15,7 +15,7 @@ func TestFaultTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing := make(map[string]bool)
-	for i := range 17 {
+	for i := range 18 {
 		missing[fmt.Sprint("S", i+1)] = true
 	}
 	for i := range 21 {

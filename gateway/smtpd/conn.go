@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -58,7 +57,9 @@ type goneError struct{}
 func (goneError) Error() string        { return "the client is gone" }
 func (goneError) Is(target error) bool { return target == net.ErrClosed }
 
-// Read gives the library what the client sends.
+// Read gives the library what the client sends. Its end, whatever the reason, is
+// that of the connection: the library runs the line that was cut by it as a command,
+// and goes on after a time that has passed.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.head) > 0 {
 		n := copy(p, c.head)
@@ -79,28 +80,21 @@ func (c *conn) Read(p []byte) (int, error) {
 		t.came += int64(n)
 	}
 	switch {
-	case n > 0:
+	case n > 0 || err == nil:
 		return n, nil
-	case isTimeout(err) && (c.wire.data || c.wire.chunk > 0): // what comes then is no command
-		c.hangUp("451 4.4.2 the message took too long")
-		return 0, goneError{}
 	case errors.Is(err, errWire):
-		c.hangUp(c.wireReply())
-		return 0, goneError{}
-	case err == io.EOF:
-		return 0, goneError{}
+		c.hangUp(c.wire.reply())
+	case isTimeout(err) && (c.wire.data || c.wire.chunk > 0):
+		c.hangUp("451 4.4.2 the message took too long")
+	case isTimeout(err):
+		c.hangUp("421 4.4.2 timeout")
+	default:
+		c.hangUp("")
 	}
-	return 0, err
+	return 0, goneError{}
 }
 
 func (c *conn) goodbye() string { return "421 4.3.2 " + c.door.cfg.Hostname + " is shutting down" }
-
-func (c *conn) wireReply() string {
-	if c.wire.data {
-		return "550 5.6.0 the message holds a CR, LF or NUL that stands alone; lines end in CRLF"
-	}
-	return "500 5.5.2 lines end in CRLF"
-}
 
 // beforeWait sends what was gathered, and says goodbye if it is time.
 func (c *conn) beforeWait() error {
@@ -211,6 +205,16 @@ func (c *conn) Close() error {
 	c.end("")
 	c.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// isOver reports whether nothing more goes either way.
+func (c *conn) isOver() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // pause lets the client wait for its reply; it reports whether the client did.

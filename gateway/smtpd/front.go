@@ -164,7 +164,7 @@ func (c *conn) readCommand() (string, error) {
 	case err == nil:
 		return strings.TrimRight(string(line), "\r\n"), nil
 	case errors.Is(err, errWire):
-		c.hangUp(c.wireReply())
+		c.hangUp(c.wire.reply())
 	case errors.Is(err, bufio.ErrBufferFull):
 		c.hangUp("500 5.5.2 the line is too long")
 	case isTimeout(err):

@@ -98,13 +98,14 @@ func (t *transaction) recipient(raw string) (string, error) {
 	return path(raw, t.utf8, [3]int{5, 1, 3})
 }
 
-// envelope is a copy of the envelope as it stands; false after a reset.
+// envelope is a copy of the envelope as it stands; false after a reset, and when
+// nobody is there any more.
 func (t *transaction) envelope() (gateway.Envelope, gateway.Scope, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	env := t.env
 	env.Recipients = append([]string(nil), env.Recipients...)
-	return env, t.scope, t.open && len(env.Recipients) > 0
+	return env, t.scope, t.open && len(env.Recipients) > 0 && !t.conn.isOver()
 }
 
 // Reset forgets the envelope.

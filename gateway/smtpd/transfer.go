@@ -75,12 +75,14 @@ func (t *transfer) Read(p []byte) (int, error) {
 // of the message.
 func (t *transfer) ended(err error) error {
 	switch {
+	case errors.Is(err, io.EOF) && t.c.isOver():
+		return goneError{} // the last chunk was named by a line that was cut
 	case errors.Is(err, io.EOF):
 		t.timer = time.AfterFunc(gateway.DataTimeout, t.cancel)
 	case errors.Is(err, smtp.ErrTooLongLine):
 		return gateway.Errorf(gateway.Malformed, "a line of the message is longer than %d bytes", maxLine)
 	case errors.Is(err, errWire):
-		t.c.hangUp("550 5.6.0 the message holds a CR, LF or NUL that stands alone; lines end in CRLF")
+		t.c.hangUp(aloneReply)
 	}
 	return err
 }

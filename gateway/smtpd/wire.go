@@ -13,11 +13,12 @@ import (
 // on, and loses the end of a message over others.
 //
 // It follows the dialogue just far enough to know what the bytes are: a chunk of
-// BDAT may be cut anywhere, also between CR and LF.
+// BDAT may be cut anywhere, also between CR and LF. A message that comes with the
+// command DATA, before the answer, would be looked at as commands: it is stopped.
 type wire struct {
 	r io.Reader
-	// lenient lets a lone LF stand, for the message to be mended: submission
-	// clients write such mail. Not in the place of an end of data.
+	// lenient lets a lone LF stand in a message, to be mended: submission clients
+	// write such mail. Not in the place of an end of data.
 	lenient bool
 
 	line  []byte // the command line so far, up to what names a BDAT
@@ -26,11 +27,25 @@ type wire struct {
 	dot   bool   // in data: the line so far is one dot
 	start bool   // in data: at the start of a line
 	cr    bool   // the last byte was a CR
+	asked bool   // the last line was DATA, and nothing has come behind it
 	err   error
 }
 
 // errWire is what Read returns at a byte that may not stand there.
 var errWire = errors.New("a CR, LF or NUL that stands alone")
+
+// reply is what the client is told about it.
+func (w *wire) reply() string {
+	switch {
+	case w.asked: // RFC 2920 section 3.1
+		return "503 5.5.1 the message comes after the answer to DATA"
+	case w.data:
+		return aloneReply
+	}
+	return "500 5.5.2 the line can't be read; lines end in CRLF"
+}
+
+const aloneReply = "550 5.6.0 the message holds a CR, LF or NUL that stands alone; lines end in CRLF"
 
 // beginData is told when the client was asked for its message.
 func (w *wire) beginData() { w.data, w.start, w.dot = true, true, false }
@@ -41,6 +56,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		return 0, w.err
 	}
 	n, err := w.r.Read(p)
+	w.asked = w.asked && n == 0
 	if clean := w.check(p[:n]); clean < n {
 		w.err = errWire
 		if clean == 0 {
@@ -60,7 +76,7 @@ func (w *wire) check(p []byte) int {
 			i += int(skip)
 			continue
 		}
-		if !w.step(p[i]) {
+		if w.asked || !w.step(p[i]) {
 			return i
 		}
 		i++
@@ -82,7 +98,7 @@ func (w *wire) step(c byte) bool {
 	switch {
 	case c == 0, w.cr && c != '\n':
 		return false
-	case c == '\n' && !w.cr && (!w.lenient || w.dot):
+	case c == '\n' && !w.cr && (!w.lenient || !w.data || w.dot):
 		return false
 	case c == '\r':
 		w.cr = true
@@ -90,15 +106,14 @@ func (w *wire) step(c byte) bool {
 		w.cr = false
 		w.endLine()
 	case c == '\n': // alone, and let pass
-		if !w.data {
-			w.endLine()
-		}
 		w.start = false
 	case w.data:
 		w.dot = w.start && c == '.'
 		w.start = false
 	case len(w.line) < len("BDAT ")+40:
 		w.line = append(w.line, c)
+	default:
+		return !isChunk(w.line) // how long it is stands where we don't look
 	}
 	return true
 }
@@ -111,6 +126,7 @@ func (w *wire) endLine() {
 		w.start = true
 	default:
 		w.chunk = chunkSize(w.line)
+		w.asked = bytes.EqualFold(bytes.TrimSpace(w.line), []byte("DATA"))
 	}
 	w.line = w.line[:0]
 }
@@ -118,7 +134,7 @@ func (w *wire) endLine() {
 // chunkSize is how many bytes follow a command, by the library's own reading of
 // BDAT: it takes the chunk off the wire whenever it understands the line.
 func chunkSize(line []byte) int64 {
-	if len(line) < 6 || !bytes.EqualFold(line[:5], []byte("BDAT ")) {
+	if !isChunk(line) {
 		return 0
 	}
 	args := strings.Fields(string(line[5:]))
@@ -131,6 +147,8 @@ func chunkSize(line []byte) int64 {
 	}
 	return int64(n)
 }
+
+func isChunk(line []byte) bool { return len(line) > 5 && bytes.EqualFold(line[:5], []byte("BDAT ")) }
 
 // cleanLines passes a message on, as long as its lines are: the check of what
 // was cut into chunks. Lone LFs pass if lenient.

@@ -1,0 +1,6 @@
+//go:build race
+
+package smtpd
+
+// raceEnabled says that code is ten times as slow.
+const raceEnabled = true

@@ -1,0 +1,381 @@
+package smtpd
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/domains"
+	"github.com/centerleap/postern/gateway/guard"
+	"github.com/centerleap/postern/gateway/keys"
+	"github.com/centerleap/postern/gateway/outbound"
+)
+
+// stage is the real doors over flows that only remember, with connections in
+// memory: for what is tried thousands of times, or takes hours by the clock.
+type stage struct {
+	doors map[string]*pipes
+	logs  *logged
+	stop  func()
+
+	mu    sync.Mutex
+	mails []accepted
+}
+
+// accepted is what a flow was given and said yes to.
+type accepted struct {
+	from string
+	to   []string
+	body string
+}
+
+const (
+	stageDomain = "here.test"
+	stageKey    = "bm_live_0123456789abcdef0123456789abcdef01234567"
+)
+
+// newStage opens the three doors. stop closes them.
+func newStage(t testing.TB, change func(*Config)) *stage {
+	t.Helper()
+	s := &stage{doors: make(map[string]*pipes), logs: &logged{}}
+	lim := gateway.DefaultLimits()
+	lim.Connections, lim.NetworkConnections, lim.NetworkConnects, lim.NetworkRefusals = 1<<40, 1<<40, 1<<40, 1<<40
+	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg := Config{
+		Receiver: s, Sender: s, Activity: s, Hostname: "mx." + stageDomain, Username: "centerleap",
+		TLS: &tls.Config{Certificates: []tls.Certificate{stageCertificate()}, MinVersion: tls.VersionTLS12}, Limits: lim, Log: log,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	var err error
+	if cfg.Keys, err = keys.New(keys.Config{Store: people{}, Limits: cfg.Limits}); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Domains, err = domains.New(domains.Config{Store: places{}, Limits: cfg.Limits, Hostname: cfg.Hostname}); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Guard, err = guard.New(guard.Config{Limits: cfg.Limits, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	server, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for name, run := range map[string]func(context.Context, net.Listener) error{
+		"mx": server.ServeMX, "submission": server.ServeSubmission, "submissions": server.ServeSubmissions,
+	} {
+		ln := &pipes{next: make(chan net.Conn), done: make(chan struct{})}
+		s.doors[name] = ln
+		running.Go(func() {
+			if err := run(ctx, ln); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	s.stop = func() {
+		cancel()
+		running.Wait()
+		if log := s.logs.String(); strings.Contains(log, "panic") {
+			t.Errorf("a door panicked: %s", log)
+		}
+	}
+	return s
+}
+
+// Find knows one domain, and everybody whose name begins with "bot".
+func (s *stage) Find(_ context.Context, rcpt string) (*gateway.Domain, error) {
+	local, host := gateway.SplitAddress(rcpt)
+	if host != stageDomain {
+		return nil, nil
+	}
+	d := &gateway.Domain{ID: 1, Name: host, Status: gateway.DomainVerified}
+	if !strings.HasPrefix(local, "bot") {
+		return d, gateway.Errorf(gateway.NotFound, "not here")
+	}
+	return d, nil
+}
+
+// Receive takes any mail that comes whole.
+func (s *stage) Receive(_ context.Context, env gateway.Envelope, raw io.Reader) error {
+	return s.keep(env.ReturnPath, env.Recipients, raw)
+}
+
+// Submit does too.
+func (s *stage) Submit(_ context.Context, _ gateway.Scope, sub outbound.Submission) (outbound.Receipt, error) {
+	return outbound.Receipt{}, s.keep(sub.Written.ReturnPath, sub.Written.Recipients, sub.Written.Body)
+}
+
+func (s *stage) keep(from string, to []string, raw io.Reader) error {
+	body, err := io.ReadAll(raw)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mails = append(s.mails, accepted{from, to, string(body)})
+	return nil
+}
+
+// Add forgets a row of the log.
+func (s *stage) Add(gateway.Activity) {}
+
+// taken returns what was accepted since it was last asked.
+func (s *stage) taken() []accepted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mails := s.mails
+	s.mails = nil
+	return mails
+}
+
+// people is the store of one domain's key.
+type people struct{ keys.Store }
+
+var theKey = gateway.Key{ID: gateway.ID{1}, Digest: gateway.Secret(stageKey).Digest(), Level: gateway.LevelDomain, Domain: 1}
+
+func (people) KeyByDigest(_ context.Context, _ gateway.Scope, d gateway.Digest) (*gateway.Key, error) {
+	if d != theKey.Digest {
+		return nil, gateway.Errorf(gateway.NotFound, "no such key")
+	}
+	k := theKey
+	return &k, nil
+}
+
+func (people) Key(context.Context, gateway.Scope, gateway.ID) (*gateway.Key, error) {
+	k := theKey
+	return &k, nil
+}
+
+// places is the store of one domain without accounts.
+type places struct{ domains.Store }
+
+func (places) DomainByName(_ context.Context, _ gateway.Scope, name string) (*gateway.Domain, error) {
+	if name != stageDomain {
+		return nil, gateway.Errorf(gateway.NotFound, "no such domain")
+	}
+	return &gateway.Domain{ID: 1, Name: name, Status: gateway.DomainVerified}, nil
+}
+
+func (places) Account(context.Context, gateway.Scope, gateway.DomainID, string) (*gateway.Account, error) {
+	return nil, gateway.Errorf(gateway.NotFound, "no such account")
+}
+
+var stageCertificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{stageDomain}, NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})
+
+// pipes is a listener without a network.
+type pipes struct {
+	next chan net.Conn
+	done chan struct{}
+	once sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.next:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// pipeEnd is the server's end of a connection in memory, which the client can leave
+// while it still listens.
+type pipeEnd struct {
+	net.Conn
+	gone chan struct{}
+	once sync.Once
+
+	mu   sync.Mutex
+	left bool
+}
+
+func (p *pipeEnd) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4711} }
+
+func (p *pipeEnd) Close() error {
+	p.once.Do(func() { close(p.gone) })
+	return p.Conn.Close()
+}
+
+func (p *pipeEnd) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = true
+	_ = p.Conn.SetReadDeadline(time.Now())
+}
+
+func (p *pipeEnd) SetReadDeadline(t time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left {
+		return nil
+	}
+	return p.Conn.SetReadDeadline(t)
+}
+
+func (p *pipeEnd) SetDeadline(t time.Time) error {
+	return errors.Join(p.SetReadDeadline(t), p.SetWriteDeadline(t))
+}
+
+func (p *pipeEnd) Read(b []byte) (int, error) {
+	n, err := p.Conn.Read(b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left && isTimeout(err) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// client is one conversation with a door.
+type client struct {
+	net.Conn
+	t   testing.TB
+	in  *bufio.Reader
+	end *pipeEnd
+}
+
+func (s *stage) dial(t testing.TB, door string) *client {
+	a, b := net.Pipe()
+	end := &pipeEnd{Conn: b, gone: make(chan struct{})}
+	s.doors[door].next <- end
+	return &client{Conn: a, t: t, in: bufio.NewReader(a), end: end}
+}
+
+// secure puts TLS on.
+func (c *client) secure() {
+	c.t.Helper()
+	leaf, err := x509.ParseCertificate(stageCertificate().Certificate[0])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	secured := tls.Client(c.Conn, &tls.Config{RootCAs: pool, ServerName: stageDomain, MinVersion: tls.VersionTLS12})
+	if err := secured.Handshake(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.Conn, c.in = secured, bufio.NewReader(secured)
+}
+
+// say sends text; that the server has gone is seen when it is listened to.
+func (c *client) say(text string) { _, _ = io.WriteString(c.Conn, text) }
+
+// hears reads one reply, the last line of it; "" at the end.
+func (c *client) hears() string {
+	for {
+		line, err := c.in.ReadString('\n')
+		if err != nil || len(line) < 4 || line[3] != '-' {
+			return strings.TrimRight(line, "\r\n")
+		}
+	}
+}
+
+// ask sends a line and wants a code.
+func (c *client) ask(line, code string) {
+	c.t.Helper()
+	if line != "" {
+		c.say(line + "\r\n")
+	}
+	if got := c.hears(); !strings.HasPrefix(got, code) {
+		c.t.Fatalf("%q: got %q, want %s", line, got, code)
+	}
+}
+
+var stageLogin = "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00centerleap\x00"+stageKey))
+
+// enter opens a conversation up to where a transaction may begin: with TLS where
+// asked or needed, logged in on submission.
+func (s *stage) enter(t testing.TB, door string, secure bool) *client {
+	t.Helper()
+	c := s.dial(t, door)
+	if door == "submissions" {
+		c.secure()
+	}
+	c.ask("", "220")
+	c.ask("EHLO client.test", "250")
+	if secure && door != "submissions" {
+		c.ask("STARTTLS", "220")
+		c.secure()
+		c.ask("EHLO client.test", "250")
+	}
+	if door != "mx" {
+		c.ask(stageLogin, "235")
+	}
+	return c
+}
+
+// rest sends the last bytes there are, leaves, and returns the replies once the
+// server is through with them.
+func (c *client) rest(text string) (replies string) {
+	heard := make(chan string)
+	go func() {
+		b, _ := io.ReadAll(c.in)
+		heard <- string(b)
+	}()
+	c.say(text)
+	if secured, ok := c.Conn.(*tls.Conn); ok {
+		_ = secured.CloseWrite()
+	} else {
+		c.end.leave()
+	}
+	<-c.end.gone
+	defer c.Close()
+	return <-heard
+}
+
+// logged is what was logged.
+type logged struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.b.Len() > 1<<20 {
+		return 0, errors.New("enough was logged")
+	}
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
