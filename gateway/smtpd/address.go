@@ -28,7 +28,7 @@ func path(raw string, international bool, enhanced [3]int) (string, error) {
 
 func canonical(raw string) (addr string, ok bool) {
 	at := strings.LastIndexByte(raw, '@')
-	if at <= 0 {
+	if at <= 0 || !utf8.ValidString(raw) {
 		return "", false
 	}
 	local, ok := quoteLocal(raw[:at])
@@ -53,7 +53,7 @@ const atomMarks = "!#$%&'*+-/=?^_`{|}~"
 func quoteLocal(local string) (string, bool) {
 	plain := local[0] != '.' && local[len(local)-1] != '.' && !strings.Contains(local, "..")
 	for _, c := range local {
-		if c == utf8.RuneError || !unicode.IsPrint(c) {
+		if !unicode.IsPrint(c) {
 			return "", false
 		}
 		word := c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'

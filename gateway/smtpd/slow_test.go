@@ -36,7 +36,7 @@ func (c *client) last() (reply string) {
 }
 
 // transacted is a client that may send its message.
-func (s *stage) transacted(t *testing.T, door string) *client {
+func (s *stage) transacted(t testing.TB, door string) *client {
 	c := s.enter(t, door, door != "mx")
 	c.ask("MAIL FROM:<a@here.test>", "250")
 	c.ask("RCPT TO:<bot@here.test>", "250")

