@@ -186,12 +186,12 @@ func TestSubmissionRefusals(t *testing.T) {
 	}
 	c = login(t, g, g.Keys.Account)
 	for from, want := range map[string]string{
-		"From: other@demo.localhost":                                  "550 5\\.7\\.1",
-		"From: bot@elsewhere.example":                                 "550 5\\.7\\.1",
-		"From: bot@demo.localhost, x@demo.localhost":                  "550 5\\.6\\.0",
-		"From: bot@demo.localhost\r\nFrom: x@elsewhere.example":       "550 5\\.6\\.0",
-		"Subject: no author":                                          "550 5\\.6\\.0",
-		"From: bot@demo.localhost\r\nno field":                        "550 5\\.6\\.0",
+		"From: other@demo.localhost":                                    "550 5\\.7\\.1",
+		"From: bot@elsewhere.example":                                   "550 5\\.7\\.1",
+		"From: bot@demo.localhost, x@demo.localhost":                    "550 5\\.6\\.0",
+		"From: bot@demo.localhost\r\nFrom: x@elsewhere.example":         "550 5\\.6\\.0",
+		"Subject: no author":                                            "550 5\\.6\\.0",
+		"From: bot@demo.localhost\r\nno field":                          "550 5\\.6\\.0",
 		"From: bot@demo.localhost\r\nX: " + strings.Repeat("y", 10_000): "552 5\\.3\\.4",
 	} {
 		c.Script("C: MAIL FROM:<bot@demo.localhost>\nS: 250\nC: RCPT TO:<bot@demo.localhost>\nS: 250\nC: DATA\nS: 354")

@@ -30,17 +30,15 @@ func around() (all []string) {
 // message, and gives up at the first byte that could be either to somebody else.
 // It takes what follows 354 and returns the messages in it.
 func strict(in string, lenient bool) (mails []string) {
-	data, rest := in, ""
-	if at := strings.Index("\r\n"+in, "\r\n.\r\n"); at >= 0 {
-		data, rest = in[:at], in[at+3:]
-		if !clean(data+".\r\n", lenient) {
-			return nil
-		}
-		body := strings.ReplaceAll("\r\n"+data, "\r\n.", "\r\n")[2:]
-		mails = append(mails, body)
-	} else {
+	at := strings.Index("\r\n"+in, "\r\n.\r\n")
+	if at < 0 {
 		return nil
 	}
+	data, rest := in[:at], in[at+3:]
+	if !clean(data+".\r\n", lenient) {
+		return nil
+	}
+	mails = append(mails, strings.ReplaceAll("\r\n"+data, "\r\n.", "\r\n")[2:])
 	for {
 		line, after, ok := strings.Cut(rest, "\r\n")
 		if !ok || strings.ContainsAny(line, "\r\x00") || strings.Contains(line, "\n") {
