@@ -26,6 +26,7 @@ func peer(p *process) *talk {
 	p.Helper()
 	t := dial(p.banner.MX, long)
 	p.Cleanup(t.close)
+	t.say("", "220 ")
 	if _, ok := t.say("EHLO peer.example", "250 "); !ok {
 		p.Fatal("the MX does not answer")
 	}

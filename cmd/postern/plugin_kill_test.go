@@ -108,6 +108,7 @@ func (k *killed) load(cycle int, life time.Duration) {
 func (k *killed) deliver(cycle, client int) {
 	t := dial(k.banner.MX, patience)
 	defer t.close()
+	t.say("", "220 ")
 	t.say("EHLO peer.example", "250 ")
 	for i := 0; ; i++ {
 		id, ticket := fmt.Sprintf("<%d.%d.%d@peer.example>", cycle, client, i), (cycle/2*10+client)*100000+i/3

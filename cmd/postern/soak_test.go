@@ -101,6 +101,7 @@ func soakDisk(p *process) (n int64) {
 func soakDeliver(p *process, client int, life time.Duration, stop <-chan struct{}) (n int) {
 	for ; ; n++ {
 		t := dial(p.banner.MX, life)
+		t.say("", "220 ")
 		if _, ok := t.say("EHLO peer.example", "250 "); !ok {
 			p.Errorf("the MX does not answer: %s", t.no)
 			return n
