@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/centerleap/postern/gateway"
 )
 
 // Class says how a question ended. Callers switch on it.
@@ -91,6 +93,22 @@ func Limit(ctx context.Context, n int64) context.Context {
 	left := new(atomic.Int64)
 	left.Store(n)
 	return context.WithValue(ctx, budgetKey{}, left)
+}
+
+type ageKey struct{}
+
+// NoOlder has what is asked with the context answered from memory only if that is not
+// older than age: for who wants to know whether something has changed. An age keeps
+// those who ask again and again from asking DNS each time.
+func NoOlder(ctx context.Context, age time.Duration) context.Context {
+	return context.WithValue(ctx, ageKey{}, age)
+}
+
+func oldest(ctx context.Context) time.Duration {
+	if age, ok := ctx.Value(ageKey{}).(time.Duration); ok {
+		return age
+	}
+	return gateway.DNSKept
 }
 
 func spend(ctx context.Context) bool {

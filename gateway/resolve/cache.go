@@ -19,6 +19,7 @@ type cache struct {
 type kept struct {
 	q     question
 	rep   reply
+	at    time.Time
 	until time.Time
 	bytes int64
 }
@@ -27,8 +28,9 @@ func (c *cache) init(most int64) {
 	c.most, c.order, c.byQ = most, list.New(), make(map[question]*list.Element)
 }
 
-// get returns a reply that still holds, with the time that is left of it.
-func (c *cache) get(q question, now time.Time) (reply, bool) {
+// get returns a reply that still holds, with the time that is left of it, unless it is
+// older than age.
+func (c *cache) get(q question, now time.Time, age time.Duration) (reply, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byQ[q]
@@ -40,6 +42,9 @@ func (c *cache) get(q question, now time.Time) (reply, bool) {
 		c.drop(e)
 		return reply{}, false
 	}
+	if now.Sub(k.at) > age {
+		return reply{}, false
+	}
 	c.order.MoveToFront(e)
 	rep := k.rep
 	rep.ttl = k.until.Sub(now)
@@ -49,7 +54,7 @@ func (c *cache) get(q question, now time.Time) (reply, bool) {
 // put remembers a reply for its ttl. One that holds no time, or is larger than all
 // there is room for, is not kept.
 func (c *cache) put(q question, rep reply, now time.Time) {
-	k := &kept{q: q, rep: rep, until: now.Add(rep.ttl), bytes: weight(q, rep)}
+	k := &kept{q: q, rep: rep, at: now, until: now.Add(rep.ttl), bytes: weight(q, rep)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.byQ[q]; e != nil {

@@ -1,8 +1,10 @@
 package resolve
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,9 +67,36 @@ func TestCache(t *testing.T) {
 		r.TXT(t.Context(), "n0.test") // what is asked for often stays
 		r.TXT(t.Context(), fmt.Sprintf("n%d.test", i))
 	}
-	_, first := r.cache.get(question{"n0.test", dns.TypeTXT}, time.Now())
-	_, second := r.cache.get(question{"n1.test", dns.TypeTXT}, time.Now())
+	_, first := r.cache.get(question{"n0.test", dns.TypeTXT}, time.Now(), time.Hour)
+	_, second := r.cache.get(question{"n1.test", dns.TypeTXT}, time.Now(), time.Hour)
 	if n := len(r.cache.byQ); !first || second || n < 5 || n > 20 || r.cache.bytes > 10<<10 || n != r.cache.order.Len() {
 		t.Errorf("first %t, second %t, %d answers of %d bytes", first, second, n, r.cache.bytes)
 	}
+}
+
+// Who wants to know what is new gets an answer no older than he says, and leaves it to
+// the others.
+func TestNoOlder(t *testing.T) {
+	now := time.Unix(1_790_000_000, 0)
+	var published atomic.Value
+	published.Store("old")
+	s := serve(t, func(_ string, q *dns.Msg) [][]byte {
+		return wire(records(q, `a.test. 3600 TXT "`+published.Load().(string)+`"`))
+	})
+	r := asker(t, func(c *Config) { c.Now = func() time.Time { return now } }, s.addr())
+	fresh := NoOlder(t.Context(), 10*time.Second)
+	text := func(ctx context.Context, want string, asked int64) {
+		t.Helper()
+		if got := r.TXT(ctx, "a.test"); len(got.Records) != 1 || got.Records[0] != want || s.asked.Load() != asked {
+			t.Errorf("%v after %d questions, want %s after %d", got.Records, s.asked.Load(), want, asked)
+		}
+	}
+	text(fresh, "old", 1)
+	published.Store("new")
+	now = now.Add(10 * time.Second)
+	text(fresh, "old", 1)
+	now = now.Add(time.Second)
+	text(t.Context(), "old", 1)
+	text(fresh, "new", 2)
+	text(t.Context(), "new", 2)
 }

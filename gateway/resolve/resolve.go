@@ -152,7 +152,7 @@ func (r *Resolver) ask(ctx context.Context, name string, of uint16) reply {
 	}
 	q := question{name, of}
 	for {
-		if rep, ok := r.cache.get(q, r.cfg.Now()); ok {
+		if rep, ok := r.cache.get(q, r.cfg.Now(), oldest(ctx)); ok {
 			return rep
 		}
 		f, first := r.flights.join(q)
