@@ -82,7 +82,7 @@ var homes = map[string]string{
 	"github.com/microcosm-cc/bluemonday":  "gateway/content gateway/dashboard",
 	"github.com/emersion/go-msgauth":      "gateway/mailauth",
 	"blitiri.com.ar/go/spf":               "gateway/mailauth",
-	"github.com/miekg/dns":                "gateway/resolve",
+	"github.com/miekg/dns":                "gateway/resolve gateway/gatewaytest",
 	"code.dny.dev/ssrf":                   "gateway/safehttp",
 	"github.com/caddyserver/certmagic":    "gateway/serve",
 	"github.com/pelletier/go-toml":        "gateway/serve",
