@@ -48,8 +48,15 @@ const (
 	DomainNotStarted DomainStatus = "not_started"
 	DomainPending    DomainStatus = "pending"
 	DomainVerified   DomainStatus = "verified"
+	DomainPartial    DomainStatus = "partially_verified" // it may send; its mail goes elsewhere
 	DomainFailed     DomainStatus = "failed"
 )
+
+// Sends reports whether mail of the domain may leave.
+func (d *Domain) Sends() bool { return d.Status == DomainVerified || d.Status == DomainPartial }
+
+// Receives reports whether mail for the domain comes here and nowhere else.
+func (d *Domain) Receives() bool { return d.Status == DomainVerified }
 
 // DomainLimits caps all keys of a domain together, per hour; 0 is no limit.
 type DomainLimits struct {

@@ -62,7 +62,7 @@ func (t *tx) mayAccept(sc gateway.Scope, list []*gateway.Acceptance) (r rates, e
 		return r, missing(err, "domain")
 	}
 	leaves := slices.ContainsFunc(list, func(a *gateway.Acceptance) bool { return !a.Draft })
-	if leaves && dom.Status != gateway.DomainVerified {
+	if leaves && !dom.Sends() {
 		return r, gateway.Errorf(gateway.DomainNotAuthorized, "domain %s is not verified", dom.Name)
 	}
 	r.domain = dom.Limits

@@ -79,16 +79,19 @@ const (
 
 // ofDomain are the sub-spaces whose keys have the domain as their second field.
 // The others are dealt with by name: 01 first, 07 by the keys in 06, 31 and 32 by
-// the deliveries in 30.
+// the deliveries in 30, 33 by the check in 0C.
 var ofDomain = []byte{
-	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subMessage, subUUID, subMailbox, subEntry, subList,
+	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subCheck, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subCarried, subOutcome,
 	subSuppressed, subRefused, subOrigin, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }
 
 func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
 	// Without its record and its keys nobody gets in any more.
-	err := s.frees(ctx, id, func(t *tx) error { t.Delete(domainKey(id)); return nil })
+	err := s.frees(ctx, id, func(t *tx) error {
+		t.Delete(domainKey(id))
+		return t.forgetCheck()
+	})
 	if err != nil {
 		return err
 	}

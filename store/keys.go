@@ -13,7 +13,7 @@ import (
 // complement. Every key belongs to the lane of the domain it names. A key whose
 // domain field is 0 belongs to the instance, with one exception: 07 points at
 // one domain for life and is written in its lane, since a digest never changes
-// hands. In 31 and 32 the domain stands behind the time.
+// hands. In 31 to 33 the domain stands behind the time.
 //
 //	01 | domain                                        domain record
 //	02 | 0 | name                                      instance setting or counter
@@ -26,6 +26,7 @@ import (
 //	09 | domain | account                              counters of the account, and its quota
 //	0A | domain | account                              record of an account that is being deleted
 //	0B | domain | selector                             key that signs the domain's mail
+//	0C | domain                                        what was found in DNS of its records
 //	10 | domain | account | message u64                message record: what lists show
 //	11 | domain | uuid                                 -> account u32, message u64
 //	12 | domain | account | mailbox u32                mailbox head
@@ -41,6 +42,7 @@ import (
 //	30 | domain | delivery uuid                        delivery
 //	31 | due ms | domain | delivery uuid               due index -> empty
 //	32 | until ms | domain | delivery uuid             leases -> empty
+//	33 | due ms | domain                               when to look at a domain's DNS -> empty
 //	35 | domain | account | message | delivery uuid    deliveries of a message -> empty
 //	36 | domain | delivery uuid                        outcome of mail from inside; expires
 //	40 | domain | suppression uuid                     suppression
@@ -69,6 +71,7 @@ const (
 	subAccountSeq = 0x09
 	subErasing    = 0x0a
 	subSigning    = 0x0b
+	subCheck      = 0x0c
 	subMessage    = 0x10
 	subUUID       = 0x11
 	subMailbox    = 0x12
@@ -83,6 +86,7 @@ const (
 	subDelivery   = 0x30
 	subDue        = 0x31
 	subLease      = 0x32
+	subCheckDue   = 0x33
 	subCarried    = 0x35
 	subOutcome    = 0x36
 	subSuppressed = 0x40

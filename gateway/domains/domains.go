@@ -1,10 +1,14 @@
-// Package domains answers which domains and accounts exist, and which records a
-// domain has to publish. It makes them, within the caller's scope.
+// Package domains answers which domains and accounts exist, which records a domain has to
+// publish, and whether they are there. It makes them, within the caller's scope.
+//
+// Verify looks the records of one domain up because somebody asks; Run does so when it is
+// time. verify.go has the rules by which a domain may send.
 package domains
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -30,6 +34,15 @@ type Store interface {
 	// it has.
 	SigningKeys(ctx context.Context, s gateway.Scope, d gateway.DomainID) ([]gateway.SigningKey, error)
 	MakeSigningKeys(ctx context.Context, s gateway.Scope, d gateway.DomainID, made []gateway.SigningKey) ([]gateway.SigningKey, error)
+	// DomainCheck returns what was found of a domain's records, nothing before the first
+	// look. CheckDomain changes that and the domain in one commit, with a row for the log
+	// if change returns one; change may run again.
+	DomainCheck(ctx context.Context, s gateway.Scope, d gateway.DomainID) (*gateway.DomainCheck, error)
+	CheckDomain(ctx context.Context, s gateway.Scope, d gateway.DomainID, change func(*gateway.Domain, *gateway.DomainCheck) *gateway.Activity) (*gateway.Domain, error)
+	// DueDomains returns those to be looked at by now, at most most.
+	DueDomains(ctx context.Context, s gateway.Scope, most int) ([]gateway.DomainID, error)
+	// Lease takes the right to do a job. InvalidState while somebody else has it.
+	Lease(ctx context.Context, s gateway.Scope, job string, ttl time.Duration) (gateway.Lease, error)
 	CreateAccount(ctx context.Context, s gateway.Scope, a *gateway.Account) error
 	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
 	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
@@ -43,16 +56,26 @@ type Config struct {
 	Store    Store            // required
 	Limits   gateway.Limits   // required
 	Hostname string           // required: where mail for the domains goes
+	System   gateway.Scope    // required: the instance's own
+	Resolver Resolver         // default: none; no record can be looked up
+	Reader   Reader           // required with Resolver
+	Log      *slog.Logger     // default: slog.Default()
 	Now      func() time.Time // default: time.Now
 }
 
 // Domains makes and finds domains and accounts.
 type Domains struct{ cfg Config }
 
-// New checks cfg. It starts nothing.
+// New checks cfg and fills its defaults. It starts nothing; Run looks at the records.
 func New(cfg Config) (*Domains, error) {
-	if cfg.Store == nil || cfg.Limits == (gateway.Limits{}) || cfg.Hostname == "" {
-		return nil, errors.New("domains: Store, Limits and Hostname are required")
+	if cfg.Store == nil || cfg.Limits == (gateway.Limits{}) || cfg.Hostname == "" || cfg.System.Level() != gateway.LevelInstance {
+		return nil, errors.New("domains: Store, Limits, Hostname and System are required")
+	}
+	if cfg.Resolver != nil && cfg.Reader == nil {
+		return nil, errors.New("domains: a Resolver needs a Reader")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -180,26 +203,6 @@ func (d *Domains) Page(ctx context.Context, s gateway.Scope, after string, most 
 		return page[:most], true, err
 	}
 	return page, false, err
-}
-
-// Verify checks a domain. DNS is not asked yet, so a domain waits for the
-// operator: with local, an instance scope marks it verified.
-func (d *Domains) Verify(ctx context.Context, s gateway.Scope, idOrName string, local bool) (*gateway.Domain, error) {
-	dom, err := d.Get(ctx, s, idOrName)
-	if err != nil {
-		return nil, err
-	}
-	if local && s.Level() != gateway.LevelInstance {
-		return nil, gateway.Fieldf(gateway.Restricted, "local", "only an instance key marks a domain verified")
-	}
-	return d.cfg.Store.UpdateDomain(ctx, s, dom.ID, func(dom *gateway.Domain) error {
-		if local {
-			dom.Status, dom.Local = gateway.DomainVerified, true
-		} else if dom.Status == gateway.DomainNotStarted {
-			dom.Status = gateway.DomainPending
-		}
-		return nil
-	})
 }
 
 func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }

@@ -190,7 +190,7 @@ func (s *Sender) authorize(ctx context.Context, t *tray) (err error) {
 	if host != t.domain.Name {
 		return gateway.Fieldf(gateway.DomainNotAuthorized, "from", "the key belongs to %s and may not send as %s", t.domain.Name, from)
 	}
-	if t.domain.Status != gateway.DomainVerified && !t.sub.Draft {
+	if !t.domain.Sends() && !t.sub.Draft {
 		return &gateway.Error{
 			Kind: gateway.DomainNotAuthorized, Field: "from", Reason: "domain not verified",
 			Message: fmt.Sprintf("domain %s is not verified; publish its DNS records and verify it", t.domain.Name),
@@ -340,14 +340,14 @@ func (t *tray) delivery(rcpt string, captured bool) gateway.Delivery {
 	return d
 }
 
-// livesHere reports whether an address belongs to a domain of ours. Only a
-// verified one counts: naming a domain must not catch other people's mail.
+// livesHere reports whether an address belongs to a domain of ours. Only one whose mail
+// comes here counts: naming a domain must not catch other people's mail.
 func (s *Sender) livesHere(ctx context.Context, addr string) (bool, error) {
 	_, host := gateway.SplitAddress(addr)
 	d, err := s.cfg.Store.DomainByName(ctx, s.cfg.System, host)
 	switch {
 	case err == nil:
-		return d.Status == gateway.DomainVerified, nil
+		return d.Receives(), nil
 	case gateway.KindOf(err) == gateway.NotFound:
 		err = nil
 	}

@@ -38,6 +38,16 @@ type recordShape struct {
 	Priority int    `json:"priority,omitempty"`
 	Value    string `json:"value"`
 	Status   string `json:"status"`
+	// What was seen instead, or as well, and why that is not enough.
+	Seen   []string `json:"seen"`
+	Reason string   `json:"reason,omitempty"`
+}
+
+func recordOf(r *domains.Record) recordShape {
+	return recordShape{
+		Record: r.Record, Name: r.Name, Type: r.Type, TTL: r.TTL, Priority: r.Priority, Value: r.Value,
+		Status: string(r.Status), Seen: listed(r.Seen), Reason: r.Reason,
+	}
 }
 
 func domainOf(d *gateway.Domain, level gateway.Level) domainShape {
@@ -45,10 +55,9 @@ func domainOf(d *gateway.Domain, level gateway.Level) domainShape {
 	if level == gateway.LevelAccount {
 		return out
 	}
-	verified := d.Status == gateway.DomainVerified
 	out.CreatedAt, out.CatchAll, out.TLS = stamp(d.CreatedAt), &d.CatchAll, string(d.TLS)
 	out.RateLimit, out.RecipLimit = &d.Limits.Messages, &d.Limits.Recipients
-	out.Capabilities = &capabilities{Sending: verified, Receiving: verified}
+	out.Capabilities = &capabilities{Sending: d.Sends(), Receiving: d.Receives()}
 	return out
 }
 
@@ -59,8 +68,8 @@ func (s *Server) answerDomain(k *call, status int, d *gateway.Domain) error {
 		return err
 	}
 	list := []recordShape{}
-	for _, r := range records {
-		list = append(list, recordShape(r))
+	for i := range records {
+		list = append(list, recordOf(&records[i]))
 	}
 	out := domainOf(d, k.scope.Level())
 	out.Records = &list

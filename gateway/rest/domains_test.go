@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/gatewaytest"
@@ -131,4 +132,88 @@ func fitsPrivate(t *testing.T, name, value string, all []gateway.SigningKey) {
 		return
 	}
 	t.Errorf("no key is kept for %s", name)
+}
+
+// A domain is verified by what it publishes, record by record; who is not of the domain
+// learns and changes nothing.
+func TestVerifyDomain(t *testing.T) {
+	clock, dns := &clock{at: time.Now()}, gatewaytest.ServeDNS(t)
+	c := newClient(t, gatewaytest.Setting("dns.servers", dns.Addr), gatewaytest.Setting("server.hostname", "mail.example"), gatewaytest.Clock(clock.now))
+	dns.Publish("mail.example. A 192.0.2.1\nmail.example. AAAA 2001:db8::1\n")
+	d := c.do(201, "POST", "/domains", c.g.Keys.Admin, `{"name":"shop.example"}`)
+	key := c.do(201, "POST", "/api-keys", c.g.Keys.Admin, `{"domain":"shop.example"}`).Str("token")
+	path := "/domains/" + d.Str("id")
+	is := func(a gatewaytest.Answer, status, records string) {
+		t.Helper()
+		var got []string
+		for i := range a["records"].([]any) {
+			got = append(got, a.Str(fmt.Sprintf("records.%d.status", i)))
+		}
+		if a.Str("status") != status || strings.Join(got, " ") != records {
+			t.Errorf("%s, %s; want %s, %s: %v", a.Str("status"), got, status, records, a)
+		}
+	}
+	look := func() gatewaytest.Answer {
+		t.Helper()
+		clock.add(11 * time.Second) // answers of DNS that old are not believed
+		return c.do(200, "POST", path+"/verify", key, nil)
+	}
+	is(d, "not_started", "unchecked unchecked unchecked unchecked unchecked unchecked")
+	is(look(), "pending", "pending pending pending pending pending pending")
+	c.do(403, "POST", "/emails", key, email("from", "a@shop.example"))
+	c.do(404, "POST", path+"/verify", c.g.Keys.Domain, nil)
+	c.do(403, "POST", path+"/verify", c.g.Keys.Account, nil)
+
+	for i := range 4 { // ownership, SPF and both keys
+		at := fmt.Sprintf("records.%d.", i)
+		dns.TXT(d.Str(at+"name"), d.Str(at+"value"))
+	}
+	dns.Publish("shop.example. MX 5 mx.elsewhere.example.\nshop.example. TXT \"something else\"\n_dmarc.shop.example. TXT \"v=DMARC1; p=maybe\"")
+	a := look()
+	is(a, "partially_verified", "verified failed verified verified failed failed")
+	if a.Str("records.5.seen.0") != "5 mx.elsewhere.example" || a.Str("records.5.reason") == "" || a.At("capabilities.sending") != true || a.At("capabilities.receiving") != false {
+		t.Errorf("%v", a)
+	}
+	c.do(200, "POST", "/emails", key, email("from", "a@shop.example"))
+
+	dns.Publish("shop.example. MX 10 MAIL.example.")
+	dns.Withdraw("_dmarc.shop.example")
+	dns.Publish(`_dmarc.shop.example. TXT "v=DMARC1; " "p=reject; rua=mailto:x@shop.example"`)
+	is(look(), "verified", "verified verified verified verified verified verified")
+	is(c.do(200, "GET", path, key, nil), "verified", "verified verified verified verified verified verified")
+
+	dns.Fail(true)
+	is(look(), "verified", "pending pending pending pending pending pending")
+	dns.Fail(false)
+	dns.Withdraw("_postern.shop.example")
+	is(look(), "verified", "pending verified verified verified verified verified")
+	ctx := context.Background()
+	for day := range 4 { // by itself
+		clock.add(24*time.Hour + time.Minute)
+		if err := c.g.Domains.CheckDue(ctx); err != nil {
+			t.Fatalf("day %d: %v", day, err)
+		}
+	}
+	is(c.do(200, "GET", path, key, nil), "failed", "pending verified verified verified verified verified")
+	c.do(403, "POST", "/emails", key, email("from", "a@shop.example"))
+	rows := c.do(200, "GET", "/logs?protocol=system", key, nil)
+	var reasons []string
+	for i := range rows["data"].([]any) {
+		reasons = append(reasons, strings.Split(rows.Str(fmt.Sprintf("data.%d.reason", i)), ",")[0])
+	}
+	if got := strings.Join(reasons, " "); got != "failed verified partially_verified pending" {
+		t.Errorf("rows: %s", got)
+	}
+}
+
+// Without a DNS resolver that is what the answer says, and nothing changes.
+func TestVerifyWithoutResolver(t *testing.T) {
+	c := newClient(t)
+	c.do(201, "POST", "/domains", c.g.Keys.Admin, `{"name":"shop.example"}`)
+	if a := c.do(409, "POST", "/domains/shop.example/verify", c.g.Keys.Admin, nil); a.Str("name") != "invalid_state" || !strings.Contains(a.Str("message"), "dns.servers") {
+		t.Errorf("%v", a)
+	}
+	if a := c.do(200, "GET", "/domains/shop.example", c.g.Keys.Admin, nil); a.Str("status") != "not_started" {
+		t.Errorf("%v", a)
+	}
 }

@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/centerleap/postern/gateway/resolve"
 )
@@ -11,12 +12,12 @@ import (
 const resolvConf = "/etc/resolv.conf"
 
 // resolver makes the one resolver that all rooms share; nil if nobody is to be asked.
-func (c *Config) resolver() (*resolve.Resolver, error) {
+func (c *Config) resolver(now func() time.Time) (*resolve.Resolver, error) {
 	servers, err := c.dnsServers(resolvConf)
 	if err != nil || len(servers) == 0 {
 		return nil, err
 	}
-	return resolve.New(resolve.Config{Servers: servers, Limits: c.Limits})
+	return resolve.New(resolve.Config{Servers: servers, Limits: c.Limits, Now: now})
 }
 
 // dnsServers are those of dns.servers, of which an empty list is nobody; without that

@@ -20,6 +20,7 @@ import (
 	"github.com/centerleap/postern/gateway/imapd"
 	"github.com/centerleap/postern/gateway/inbound"
 	"github.com/centerleap/postern/gateway/keys"
+	"github.com/centerleap/postern/gateway/mailauth"
 	"github.com/centerleap/postern/gateway/mailbox"
 	"github.com/centerleap/postern/gateway/notify"
 	"github.com/centerleap/postern/gateway/outbound"
@@ -102,7 +103,7 @@ func Open(cfg *Config, log *slog.Logger, now func() time.Time) (*Gateway, error)
 // build makes every room, those that are called before those that call them.
 func (g *Gateway) build() (err error) {
 	lim, now := g.cfg.Limits, g.now
-	if g.dns, err = g.cfg.resolver(); err != nil {
+	if g.dns, err = g.cfg.resolver(now); err != nil {
 		return err
 	}
 	if g.Store, err = store.New(g.engine, store.Config{
@@ -113,7 +114,11 @@ func (g *Gateway) build() (err error) {
 	if g.Keys, err = keys.New(keys.Config{Store: g.Store, Limits: lim, Log: g.log, Now: now, ExemptLoopback: g.cfg.local}); err != nil {
 		return err
 	}
-	if g.Domains, err = domains.New(domains.Config{Store: g.Store, Limits: lim, Hostname: g.cfg.Hostname, Now: now}); err != nil {
+	check, err := g.checker()
+	if err != nil {
+		return err
+	}
+	if err = g.buildDomains(check.mail); err != nil {
 		return err
 	}
 	if g.Activity, err = activity.New(activity.Config{Store: g.Store, Scope: keys.System(), Limits: lim, Log: g.log, Now: now}); err != nil {
@@ -125,10 +130,6 @@ func (g *Gateway) build() (err error) {
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
 		Limits:       lim, Log: g.log, Now: now,
 	}); err != nil {
-		return err
-	}
-	check, err := g.checker()
-	if err != nil {
 		return err
 	}
 	if g.Receiver, err = inbound.New(inbound.Config{
@@ -167,6 +168,17 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	return g.buildREST()
+}
+
+func (g *Gateway) buildDomains(published *mailauth.Checker) (err error) {
+	c := domains.Config{
+		Store: g.Store, Reader: published, Limits: g.cfg.Limits, Hostname: g.cfg.Hostname, System: keys.System(), Log: g.log, Now: g.now,
+	}
+	if g.dns != nil { // a nil one is no interface without a value
+		c.Resolver = g.dns
+	}
+	g.Domains, err = domains.New(c)
+	return err
 }
 
 func (g *Gateway) buildREST() (err error) {

@@ -68,7 +68,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	if cfg.Keys, err = keys.New(keys.Config{Store: people{}, Limits: cfg.Limits}); err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Domains, err = domains.New(domains.Config{Store: places{}, Limits: cfg.Limits, Hostname: cfg.Hostname}); err != nil {
+	if cfg.Domains, err = domains.New(domains.Config{Store: places{}, Limits: cfg.Limits, Hostname: cfg.Hostname, System: keys.System()}); err != nil {
 		t.Fatal(err)
 	}
 	if cfg.Guard, err = guard.New(guard.Config{Limits: cfg.Limits, Log: log}); err != nil {

@@ -154,7 +154,7 @@ func (s *submitter) Rcpt(to string, _ *smtp.RcptOptions) error {
 	case err == nil:
 	case gateway.KindOf(err) != gateway.NotFound:
 		return s.failed(err)
-	case d.Status == gateway.DomainVerified:
+	case d.Receives():
 		return reply(550, [3]int{5, 1, 1}, "nobody here has this address")
 	}
 	s.add(rcpt)
