@@ -13,6 +13,7 @@ type Delivery struct {
 	ReturnPath string
 	Author     string // the From domain that Submit authorised
 	Blob       Blob   // the bytes to carry; linked until the delivery ends
+	Prefix     []byte // what stands before them; there when it is leased
 	Recipient  string
 	State      DeliveryState
 	Held       HeldReason // why, when State is held

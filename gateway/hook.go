@@ -62,7 +62,7 @@ type Verdict struct {
 	Folder  string // where an accepted copy goes, made if need be; empty for the usual place
 	Flags   Flags
 	Labels  []string
-	Headers []HeaderField // to be added
+	Headers []HeaderField // to be added: to a copy that arrives, or before mail that leaves is signed
 	Thread  ThreadChoice
 	Final   bool // nobody else is to be asked
 }

@@ -19,7 +19,7 @@ type Message struct {
 	Sent       bool      // by the account, rather than received
 	ReturnPath string    // reverse-path of the envelope; empty is the null one
 	Recipients []string  // forward-paths: all of a sent message, the account's own of a received one
-	Prefix     []byte    // trace fields of this copy; they stand before the body's bytes
+	Prefix     []byte    // fields of this copy, trace or signature; they stand before the body's bytes
 	Blob       Blob      // the bytes themselves
 	Content    Content   // what is in Prefix + Blob; offsets count from the start of Blob
 	Tags       []Tag
@@ -176,8 +176,9 @@ type Envelope struct {
 	// Delivery is set for mail from inside: the job that carries it. Receiving
 	// the same delivery twice gives the first outcome again.
 	Delivery ID
-	// Author is the domain that Submit authorised, and Body where the bytes are,
-	// for mail from inside.
+	// Author is the domain that Submit authorised, Body where the bytes are, and
+	// Prefix what stands before them, for mail from inside.
 	Author string
 	Body   Blob
+	Prefix []byte
 }

@@ -30,10 +30,10 @@ func (g *guest) judge(doc []byte) (v gateway.Verdict, err error) {
 	if g.hook == gateway.HookInbound {
 		return v, g.file(&v, &in)
 	}
-	if in.Folder != "" || len(in.Labels)+len(in.Flags)+len(in.Headers) > 0 {
-		return v, fmt.Errorf("verdict: %w: folder, labels, flags and headers are for the inbound hook", abi.BadArgument)
+	if in.Folder != "" || len(in.Labels)+len(in.Flags) > 0 {
+		return v, fmt.Errorf("verdict: %w: folder, labels and flags are for the inbound hook", abi.BadArgument)
 	}
-	return v, nil
+	return v, g.addHeaders(&v, &in)
 }
 
 // actions are what each hook may do, and what the gateway calls it.

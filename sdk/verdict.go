@@ -75,7 +75,8 @@ func (v Verdict) Flag(flags ...string) Verdict {
 	return v
 }
 
-// AddHeader adds a header field to the stored copy. Permission headers.
+// AddHeader adds a header field: to the stored copy of mail that arrives, to mail that
+// leaves before it is signed. Permission headers.
 func (v Verdict) AddHeader(name, value string) Verdict {
 	v.doc.Headers = append(slices.Clone(v.doc.Headers), abi.HeaderEdit{Op: "add", Name: name, Value: value})
 	return v

@@ -42,8 +42,9 @@ func (t *tx) cancel(all []*gateway.Delivery) error {
 	return t.noteEvent(all[0], gateway.EventCanceled)
 }
 
-// cancelHeld cancels those deliveries of m that somebody or something holds.
-func (t *tx) cancelHeld(m *stored) error {
+// leaveDeliveries cancels those deliveries of m that somebody or something holds. The
+// others go on without their message, and take what stands before its body with them.
+func (t *tx) leaveDeliveries(m *stored) error {
 	if !m.Sent {
 		return nil
 	}
@@ -51,7 +52,16 @@ func (t *tx) cancelHeld(m *stored) error {
 	if err != nil {
 		return err
 	}
-	held := slices.DeleteFunc(all, func(j *gateway.Delivery) bool { return j.State != gateway.DeliveryHeld })
+	var held []*gateway.Delivery
+	for _, j := range all {
+		switch {
+		case j.State == gateway.DeliveryHeld:
+			held = append(held, j)
+		case !j.State.Ended():
+			j.Prefix = m.Prefix
+			t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+		}
+	}
 	if len(held) == 0 {
 		return nil
 	}

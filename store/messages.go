@@ -75,7 +75,7 @@ func (t *tx) putMessage(m *stored) {
 // dropMessage removes a message that stands in no mailbox any more. What of it is held
 // goes with it: nobody could find it to cancel it.
 func (t *tx) dropMessage(m *stored) error {
-	if err := t.cancelHeld(m); err != nil {
+	if err := t.leaveDeliveries(m); err != nil {
 		return err
 	}
 	if err := t.leaveThread(m); err != nil {

@@ -141,11 +141,28 @@ func (s *Store) lease(ctx context.Context, d gateway.DomainID, ws []waiting, lea
 			j.UpdatedAt = t.now
 			t.Set(timedKey(subLease, j.Due, d, j.ID), nil)
 			t.Set(deliveryKey(d, j.ID), encodeDelivery(j))
+			if err := t.fetchPrefix(j); err != nil {
+				return err
+			}
 			leased = append(leased, *j)
 		}
 		return nil
 	})
 	return leased, err
+}
+
+// fetchPrefix completes what a leased delivery carries: what stands before the body is
+// in the message's record, or in the delivery's own if the message went before it.
+func (t *tx) fetchPrefix(j *gateway.Delivery) error {
+	if j.Prefix != nil {
+		return nil
+	}
+	m, err := readMessage(t, t.domain, j.Account, j.Message)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	j.Prefix = m.Prefix
+	return nil
 }
 
 // unqueue takes a delivery out of the index it stands in.
@@ -202,6 +219,7 @@ func (t *tx) finish(j *gateway.Delivery, o gateway.Outcome) error {
 		if err := t.Unlink(blobRef(j.Blob)); err != nil {
 			return err
 		}
+		j.Prefix = nil
 	}
 	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
 	t.emit(deliveryEvent(j, typ))

@@ -154,6 +154,7 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.time(16, d.UpdatedAt)
 	e.uint(17, d.Fence)
 	e.text(18, string(d.Then))
+	e.bytes(19, d.Prefix)
 	return e.b
 }
 
@@ -207,6 +208,8 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 		d.Fence = f.v
 	case 18:
 		d.Then = gateway.HeldReason(f.text())
+	case 19:
+		d.Prefix = f.clone()
 	}
 }
 

@@ -210,7 +210,7 @@ func (r *Receiver) store(ctx context.Context, t *tray) error {
 	}
 	for i := range t.copies {
 		c := &t.copies[i]
-		c.Prefix = append(r.trace(t, c), content.Fields(c.Headers)...)
+		c.Prefix = append(append(r.trace(t, c), content.Fields(c.Headers)...), t.env.Prefix...)
 	}
 	err := r.cfg.Store.Deliver(ctx, t.scope, &gateway.Filing{
 		Delivery: t.env.Delivery, Facts: t.facts, Copies: t.copies, Message: r.message(t), Effects: t.effects,

@@ -43,7 +43,7 @@ func (s *Sender) carry(ctx context.Context, d gateway.Delivery) gateway.Outcome 
 		return gateway.Outcome{State: gateway.DeliveryQueued, Code: 450, Text: "4.4.0 this gateway has no courier for remote hosts yet"}
 	}
 	err = s.cfg.Receiver.Receive(ctx, gateway.Envelope{
-		ReturnPath: d.ReturnPath, Recipients: []string{d.Recipient}, Delivery: d.ID, Author: d.Author, Body: d.Blob,
+		ReturnPath: d.ReturnPath, Recipients: []string{d.Recipient}, Delivery: d.ID, Author: d.Author, Body: d.Blob, Prefix: d.Prefix,
 	}, nil)
 	if err != nil {
 		return failed(err)

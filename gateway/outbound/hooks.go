@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"io"
@@ -37,6 +38,7 @@ func (s *Sender) hooks(ctx context.Context, t *tray) error {
 	if err != nil {
 		return err
 	}
+	t.message.Prefix = content.Fields(v.Headers)
 	switch v.Action {
 	case gateway.ActionDeny:
 		err = &gateway.Error{Kind: gateway.PluginRejected, Code: v.Code, Message: cmp.Or(v.Text, "message refused"), Reason: "denied by a plugin"}
@@ -103,8 +105,9 @@ func (s *Sender) choose(ctx context.Context, t *tray) (err error) {
 	return nil
 }
 
-// sign adds what proves the message to be the domain's. Without a signer it
-// leaves unsigned.
+// sign puts in front what proves the message to be the domain's: over the fields that
+// plugins added and the body, which are final now. Each attempt to deliver carries these
+// bytes. Without a signer the message leaves unsigned.
 func (s *Sender) sign(ctx context.Context, t *tray) error {
 	if s.cfg.Signer == nil || t.sub.Draft {
 		return nil
@@ -114,6 +117,11 @@ func (s *Sender) sign(ctx context.Context, t *tray) error {
 		return err
 	}
 	defer r.Close()
-	t.message.Prefix, err = s.cfg.Signer.Sign(ctx, t.scope, t.domain, r)
-	return err
+	whole := io.MultiReader(bytes.NewReader(t.message.Prefix), r)
+	fields, err := s.cfg.Signer.Sign(ctx, s.cfg.Internal(t.domain.ID), t.domain, whole)
+	if err != nil {
+		return err
+	}
+	t.message.Prefix = append(fields, t.message.Prefix...)
+	return nil
 }

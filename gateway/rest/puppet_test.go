@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -127,4 +128,36 @@ func TestHeldByPlugin(t *testing.T) {
 		return a.At("total") == 2.0 && a.Str("data.0.subject") == "hold please look"
 	})
 	c.do(409, "POST", path+"/send", key, nil)
+}
+
+// What a plugin adds to mail that leaves is there for everybody: in Sent, and for who
+// gets it, below the signatures.
+func TestPluginAddsToLeavingMail(t *testing.T) {
+	c := newClient(t, withPlugins()...)
+	wasm, err := puppet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	form, contentType := formOf(map[string]string{
+		"wasm": string(wasm), "manifest": `{"v":1,"name":"stamp","version":"1","hooks":["outbound"],"permissions":["headers"]}`,
+	})
+	resp, raw := c.ask("POST", "/plugins", c.g.Keys.Domain, form, "Content-Type", contentType)
+	if resp.StatusCode != http.StatusCreated {
+		t.Fatalf("install: %d %s", resp.StatusCode, raw)
+	}
+	c.do(200, "PATCH", "/plugins/"+decode(t, []byte(raw)).Str("id"), c.g.Keys.Domain, `{"status":"enabled"}`)
+	sent := c.do(200, "POST", "/emails", c.g.Keys.Domain, email("subject", "header stamped")).Str("id")
+	var got string
+	gatewaytest.Eventually(t, "it arrives", func() bool {
+		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
+		got = a.Str("data.0.email_id")
+		return got != ""
+	})
+	for _, path := range []string{"/emails/" + sent + "/raw?email=hello@demo.localhost", "/emails/" + got + "/raw?email=" + gatewaytest.Account} {
+		_, raw := c.ask("GET", path, c.g.Keys.Domain, "")
+		signature, field := strings.LastIndex(raw, "DKIM-Signature: "), strings.Index(raw, "\r\nX-Puppet: stamped\r\n")
+		if signature < 0 || field < signature || strings.Count(raw, "X-Puppet") != 1 {
+			t.Errorf("%s:\n%s", path, raw)
+		}
+	}
 }

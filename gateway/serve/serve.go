@@ -138,7 +138,8 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	if g.Sender, err = outbound.New(outbound.Config{
-		Store: g.Store, Receiver: g.Receiver, Hooks: g.plugins, System: keys.System(), Internal: keys.Internal, Mode: g.DeliveryMode, Limits: lim, Log: g.log, Now: now,
+		Store: g.Store, Receiver: g.Receiver, Hooks: g.plugins, Signer: newSigners(g.Domains.SigningKeys, lim, now),
+		System: keys.System(), Internal: keys.Internal, Mode: g.DeliveryMode, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}
