@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/centerleap/postern/gateway/gatewaytest"
 	"github.com/centerleap/postern/gateway/serve"
 )
 
@@ -37,6 +38,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("DATA", filepath.Join(data, "d"))
 			open := make(chats)
 			e.Values[chatsKey{}] = open
+			e.Values[nameserverKey{}] = new(*gatewaytest.DNS)
 			e.Defer(open.close)
 			e.Setenv("PLUGINS", plugins)
 			for _, door := range serve.Doors {
@@ -48,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"banner": banner, "http": httpCommand, "json": jsonCommand, "eventually": eventually, "maxlines": maxLines,
 			"chat": chatCommand, "plain": plainCommand, "shut": shutCommand,
 			"agekey": ageKey, "flip": flip,
+			"nameserver": nameserver, "publish": publish,
 		},
 	})
 }
