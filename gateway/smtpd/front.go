@@ -66,9 +66,7 @@ func (d *door) greet(c *conn) bool {
 			}
 			hello = line
 			d.welcome(c, verb == "EHLO")
-		case verb == "NOOP":
-			c.say("250 2.0.0 Ok")
-		case verb == "RSET":
+		case verb == "NOOP" || verb == "RSET":
 			c.say("250 2.0.0 Ok")
 		case verb == "QUIT":
 			c.say("221 2.0.0 Bye")

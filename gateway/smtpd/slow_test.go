@@ -43,72 +43,79 @@ func (s *stage) transacted(t testing.TB, door string) *client {
 	return c
 }
 
+// slowWay is a way to take one's time.
+type slowWay struct {
+	name string
+	want time.Duration // until one is let go
+	last string        // reply
+	do   func(*testing.T, *stage) *client
+}
+
+func slowWays(door string) []slowWay {
+	return []slowWay{
+		{"silence after the login", gateway.CommandTimeout, "421", func(t *testing.T, s *stage) *client {
+			return s.enter(t, door, door != "mx")
+		}},
+		{"a command byte by byte", gateway.CommandTimeout, "421", func(t *testing.T, s *stage) *client {
+			c := s.enter(t, door, door != "mx")
+			go c.drip("NOOP ", 30*time.Second)
+			return c
+		}},
+		{"silence in DATA", gateway.TransferGrace, "451", func(t *testing.T, s *stage) *client {
+			c := s.transacted(t, door)
+			c.ask("DATA", "354")
+			c.say(start)
+			return c
+		}},
+		{"DATA byte by byte", gateway.TransferGrace, "451", func(t *testing.T, s *stage) *client {
+			c := s.transacted(t, door)
+			c.ask("DATA", "354")
+			c.say(start)
+			go c.drip("slow", 10*time.Second)
+			return c
+		}},
+		{"DATA at a fair rate, without end", gateway.TransferTimeout, "451", func(t *testing.T, s *stage) *client {
+			c := s.transacted(t, door)
+			c.ask("DATA", "354")
+			c.say(start)
+			go func() {
+				for line := strings.Repeat("x", 1998) + "\r\n"; ; c.say(line) {
+					select {
+					case <-c.end.gone:
+						return
+					case <-time.After(time.Second):
+					}
+				}
+			}()
+			return c
+		}},
+		{"a chunk byte by byte", gateway.TransferGrace, "451", func(t *testing.T, s *stage) *client {
+			c := s.transacted(t, door)
+			c.say("BDAT 1000 LAST\r\n" + start)
+			go c.drip("slow", 10*time.Second)
+			return c
+		}},
+		{"silence between chunks", gateway.TransferGrace, "421", func(t *testing.T, s *stage) *client {
+			c := s.transacted(t, door)
+			c.say("BDAT 8\r\nFrom: a@")
+			c.ask("", "250")
+			return c
+		}},
+		{"nobody reads the replies", gateway.CommandTimeout, "", func(t *testing.T, s *stage) *client {
+			c := s.dial(t, door)
+			if door == "submissions" {
+				c.secure()
+			}
+			return c
+		}},
+	}
+}
+
 // Slowloris: whoever takes their time, at whatever point, is let go when the
 // design says; nothing of theirs is kept. The clock is not the wall's.
 func TestSlowloris(t *testing.T) {
 	for _, door := range []string{"mx", "submission", "submissions"} {
-		for _, tt := range []struct {
-			name string
-			want time.Duration
-			last string // reply
-			do   func(*testing.T, *stage) *client
-		}{
-			{"silence after the login", gateway.CommandTimeout, "421", func(t *testing.T, s *stage) *client {
-				return s.enter(t, door, door != "mx")
-			}},
-			{"a command byte by byte", gateway.CommandTimeout, "421", func(t *testing.T, s *stage) *client {
-				c := s.enter(t, door, door != "mx")
-				go c.drip("NOOP ", 30*time.Second)
-				return c
-			}},
-			{"silence in DATA", gateway.TransferGrace, "451", func(t *testing.T, s *stage) *client {
-				c := s.transacted(t, door)
-				c.ask("DATA", "354")
-				c.say(start)
-				return c
-			}},
-			{"DATA byte by byte", gateway.TransferGrace, "451", func(t *testing.T, s *stage) *client {
-				c := s.transacted(t, door)
-				c.ask("DATA", "354")
-				c.say(start)
-				go c.drip("slow", 10*time.Second)
-				return c
-			}},
-			{"DATA at a fair rate, without end", gateway.TransferTimeout, "451", func(t *testing.T, s *stage) *client {
-				c := s.transacted(t, door)
-				c.ask("DATA", "354")
-				c.say(start)
-				go func() {
-					for line := strings.Repeat("x", 1998) + "\r\n"; ; c.say(line) {
-						select {
-						case <-c.end.gone:
-							return
-						case <-time.After(time.Second):
-						}
-					}
-				}()
-				return c
-			}},
-			{"a chunk byte by byte", gateway.TransferGrace, "451", func(t *testing.T, s *stage) *client {
-				c := s.transacted(t, door)
-				c.say("BDAT 1000 LAST\r\n" + start)
-				go c.drip("slow", 10*time.Second)
-				return c
-			}},
-			{"silence between chunks", gateway.TransferGrace, "421", func(t *testing.T, s *stage) *client {
-				c := s.transacted(t, door)
-				c.say("BDAT 8\r\nFrom: a@")
-				c.ask("", "250")
-				return c
-			}},
-			{"nobody reads the replies", gateway.CommandTimeout, "", func(t *testing.T, s *stage) *client {
-				c := s.dial(t, door)
-				if door == "submissions" {
-					c.secure()
-				}
-				return c
-			}},
-		} {
+		for _, tt := range slowWays(door) {
 			t.Run(door+": "+tt.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := newStage(t, nil)
