@@ -32,7 +32,7 @@ type SignerConfig struct {
 // x=. Making one parses the keys; it may be used from many goroutines.
 type Signer struct {
 	cfg  SignerConfig
-	keys []signingKey
+	keys []signingKey // RSA first
 }
 
 type signingKey struct {
@@ -104,7 +104,20 @@ var signed = []string{
 // with their line ends. The message has to be final: CRLF line ends, no field to come.
 // It needs memory for the header alone. TooLarge if that is over its limits,
 // InvalidFrom without one From.
-func (s *Signer) Sign(message io.Reader) ([]byte, error) {
+func (s *Signer) Sign(message io.Reader) ([]byte, error) { return s.sign(message, s.keys) }
+
+// SignInside is Sign for a message that goes to nobody elsewhere, with Ed25519 alone if
+// the domain has such a key: it takes a twentieth of the time of RSA, and RSA is for
+// verifiers that know nothing else.
+func (s *Signer) SignInside(message io.Reader) ([]byte, error) {
+	last := s.keys[len(s.keys)-1:]
+	if last[0].algorithm != "ed25519-sha256" {
+		last = s.keys
+	}
+	return s.sign(message, last)
+}
+
+func (s *Signer) sign(message io.Reader, keys []signingKey) ([]byte, error) {
 	body := bufio.NewReaderSize(struct{ io.Reader }{message}, bufferSize) // alone: what it could write at once it would copy first
 	raw, err := readHeader(body, s.cfg.Limits.HeaderBytes)
 	head, over := split(raw, s.cfg.Limits)
@@ -124,7 +137,7 @@ func (s *Signer) Sign(message io.Reader) ([]byte, error) {
 	sum, names, at := hash.Sum(), namesToSign(fields, s.cfg.Limits.DKIMNames), s.cfg.Now().Unix()
 	data := fields.canonical(names, true)
 	var out []byte
-	for _, k := range s.keys {
+	for _, k := range keys {
 		if out, err = s.one(out, k, data, sum, names, at); err != nil {
 			return nil, fmt.Errorf("mailauth: signing with %s: %w", k.selector, err)
 		}

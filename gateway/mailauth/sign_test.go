@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
 	"pgregory.net/rapid"
@@ -68,6 +70,31 @@ func TestSignThenVerify(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What stays inside has one cheap signature, if the domain has a key for it.
+func TestSignInside(t *testing.T) {
+	const mail = "From: ann@a.test\r\n\r\nhello\r\n"
+	c := checker(t, dnsOf())
+	for name, tt := range map[string]struct {
+		keys []gateway.SigningKey
+		want string
+	}{
+		"both":     {keysOf(), "ed25519-sha256"},
+		"RSA only": {slices.DeleteFunc(slices.Clone(keysOf()), func(k gateway.SigningKey) bool { return k.Algorithm != "rsa" }), "rsa-sha256"},
+	} {
+		s, err := NewSigner(SignerConfig{Domain: "a.test", Keys: tt.keys, Limits: gateway.DefaultLimits(), Now: func() time.Time { return noon }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields, err := s.SignInside(strings.NewReader(mail))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res := check(t, c, "", string(fields)+mail); len(res.DKIM) != 1 || res.DKIM[0].Algorithm != tt.want || res.DKIM[0].Result != Pass {
+			t.Errorf("%s: %+v", name, res.DKIM)
+		}
+	}
 }
 
 // A library that others wrote agrees with us, in both directions and all forms.

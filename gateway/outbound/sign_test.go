@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,7 @@ type lab struct {
 	verdict gateway.Verdict // of the outbound hook
 	refuses bool            // the receiver
 	fault   error           // of signing
+	inside  []bool          // what signing was told of each mail
 	carried []string        // what each attempt brought
 	arrived chan struct{}   // one for each
 }
@@ -91,7 +93,8 @@ func (l *lab) later(d time.Duration) {
 }
 
 // Sign implements outbound.Signer.
-func (l *lab) Sign(_ context.Context, _ gateway.Scope, _ *gateway.Domain, message io.Reader) ([]byte, error) {
+func (l *lab) Sign(_ context.Context, _ gateway.Scope, _ *gateway.Domain, inside bool, message io.Reader) ([]byte, error) {
+	l.inside = append(l.inside, inside)
 	if l.fault != nil {
 		return nil, l.fault
 	}
@@ -247,6 +250,20 @@ func TestSignsScheduled(t *testing.T) {
 	}
 	if d := l.submit(outbound.Submission{Draft: true}); len(d.Prefix) > 0 {
 		t.Errorf("a draft has %q before it", d.Prefix)
+	}
+}
+
+// One recipient elsewhere is enough for the signatures that everybody can verify, also
+// of mail that is held.
+func TestSignsForWhom(t *testing.T) {
+	l := newLab(t)
+	here, elsewhere := gateway.Address{Addr: "bob@a.test"}, gateway.Address{Addr: "eve@b.test"}
+	for _, to := range [][]gateway.Address{{here}, {elsewhere}, {here, elsewhere, here}} {
+		_, err := l.Submit(t.Context(), keys.Internal(l.domain.ID), outbound.Submission{Compose: &gateway.Compose{From: here, To: to, Text: "hi"}})
+		l.ok(err)
+	}
+	if !slices.Equal(l.inside, []bool{true, false, false}) {
+		t.Errorf("inside: %v", l.inside)
 	}
 }
 

@@ -37,6 +37,7 @@ type tray struct {
 	content *gateway.Content
 
 	message    *gateway.Message // as it will be stored
+	leaves     bool             // some recipient lives elsewhere
 	held       gateway.HeldReason
 	hooksUntil time.Time // when the time of all hooks is over
 	effects    gateway.Effects
@@ -133,8 +134,8 @@ func (s *Sender) prepare(ctx context.Context, t *tray) error {
 		flow.Stage[tray]{Name: "compose", Do: s.compose},     // fields or submitted bytes -> final bytes, parsed once
 		flow.Stage[tray]{Name: "hooks", Do: s.hooks},         // plugins: allow, deny, hold
 		flow.Stage[tray]{Name: "thread", Do: s.thread},       // References -> facts; the commit decides
-		flow.Stage[tray]{Name: "sign", Do: s.sign},           // DKIM, over the final bytes
 		flow.Stage[tray]{Name: "address", Do: s.address},     // one delivery per recipient
+		flow.Stage[tray]{Name: "sign", Do: s.sign},           // DKIM, over the final bytes
 	)
 }
 
@@ -310,6 +311,7 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 		if err != nil {
 			return err
 		}
+		t.leaves = t.leaves || !here
 		t.acceptance.Deliveries = append(t.acceptance.Deliveries, t.delivery(rcpt, !here && mode == gateway.ModeCapture))
 	}
 	return nil

@@ -39,7 +39,7 @@ func newSigners(keys func(context.Context, gateway.Scope, *gateway.Domain) ([]ga
 
 // Sign implements outbound.Signer. The keys are read for every message: so new ones
 // count from the next message on, on any node.
-func (s *signers) Sign(ctx context.Context, sc gateway.Scope, d *gateway.Domain, message io.Reader) ([]byte, error) {
+func (s *signers) Sign(ctx context.Context, sc gateway.Scope, d *gateway.Domain, inside bool, message io.Reader) ([]byte, error) {
 	keys, err := s.keys(ctx, sc, d)
 	if err != nil {
 		return nil, err
@@ -50,6 +50,9 @@ func (s *signers) Sign(ctx context.Context, sc gateway.Scope, d *gateway.Domain,
 			return nil, err
 		}
 		s.keep(&signerKept{d.ID, keys, signer})
+	}
+	if inside {
+		return signer.SignInside(message)
 	}
 	return signer.Sign(message)
 }

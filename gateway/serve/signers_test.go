@@ -34,7 +34,7 @@ func TestSigners(t *testing.T) {
 	sign := func(d gateway.DomainID) string {
 		t.Helper()
 		name := fmt.Sprintf("d%d.test", d)
-		out, err := s.Sign(t.Context(), gateway.Scope{}, &gateway.Domain{ID: d, Name: name}, strings.NewReader("From: a@"+name+"\r\n\r\nx\r\n"))
+		out, err := s.Sign(t.Context(), gateway.Scope{}, &gateway.Domain{ID: d, Name: name}, false, strings.NewReader("From: a@"+name+"\r\n\r\nx\r\n"))
 		if err != nil || !strings.Contains(string(out), "d="+name+";") {
 			t.Fatalf("%s: %s, %v", name, out, err)
 		}
@@ -66,7 +66,7 @@ func TestSigners(t *testing.T) {
 		t.Error("what was used last is gone, or what was not is there")
 	}
 	made[3] = nil
-	if _, err := s.Sign(t.Context(), gateway.Scope{}, &gateway.Domain{ID: 3, Name: "d3.test"}, strings.NewReader("From: a@d3.test\r\n\r\n")); err == nil {
+	if _, err := s.Sign(t.Context(), gateway.Scope{}, &gateway.Domain{ID: 3, Name: "d3.test"}, false, strings.NewReader("From: a@d3.test\r\n\r\n")); err == nil {
 		t.Error("signed without a key")
 	}
 }
