@@ -45,7 +45,7 @@ type Limits struct {
 	PluginFunctions, PluginLocals          int64
 	PluginFunctionBytes, PluginBlocks      int64
 	PluginCompileSeconds, PluginKey        int64
-	PluginMemory, PluginIdle               int64
+	PluginMemory, PluginIdle, PluginCache  int64
 	PluginModules                          int64
 	PluginMillis, PluginPauseSeconds       int64
 	PluginFailuresRow, PluginFailuresFifty int64
@@ -148,6 +148,7 @@ var LimitTable = []Limit{
 	{"plugin_memory", 32 * miB, "bytes of memory of one call", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginMemory }},
 	{"plugin_modules", 8, "compiled modules of plugins that stay in memory, beside those that run; others are loaded again", Unavailable, "ours; one of standard Go takes 22 MB, and is loaded again in 50 ms", func(l *Limits) *int64 { return &l.PluginModules }},
 	{"plugin_idle", 64 * miB, "bytes of instances of plugins that wait for their next call, without what they share; beyond that some are made anew", Unavailable, "ours; one of standard Go has about 1 MiB of its own", func(l *Limits) *int64 { return &l.PluginIdle }},
+	{"plugin_cache", 1 << 30, "bytes of compiled plugins that are kept on disk; the oldest go, and are compiled again when they are needed", Unavailable, "ours; one of standard Go takes 13 MB", func(l *Limits) *int64 { return &l.PluginCache }},
 	{"plugin_millis", 250, "milliseconds of one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginMillis }},
 	{"plugin_fuel", 200_000_000, "weighted instructions of one call", Unavailable, "ours; 60 to 200 ms of work, but the same on every machine; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFuel }},
 	{"plugin_stack", 1 * miB, "bytes of the frames of one call, guessed by their locals and operands", Unavailable, "ours; the engine alone would take 400 MB; its failure policy decides", func(l *Limits) *int64 { return &l.PluginStack }},

@@ -121,6 +121,7 @@ func (p *Plugins) assemble(u gateway.PluginUpload) (code []byte, m *abi.Manifest
 // first message does not wait for it.
 func (p *Plugins) compile(ctx context.Context, code []byte, m *abi.Manifest) (*sandbox.Module, error) {
 	module, err := p.engine.Compile(ctx, code)
+	p.cache.keep() // also of what was compiled and can't be made ready
 	if err != nil {
 		return nil, unfit(err)
 	}

@@ -144,5 +144,6 @@ func (p *Plugins) load(ctx context.Context, s gateway.Scope, inst *gateway.Plugi
 	if sha256.Sum256(code) != inst.SHA256 {
 		return nil, fmt.Errorf("the code of plugin %s is not what was installed", inst.ID)
 	}
+	defer p.cache.keep()
 	return p.engine.Load(ctx, code)
 }

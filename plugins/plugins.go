@@ -59,6 +59,7 @@ type Config struct {
 type Plugins struct {
 	cfg     Config
 	engine  *sandbox.Engine
+	cache   *cache
 	modules *modules
 	shares  gateway.Shares
 	lines   lines
@@ -77,11 +78,16 @@ func New(cfg Config) (*Plugins, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	c := &cache{dir: cfg.CacheDir, most: cfg.Limits.PluginCache, log: cfg.Log, now: cfg.Now}
+	if err := c.check(); err != nil {
+		cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, "compiled plugins are not kept: their folder can't be checked", slog.Any("err", err))
+		cfg.CacheDir = ""
+	}
 	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), CacheDir: cfg.CacheDir, Check: cfg.Check, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
-	p := &Plugins{cfg: cfg, engine: engine, uploads: make(chan struct{}, cfg.Limits.PluginUploads)}
+	p := &Plugins{cfg: cfg, engine: engine, cache: c, uploads: make(chan struct{}, cfg.Limits.PluginUploads)}
 	p.modules = &modules{load: p.load, most: int(cfg.Limits.PluginModules), loaded: make(map[[32]byte]*loaded)}
 	return p, nil
 }

@@ -54,6 +54,8 @@ func do(m *sdk.Message) sdk.Verdict {
 	case "loop":
 		for i := 0; ; i++ {
 		}
+	case "hoard":
+		hoard()
 	case "count":
 		return sdk.Accept().Label("n" + strconv.Itoa(count()))
 	case "count-reject":
@@ -101,6 +103,13 @@ func say(arg string) {
 		sdk.Log.Error(text)
 	default:
 		sdk.Log.Info(text)
+	}
+}
+
+// hoard takes memory until there is none.
+func hoard() {
+	for held := [][]byte{}; ; {
+		held = append(held, make([]byte, 1<<20))
 	}
 }
 
