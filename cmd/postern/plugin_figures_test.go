@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +21,7 @@ type filtered struct {
 func newFiltered(b *testing.B, plugins int) *filtered {
 	b.Helper()
 	f := &filtered{rig: newRig(b)}
-	wasm, err := os.ReadFile(filepath.Join(builtPlugins(b), "newsletter-filter.wasm"))
-	if err != nil {
-		b.Fatal(err)
-	}
+	wasm := newsletterFilter(b)
 	for i := range plugins {
 		f.ids = append(f.ids, f.victim.install(fmt.Sprint("filter-", i), wasm, nil))
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,11 +35,7 @@ const harmless = "a harmless plugin"
 func newNeighbour(r *rig) *neighbour {
 	r.Helper()
 	n := &neighbour{tenant: r.victim, stop: make(chan struct{}), what: harmless, took: make(map[string][]time.Duration), ended: make(map[string][]string)}
-	wasm, err := os.ReadFile(filepath.Join(builtPlugins(r), "newsletter-filter.wasm"))
-	if err != nil {
-		r.Fatal(err)
-	}
-	n.install("newsletter-filter", wasm, map[string]any{"failure_policy": "closed"}) // so that each failure would be seen
+	n.install("newsletter-filter", newsletterFilter(r), map[string]any{"failure_policy": "closed"}) // so that each failure would be seen
 	for i := range 2 {
 		from := n.peer()
 		n.clients.Go(func() { n.steadily(func(k int) bool { return n.receive(from, i, k) }) })

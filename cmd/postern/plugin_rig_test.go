@@ -230,6 +230,16 @@ func (t tenant) peer() *talk {
 	return c
 }
 
+// newsletterFilter is a plugin in Go that files newsletters in a folder of their own.
+func newsletterFilter(t testing.TB) []byte {
+	t.Helper()
+	wasm, err := os.ReadFile(filepath.Join(builtPlugins(t), "newsletter-filter.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
 // deliver delivers one mail and returns what is said to it; empty if nothing was.
 func (t tenant) deliver(c *talk, subject, fields string) (reply string) {
 	message := "From: peer@peer.example\r\nSubject: " + subject + "\r\n" + fields + "\r\nbody\r\n."
