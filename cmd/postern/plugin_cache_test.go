@@ -99,6 +99,7 @@ func (p *pushes) push() {
 func (p *pushes) deliver(name string) {
 	from := dial(p.banner.MX, patience)
 	defer from.close()
+	from.say("", "220 ")
 	from.say("EHLO peer.example", "250 ")
 	for i := 0; ; i++ {
 		p.mu.Lock()

@@ -22,7 +22,7 @@ type question struct {
 // other numbers of processors, on code that was just compiled or that was kept.
 func TestHostileDeterminism(t *testing.T) {
 	r := newRig(t, "GOMAXPROCS=1", "POSTERN_LIMITS_PLUGIN_FUEL=20000000", "POSTERN_LIMITS_PLUGIN_HOST_CALLS=1000") // what uses all is soon done
-	ask := make(map[string]question)                                      // by plugin
+	ask := make(map[string]question)                                                                               // by plugin
 	wasm, err := os.ReadFile(filepath.Join(builtPlugins(t), "ticket-threads.wasm"))
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ var breakerRow = int(gateway.DefaultLimits().PluginFailuresRow)
 // it was: memory, files, goroutines.
 func TestHostilePlugins(t *testing.T) {
 	r := newRig(t)
-	n := newNeighbour(r)
+	n := newBystander(r)
 	h := &harm{tenant: r.rival, from: r.rival.peer(), mails: make(map[string]string)}
 	peace := attack{Module: hostile.Module{Name: harmless, Wasm: hostile.Labeller("seen", 0, 0), Label: "seen"}}
 	attacks := []attack{peace}

@@ -224,6 +224,7 @@ func (t tenant) peer() *talk {
 	t.Helper()
 	c := dial(t.banner.MX, long)
 	t.Cleanup(c.close)
+	c.say("", "220 ")
 	if _, ok := c.say("EHLO peer.example", "250 "); !ok {
 		t.Error("the MX does not answer")
 	}

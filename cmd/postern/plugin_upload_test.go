@@ -72,7 +72,7 @@ func TestHostileCompile(t *testing.T) {
 	r.victim.install("newsletter-filter", newsletterFilter(t), nil) // it may take longer, and is kept
 	r.stop()
 	r.start("POSTERN_LIMITS_PLUGIN_COMPILE_SECONDS=1")
-	n := newNeighbour(r)
+	n := newBystander(r)
 	n.lives(harmless)
 	n.beside("a compile bomb")
 	bomb := hostile.Labeller("bomb", 800, 1000)

@@ -14,9 +14,9 @@ import (
 	"github.com/centerleap/postern/gateway/gatewaytest"
 )
 
-// neighbour is a tenant who receives and sends all the time, with a plugin of his own,
+// bystander is a tenant who receives and sends all the time, with a plugin of his own,
 // and how long he waits for it.
-type neighbour struct {
+type bystander struct {
 	tenant
 	stop    chan struct{}
 	clients sync.WaitGroup
@@ -31,10 +31,10 @@ type neighbour struct {
 // harmless is what everything else is compared with.
 const harmless = "a harmless plugin"
 
-// newNeighbour moves in: two servers that deliver to him, and a program that sends.
-func newNeighbour(r *rig) *neighbour {
+// newBystander moves in: two servers that deliver to him, and a program that sends.
+func newBystander(r *rig) *bystander {
 	r.Helper()
-	n := &neighbour{tenant: r.victim, stop: make(chan struct{}), what: harmless, took: make(map[string][]time.Duration), ended: make(map[string][]string)}
+	n := &bystander{tenant: r.victim, stop: make(chan struct{}), what: harmless, took: make(map[string][]time.Duration), ended: make(map[string][]string)}
 	n.install("newsletter-filter", newsletterFilter(r), map[string]any{"failure_policy": "closed"}) // so that each failure would be seen
 	for i := range 2 {
 		from := n.peer()
@@ -45,7 +45,7 @@ func newNeighbour(r *rig) *neighbour {
 }
 
 // steadily does one thing after the other, until it is told to stop.
-func (n *neighbour) steadily(do func(i int) bool) {
+func (n *bystander) steadily(do func(i int) bool) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for i := 0; do(i); i++ {
@@ -58,7 +58,7 @@ func (n *neighbour) steadily(do func(i int) bool) {
 }
 
 // receive gets a mail; every second one is a newsletter.
-func (n *neighbour) receive(from *talk, client, i int) bool {
+func (n *bystander) receive(from *talk, client, i int) bool {
 	subject, fields, end := fmt.Sprintf("arrived %d.%d", client, i), "", gateway.Inbox
 	if i%2 == 1 {
 		fields, end = "List-Unsubscribe: <mailto:no@peer.example>\r\n", "Newsletters"
@@ -73,7 +73,7 @@ func (n *neighbour) receive(from *talk, client, i int) bool {
 }
 
 // send sends a mail to himself by REST.
-func (n *neighbour) send(i int) bool {
+func (n *bystander) send(i int) bool {
 	subject := fmt.Sprint("sent ", i)
 	body := `{"from":` + strconv.Quote(n.account) + `,"to":` + strconv.Quote(n.account) + `,"subject":` + strconv.Quote(subject) + `,"text":"x"}`
 	began := time.Now()
@@ -85,7 +85,7 @@ func (n *neighbour) send(i int) bool {
 	return true
 }
 
-func (n *neighbour) note(took time.Duration, subject string, folders ...string) {
+func (n *bystander) note(took time.Duration, subject string, folders ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.took[n.what] = append(n.took[n.what], took)
@@ -93,33 +93,33 @@ func (n *neighbour) note(took time.Duration, subject string, folders ...string) 
 }
 
 // beside says what he lives beside from now on.
-func (n *neighbour) beside(what string) {
+func (n *bystander) beside(what string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.what, n.began = what, len(n.took[what])
 }
 
 // since is how many mails he got or sent since then.
-func (n *neighbour) since() int {
+func (n *bystander) since() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.took[n.what]) - n.began
 }
 
 // lives waits until he got or sent enough beside something.
-func (n *neighbour) lives(what string) {
+func (n *bystander) lives(what string) {
 	n.Helper()
 	n.beside(what)
 	gatewaytest.Eventually(n, "the neighbour has mail beside "+what, func() bool { return n.since() >= enough })
 }
 
-func (n *neighbour) finish() {
+func (n *bystander) finish() {
 	close(n.stop)
 	n.clients.Wait()
 }
 
 // check wants each of his mails in its folders, once, and no other.
-func (n *neighbour) check() {
+func (n *bystander) check() {
 	n.Helper()
 	folders := []string{gateway.Inbox, gateway.Sent, "Newsletters", gateway.Junk}
 	found := make(map[string][]string)
@@ -146,7 +146,7 @@ func (n *neighbour) check() {
 }
 
 // figures are how long he waited beside each.
-func (n *neighbour) figures() string {
+func (n *bystander) figures() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%-34s %5s %9s %9s %6s %6s\n", "beside", "mails", "p50", "p99", "p50 x", "p99 x")
 	quantile := func(what string, q int) time.Duration {
