@@ -41,8 +41,11 @@ const (
 // UseTrash is the special use of the mailbox that empties itself, RFC 6154 section 2.
 const UseTrash = `\Trash`
 
+// StandardMailbox is one of them.
+type StandardMailbox struct{ Name, SpecialUse string }
+
 // StandardMailboxes lists them with their special use, in the order they are made.
-var StandardMailboxes = [...]struct{ Name, SpecialUse string }{
+var StandardMailboxes = [...]StandardMailbox{
 	{Inbox, ""},
 	{Sent, `\Sent`},
 	{Drafts, `\Drafts`},

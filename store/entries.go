@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 
@@ -26,9 +27,17 @@ func readEntry(r engine.Reader, d gateway.DomainID, a gateway.AccountID, m gatew
 	return load(r, entryKey(d, a, m, uid), func(b []byte) (gateway.Entry, error) { return decodeEntry(m, uid, b) })
 }
 
-// mailboxNamed finds a mailbox of an account.
+// mailboxNamed finds a mailbox of an account. Nearly all mail goes where every account's
+// goes: those are looked at by their number first, for a walk over all costs a delivery
+// more than everything else that it reads.
 func mailboxNamed(r engine.Reader, d gateway.DomainID, a gateway.AccountID, name string) (found *gateway.Mailbox, err error) {
 	name = gateway.FoldMailbox(name)
+	if i := slices.IndexFunc(gateway.StandardMailboxes[:], func(m gateway.StandardMailbox) bool { return m.Name == name }); i >= 0 {
+		m, err := readMailbox(r, d, a, gateway.MailboxID(i+1))
+		if err == nil && m.Name == name || err != nil && !errors.Is(err, engine.ErrNotFound) {
+			return m, err
+		} // else it was renamed or deleted, and another may have its name
+	}
 	err = r.Scan(engine.Prefix(key(subMailbox, d).account(a)), func(k, v []byte) error {
 		m, err := decodeMailbox(gateway.MailboxID(binary.BigEndian.Uint32(k[9:])), v)
 		if err != nil {
