@@ -2,7 +2,11 @@
 
 package sdk
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/centerleap/postern/sdk/abi"
+)
 
 // host is whatever a test puts there.
 var (
@@ -18,5 +22,13 @@ func Serve(h Host, hook string) int32 {
 	defer serving.Unlock()
 	host = h
 	defer func() { host = nil }()
-	return run(hook)
+	switch hook {
+	case abi.HookInbound:
+		return run(inbound)
+	case abi.HookOutbound:
+		return run(outbound)
+	case abi.HookThread:
+		return run(thread)
+	}
+	return statusNoHook
 }

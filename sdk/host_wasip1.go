@@ -8,17 +8,24 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// host is the gateway, behind its imports.
-var host Host = gateway{}
+// host is the gateway, behind its imports: of its own type, so that it is called
+// without a detour.
+var (
+	host gateway
+	_    Host = host
+)
+
+//go:wasmexport postern_init
+func posternInit() int32 { return ready() }
 
 //go:wasmexport postern_inbound
-func posternInbound() int32 { return run(abi.HookInbound) }
+func posternInbound() int32 { return run(inbound) }
 
 //go:wasmexport postern_outbound
-func posternOutbound() int32 { return run(abi.HookOutbound) }
+func posternOutbound() int32 { return run(outbound) }
 
 //go:wasmexport postern_thread
-func posternThread() int32 { return run(abi.HookThread) }
+func posternThread() int32 { return run(thread) }
 
 //go:wasmimport postern_v1 event
 func importEvent(dst unsafe.Pointer, room uint32) int32
@@ -56,23 +63,30 @@ func importKVPut(key string, value unsafe.Pointer, size uint32, ttl int64) int32
 // gateway makes of the imports what a Go program expects.
 type gateway struct{}
 
-// scratch is where short answers go first.
-var scratch [1024]byte
+// answers is the rest of a piece of memory that answers of the gateway are read into, one
+// behind the other. What was read is never written again, so strings may point there.
+var answers []byte
 
-// read calls an import that answers with bytes, again with more room if they are
-// many.
-func read(ask func(dst unsafe.Pointer, room uint32) int32) ([]byte, error) {
-	buf := scratch[:]
+// answersLeast is how much such a piece has, in bytes: as one call of most plugins takes.
+const answersLeast = 4 << 10
+
+// read calls an import that answers with bytes, again with more room if they are many.
+// If n is negative it is an error.
+func read(ask func(dst unsafe.Pointer, room uint32) int32) (answer []byte, n int32) {
 	for {
-		n := ask(unsafe.Pointer(unsafe.SliceData(buf)), uint32(len(buf)))
-		if n < 0 {
-			return nil, abi.Errno(n)
+		n = ask(unsafe.Pointer(unsafe.SliceData(answers)), uint32(len(answers)))
+		if size := max(int(n), 0); size <= len(answers) {
+			answer, answers = answers[:size:size], answers[size:]
+			return answer, n
 		}
-		if int(n) <= len(buf) {
-			return buf[:n], nil
-		}
-		buf = make([]byte, n)
+		answers = make([]byte, n+answersLeast)
 	}
+}
+
+// text is read for a string.
+func text(ask func(dst unsafe.Pointer, room uint32) int32) (string, bool) {
+	b, n := read(ask)
+	return unsafe.String(unsafe.SliceData(b), len(b)), n >= 0
 }
 
 func result(n int32) error {
@@ -83,16 +97,17 @@ func result(n int32) error {
 }
 
 // Event and all below are Host's.
-func (gateway) Event() ([]byte, error) { return read(importEvent) }
+func (gateway) Event() ([]byte, error) {
+	b, n := read(importEvent)
+	return b, result(n)
+}
 
 func (gateway) Get(path string) (string, bool) {
-	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importGet(path, dst, room) })
-	return string(b), err == nil
+	return text(func(dst unsafe.Pointer, room uint32) int32 { return importGet(path, dst, room) })
 }
 
 func (gateway) Header(name string, index int) (string, bool) {
-	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importHeader(name, int32(index), dst, room) })
-	return string(b), err == nil
+	return text(func(dst unsafe.Pointer, room uint32) int32 { return importHeader(name, int32(index), dst, room) })
 }
 
 func (gateway) HeaderCount(name string) int { return max(int(importHeaderCount(name)), 0) }
@@ -109,15 +124,14 @@ func (gateway) Verdict(doc []byte) error {
 func (gateway) Log(level int, text string) { importLog(int32(level), text) }
 
 func (gateway) Config(key string) (string, bool) {
-	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importConfig(key, dst, room) })
-	return string(b), err == nil
+	return text(func(dst unsafe.Pointer, room uint32) int32 { return importConfig(key, dst, room) })
 }
 
 func (gateway) Now() int64 { return importNow() }
 
 func (gateway) KVGet(key string) ([]byte, bool) {
-	b, err := read(func(dst unsafe.Pointer, room uint32) int32 { return importKVGet(key, dst, room) })
-	return append([]byte(nil), b...), err == nil
+	b, n := read(func(dst unsafe.Pointer, room uint32) int32 { return importKVGet(key, dst, room) })
+	return b, n >= 0 // the caller's alone
 }
 
 func (gateway) KVPut(key string, value []byte, ttlSeconds int64) error {

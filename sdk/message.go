@@ -59,22 +59,19 @@ func (*Message) HeaderCount(name string) int { return host.HeaderCount(name) }
 // HasHeader reports whether there is a header field of a name.
 func (m *Message) HasHeader(name string) bool { return m.HeaderCount(name) > 0 }
 
-func address(path string) Address {
-	return Address{Name: value(path + ".name"), Addr: value(path + ".addr")}
-}
-
 func addresses(path string) (list []Address) {
 	for i := 0; ; i++ {
 		at := path + "." + strconv.Itoa(i)
-		if _, ok := host.Get(at + ".addr"); !ok {
+		addr, ok := host.Get(at + ".addr")
+		if !ok {
 			return list
 		}
-		list = append(list, address(at))
+		list = append(list, Address{Name: value(at + ".name"), Addr: addr})
 	}
 }
 
 // From is the author.
-func (*Message) From() Address { return address("from") }
+func (*Message) From() Address { return Address{Name: value("from.name"), Addr: value("from.addr")} }
 
 // To lists the recipients that the header names.
 func (*Message) To() []Address { return addresses("to") }

@@ -22,19 +22,27 @@
 // go test.
 package sdk
 
-import "github.com/centerleap/postern/sdk/abi"
-
-// hooks are the functions that were registered, by hook.
-var hooks = map[string]func(*Message) Verdict{}
+// What was registered; nil if nothing was. They are variables, for to look one up in a
+// map costs a guest as much as to ask the gateway.
+var (
+	inbound, outbound, thread func(*Message) Verdict
+	warm                      func(*Message)
+)
 
 // Inbound registers what decides about mail that arrives. Call it in init.
-func Inbound(f func(*Message) Verdict) { hooks[abi.HookInbound] = f }
+func Inbound(f func(*Message) Verdict) { inbound = f }
 
 // Outbound registers what decides about mail that leaves, while its sender waits.
-func Outbound(f func(*Message) Verdict) { hooks[abi.HookOutbound] = f }
+func Outbound(f func(*Message) Verdict) { outbound = f }
 
 // Thread registers what decides which conversation a message belongs to.
-func Thread(f func(*Message) Verdict) { hooks[abi.HookThread] = f }
+func Thread(f func(*Message) Verdict) { thread = f }
+
+// Warm registers what is run once, before the first call, about a sample message that
+// nobody wrote: every call starts with what it leaves behind. Do there what takes long
+// the first time only, such as decoding an Event. There is no configuration and no KV
+// yet, and what it decides from the sample it decides for all messages.
+func Warm(f func(*Message)) { warm = f }
 
 // Results of a hook other than 0, which is success.
 const (
@@ -42,14 +50,16 @@ const (
 	statusNoVerdict = 2 // the gateway does not take the verdict
 )
 
+// room is where verdicts are written: most fit.
+var room [512]byte
+
 // run answers a hook.
-func run(hook string) int32 {
-	f := hooks[hook]
+func run(f func(*Message) Verdict) int32 {
 	if f == nil {
 		return statusNoHook
 	}
 	v := f(&Message{})
-	if err := host.Verdict(v.appendJSON(nil)); err != nil {
+	if err := host.Verdict(v.appendJSON(room[:0])); err != nil {
 		host.Log(3, "the verdict is refused: "+err.Error())
 		return statusNoVerdict
 	}

@@ -74,7 +74,7 @@ func FuzzVerdict(f *testing.F) {
 // A hook that is not there, or whose verdict is refused, is a failure.
 func TestStatus(t *testing.T) {
 	Outbound(func(*Message) Verdict { return Allow() })
-	defer delete(hooks, abi.HookOutbound)
+	defer func() { outbound = nil }()
 	if got := Serve(&refuser{}, abi.HookInbound); got != statusNoHook {
 		t.Errorf("%d, want %d", got, statusNoHook)
 	}

@@ -105,27 +105,27 @@ func (v Verdict) Final() Verdict {
 func (v Verdict) appendJSON(b []byte) []byte {
 	d := &v.doc
 	w := objectWriter{b: append(b, '{')}
-	w.text("action", d.Action)
+	w.text(`"action":`, d.Action)
 	if d.SMTP != nil {
-		w.object("smtp", func(w *objectWriter) {
-			w.number("code", float64(d.SMTP.Code))
-			w.text("text", d.SMTP.Text)
+		w.object(`"smtp":`, func(w *objectWriter) {
+			w.number(`"code":`, float64(d.SMTP.Code))
+			w.text(`"text":`, d.SMTP.Text)
 		})
 	}
-	w.text("folder", d.Folder)
-	w.texts("labels", d.Labels)
-	w.texts("flags", d.Flags)
+	w.text(`"folder":`, d.Folder)
+	w.texts(`"labels":`, d.Labels)
+	w.texts(`"flags":`, d.Flags)
 	w.headers(d.Headers)
 	if d.Thread != nil {
-		w.object("thread", func(w *objectWriter) {
-			w.text("op", d.Thread.Op)
-			w.text("thread_id", d.Thread.ThreadID)
+		w.object(`"thread":`, func(w *objectWriter) {
+			w.text(`"op":`, d.Thread.Op)
+			w.text(`"thread_id":`, d.Thread.ThreadID)
 		})
 	}
-	w.number("score", d.Score)
-	w.text("reason", d.Reason)
+	w.number(`"score":`, d.Score)
+	w.text(`"reason":`, d.Reason)
 	if d.Final {
-		w.name("final")
+		w.name(`"final":`)
 		w.b = append(w.b, "true"...)
 	}
 	return append(w.b, '}')
@@ -137,12 +137,13 @@ type objectWriter struct {
 	some bool // a member is written
 }
 
-func (w *objectWriter) name(n string) {
+// name writes the name of a member as it stands in JSON: quoted, with its colon.
+func (w *objectWriter) name(quoted string) {
 	if w.some {
 		w.b = append(w.b, ',')
 	}
 	w.some = true
-	w.b = append(appendText(w.b, n), ':')
+	w.b = append(w.b, quoted...)
 }
 
 func (w *objectWriter) text(name, v string) {
@@ -186,15 +187,15 @@ func (w *objectWriter) object(name string, fill func(*objectWriter)) {
 func (w *objectWriter) headers(list []abi.HeaderEdit) {
 	for i, h := range list {
 		if i == 0 {
-			w.name("headers")
+			w.name(`"headers":`)
 			w.b = append(w.b, '[', '{')
 		} else {
 			w.b = append(w.b, ',', '{')
 		}
 		in := objectWriter{b: w.b}
-		in.text("op", h.Op)
-		in.text("name", h.Name)
-		in.text("value", h.Value)
+		in.text(`"op":`, h.Op)
+		in.text(`"name":`, h.Name)
+		in.text(`"value":`, h.Value)
 		w.b = in.b
 		w.b = append(w.b, '}')
 	}
@@ -208,6 +209,9 @@ const hex = "0123456789abcdef"
 // appendText writes a JSON string; bytes that are not UTF-8 become U+FFFD.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
+	if plain(s) {
+		return append(append(b, s...), '"')
+	}
 	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
@@ -219,4 +223,14 @@ func appendText(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// plain reports whether a text is ASCII that JSON has no other way to write.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }

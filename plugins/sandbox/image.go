@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 	"github.com/centerleap/postern/sdk/abi"
@@ -13,8 +14,8 @@ import (
 //
 // A hook that was asked once may have changed the module's variables for good, if only
 // to note that it has read its configuration. So hooks are asked before the image is
-// taken only of a module that exports postern_init, and thereby promises to put its
-// variables back.
+// taken only of a module whose postern_init returns 0, and which thereby promises to put
+// its variables back. One that returns 1 has done itself what there was to do.
 type image struct {
 	*snapshot.Image
 	clock int64 // how far the monotonic clock of that instance was
@@ -27,33 +28,39 @@ const warmRounds = 3
 // through its warm rounds does without them. size is how large their sample is.
 func (m *Module) takeImage(ctx context.Context, size int) (*image, error) {
 	host := newSample(size)
-	if m.exports(abi.Init) {
-		i, err := m.imageAfter(ctx, host, m.warm)
-		if _, failed := errors.AsType[*CallError](err); !failed {
-			return i, err
-		}
+	i, err := m.imageAfter(ctx, host, true)
+	if errors.Is(err, errRounds) {
+		return m.imageAfter(ctx, host, false)
 	}
-	return m.imageAfter(ctx, host, func(context.Context, *call, *instance) error { return nil })
+	return i, err
 }
 
-// imageAfter takes an image of an instance that is made ready, and warmed.
-func (m *Module) imageAfter(ctx context.Context, h Host, warm func(context.Context, *call, *instance) error) (*image, error) {
+// errRounds is the end of warm rounds that went wrong.
+var errRounds = errors.New("sandbox: a module failed when it was warmed")
+
+// imageAfter takes an image of an instance that is made ready and, if it takes part,
+// warmed.
+func (m *Module) imageAfter(ctx context.Context, h Host, rounds bool) (*image, error) {
 	in, err := m.bare(ctx)
 	if err != nil {
 		return nil, &CallError{Reason: ReasonStart, Detail: firstLine(err.Error())}
 	}
 	defer in.close()
-	c := m.engine.newCall(h, m.engine.cfg.Limits.CompileTime) // it is part of making it ready
-	for _, name := range []string{initialize, abi.Init} {
-		if !m.exports(name) {
-			continue
-		}
-		if _, err := in.ask(ctx, c, name); err != nil {
+	c := &in.call
+	*c = m.engine.newCall(ctx, h, time.Now(), m.engine.cfg.Limits.CompileTime) // it is part of making it ready
+	if m.exports(initialize) {
+		if _, err := in.ask(c, initialize); err != nil {
 			return nil, err
 		}
 		c.rest()
 	}
-	if err := warm(ctx, c, in); err != nil {
+	takesPart, err := m.init(c, in)
+	if err == nil && takesPart && rounds {
+		if err = m.warm(c, in); err != nil {
+			err = errors.Join(errRounds, err)
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	i := &image{clock: c.clock}
@@ -61,9 +68,22 @@ func (m *Module) imageAfter(ctx context.Context, h Host, warm func(context.Conte
 	return i, err
 }
 
+// init runs postern_init, if there is one, and reports whether warm rounds may follow.
+func (m *Module) init(c *call, in *instance) (rounds bool, err error) {
+	if !m.exports(abi.Init) {
+		return false, nil
+	}
+	spoils, err := in.ask(c, abi.Init)
+	c.rest()
+	if spoils == nil && err != nil && in.stack[0] == abi.InitOnly {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // warm asks all hooks about the sample until memory stands still, and has that
 // forgotten. What they say does not matter.
-func (m *Module) warm(ctx context.Context, c *call, in *instance) error {
+func (m *Module) warm(c *call, in *instance) error {
 	before := int64(-1)
 	for range warmRounds {
 		if in.size() == before {
@@ -74,14 +94,16 @@ func (m *Module) warm(ctx context.Context, c *call, in *instance) error {
 			if !m.Exports(hook) {
 				continue
 			}
-			if spoils, _ := in.ask(ctx, c, abi.Export(hook)); spoils != nil {
+			if spoils, _ := in.ask(c, abi.Export(hook)); spoils != nil {
 				return spoils
 			}
 			c.rest()
 		}
 	}
-	_, err := in.ask(ctx, c, abi.Init)
-	c.rest()
+	again, err := m.init(c, in)
+	if err == nil && !again {
+		err = &CallError{Reason: ReasonStatus, Detail: abi.Init + " says something else now"}
+	}
 	return err
 }
 

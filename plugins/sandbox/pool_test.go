@@ -35,6 +35,7 @@ func TestImage(t *testing.T) {
 		fn("postern_inbound", ":i", pages, less(5), when(grow(4), bump, drop), pages, less(5)).
 		fn("postern_outbound", ":i", []byte{0x23, 0}, pages, less(5), []byte{0x6a}) // larger, and nothing else left
 	cold := (&assembler{}).fn("postern_inbound", ":i", pages, less(1), grow(4))
+	alone := (&assembler{}).global().fn(abi.Init, ":i", bump, drop, konst(abi.InitOnly)).fn("postern_inbound", ":i", bump, less(2))
 	fails := (&assembler{}).fn(abi.Init, ":i", konst(0)).fn("postern_inbound", ":i", pages, less(1), when(unreachable), grow(1), konst(0)).
 		fn("postern_outbound", ":i", unreachable)
 	for _, tt := range []struct {
@@ -45,6 +46,7 @@ func TestImage(t *testing.T) {
 		{"what _initialize did", counted, []string{"inbound", "outbound"}},
 		{"a warm round that fails is left out", both, nil},
 		{"warm rounds", warm, []string{"inbound", "outbound"}},
+		{"none if postern_init says so", alone, []string{"inbound"}},
 		{"none without postern_init", cold, []string{"inbound"}},
 		{"a hook that fails on the sample", fails, []string{"inbound"}},
 	} {

@@ -14,12 +14,12 @@
 // puts into the KV. An instance is as these functions left one, if they are exported:
 //
 //	_initialize()                run first, as compilers have it
-//	postern_init() -> i32        makes ready what every call needs, such as a heap; 0 if it could
+//	postern_init() -> i32        makes ready what every call needs, such as a heap; 0 or 1 if it could
 //
-// They may use imports, and see a sample: no message, no configuration. A module that
-// exports postern_init is then asked at its hooks about that sample, a few times, so
+// They may use imports, and see a sample: no message, no configuration. A module whose
+// postern_init returns 0 is then asked at its hooks about that sample, a few times, so
 // that its heap is as large as it will be; after that postern_init is run once more and
-// must put back what the hooks changed. Random numbers that are kept there are the same
+// must put back what the hooks changed. With 1 it is ready as it is. Random numbers that are kept there are the same
 // in every call; those asked for during a call are new.
 //
 // The plugin asks for what it needs through imports of module postern_v1; nothing
@@ -61,6 +61,9 @@ var Hooks = []string{HookInbound, HookOutbound, HookThread}
 
 // Init is the function that makes a module ready, if it is exported.
 const Init = "postern_init"
+
+// InitOnly is what Init returns if the hooks are not to be asked about the sample.
+const InitOnly = 1
 
 // Export is the function that answers a hook.
 func Export(hook string) string { return "postern_" + hook }

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Value returns one value of the document by its path, as the import get does: the
@@ -39,11 +40,22 @@ func (e *Event) Value(path string) (value string, ok bool) {
 	return "", false
 }
 
+// positions says of each type of struct where the field of each name in JSON is. It is
+// found out once: what reflection tells costs as much as a plugin's whole call.
+var positions sync.Map
+
 func field(v reflect.Value, name string) reflect.Value {
-	for i := range v.NumField() {
-		if tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ","); tag == name {
-			return v.Field(i)
+	of, known := positions.Load(v.Type())
+	if !known {
+		names := make(map[string]int, v.NumField())
+		for i := range v.NumField() {
+			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			names[tag] = i
 		}
+		of, _ = positions.LoadOrStore(v.Type(), names)
+	}
+	if i, ok := of.(map[string]int)[name]; ok {
+		return v.Field(i)
 	}
 	return reflect.Value{}
 }
