@@ -15,6 +15,7 @@ type Image struct {
 	memory  []byte // not to be written
 	globals []uint64
 	stored  stored // where memory lies; nil: on the heap
+	zeros   bits   // pages of it that are zero
 
 	mu     sync.Mutex
 	users  int // memories attached to it
@@ -49,13 +50,24 @@ func (k *Keeper) Take(m *Memory, globals []Global) (*Image, error) {
 	if k.kernel != nil && len(m.b) > 0 {
 		var err error
 		if i.stored, err = k.kernel.store(m.b); err == nil {
-			i.memory = i.stored.view()
+			i.memory, i.zeros = i.stored.view(), zerosOf(m.b, k.kernel.pageSize())
 			return i, nil
 		}
 		k.log.LogAttrs(context.Background(), slog.LevelWarn, "a plugin's image can't be shared", slog.Any("err", err))
 	}
 	i.stored, i.memory = nil, bytes.Clone(m.b)
 	return i, nil
+}
+
+// zerosOf finds the pages that are zero.
+func zerosOf(content []byte, page int) bits {
+	zero, zeros := make([]byte, page), newBits(len(content)/page)
+	for n := range len(content) / page {
+		if bytes.Equal(content[n*page:(n+1)*page], zero) {
+			zeros.add(n)
+		}
+	}
+	return zeros
 }
 
 // number reports whether a type is i32, i64, f32 or f64. Source: WebAssembly Core
@@ -90,7 +102,7 @@ func (i *Image) Attach(m *Memory, globals []Global) (*Instance, error) {
 		if err := i.stored.cover(m.b); err != nil {
 			return nil, err
 		}
-		n.pages = newTracker(i.keeper.kernel, len(m.b))
+		n.pages = newTracker(i.keeper.kernel, len(m.b), i.zeros)
 	}
 	n.setGlobals()
 	return n, nil

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +16,7 @@ import (
 type linux struct {
 	pagemap *os.File
 	page    int
+	scans   bool // it tells which pages are private
 }
 
 // pagemapFile tells of each page of this process where it lies. It needs no privilege
@@ -31,7 +31,11 @@ func openKernel(pagemap string) (kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &linux{pagemap: f, page: os.Getpagesize()}
+	k := &linux{pagemap: f, page: os.Getpagesize(), scans: true}
+	if k.probe() == nil {
+		return k, nil
+	}
+	k.scans = false // it does not, or not so
 	if err := k.probe(); err != nil {
 		f.Close()
 		return nil, err
@@ -63,32 +67,6 @@ func (k *linux) faults() (int, error) {
 	var u unix.Rusage
 	err := unix.Getrusage(unix.RUSAGE_THREAD, &u)
 	return int(u.Minflt) + int(u.Majflt), err
-}
-
-// Flags of a page in the map of pages.
-const (
-	pagePresent = 1 << 63
-	pageSwapped = 1 << 62
-	pageOfFile  = 1 << 61 // or shared; clear for one that is private
-)
-
-func (k *linux) private(memory []byte, t *tracker) error {
-	const entry = 8 // bytes
-	first, pages := int64(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))/int64(k.page), len(memory)/k.page
-	for page := 0; page < pages; {
-		buf := t.buf[:min(len(t.buf), (pages-page)*entry)]
-		if _, err := k.pagemap.ReadAt(buf, (first+int64(page))*entry); err != nil {
-			return err
-		}
-		for ; len(buf) > 0; buf = buf[entry:] {
-			flags := binary.LittleEndian.Uint64(buf)
-			if flags&(pagePresent|pageSwapped) != 0 && flags&pageOfFile == 0 {
-				t.add(page)
-			}
-			page++
-		}
-	}
-	return nil
 }
 
 // memoryFile is a sealed file that lies in memory, and a mapping of it.

@@ -159,9 +159,9 @@ func TestKernelFails(t *testing.T) {
 
 // After each call the tracker knows exactly the pages that the map of pages shows as
 // private: also those whose content is as it was, which the next call could write to
-// without a fault.
+// without a fault. The kernel finds the same pages as whoever reads the whole map.
 func TestTracker(t *testing.T) {
-	p, _ := withKernel(t)
+	p, f := withKernel(t)
 	g, r := p.guest(), rand.New(rand.NewPCG(8, 9))
 	defer g.close()
 	for range 500 {
@@ -171,12 +171,16 @@ func TestTracker(t *testing.T) {
 			at := r.Uint32N(size)
 			g.must("poke", at, g.must("peek", at)) // what is there already
 		})
-		now := newTracker(p.keeper.kernel, size)
+		now := newTracker(p.keeper.kernel, size, newBits(size/p.keeper.kernel.pageSize()))
 		if err := now.kernel.private(g.memory.b, now); err != nil {
 			t.Fatal(err)
 		}
 		if known := g.instance.pages.known; !slices.Equal(now.known, known) {
 			t.Fatalf("after %s: %b are private, %b are known", a.name, now.known, known)
+		}
+		read := newTracker(p.keeper.kernel, size, nil)
+		if err := f.kernel.(*linux).readMap(g.memory.b, read); err != nil || !slices.Equal(read.list, now.list) {
+			t.Fatalf("after %s: %v: %v are private, %v by the map", a.name, err, now.list, read.list)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (k *linux) probe() error {
 func (k *linux) probeWrites(memory, image []byte) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	t := newTracker(k, len(memory))
+	t := newTracker(k, len(memory), newBits(len(memory)/k.page))
 	for range 2 {
 		if !bytes.Equal(memory, image) { // and all of it has been read
 			return errors.New("a private mapping shows something else")

@@ -14,15 +14,20 @@ package snapshot
 // or the tracker is told to be unsure.
 type tracker struct {
 	kernel kernel
-	page   int      // bytes
-	list   []uint32 // pages that are its own, by number
-	known  []uint64 // the same, a bit each
-	most   int      // of list, before the pages are dropped
-	calls  int      // since they were
-	before int      // faults of the thread
-	unsure bool     // the count does not tell all
-	buf    []byte   // for the map of pages
+	page   int           // bytes
+	list   []uint32      // pages that are its own, by number
+	known  bits          // the same
+	zeros  bits          // pages that are zero in the image
+	most   int           // of list, before the pages are dropped
+	calls  int           // since they were
+	before int           // faults of the thread
+	unsure bool          // the count does not tell all
+	buf    []byte        // for the map of pages
+	found  [64]scanRange // for what the kernel finds in it
 }
+
+// scanRange is pages in a row, by address: Linux's struct page_region.
+type scanRange struct{ start, end, categories uint64 }
 
 const (
 	// minDrop is how many own pages an instance may always have, however small its
@@ -34,12 +39,12 @@ const (
 	settle = 100
 )
 
-func newTracker(k kernel, size int) *tracker {
+func newTracker(k kernel, size int, zeros bits) *tracker {
 	pages := size / k.pageSize()
 	return &tracker{
 		kernel: k, page: k.pageSize(),
-		known: make([]uint64, (pages+63)/64),
-		most:  max(pages/4, minDrop), calls: settle,
+		known: newBits(pages), zeros: zeros,
+		most: max(pages/4, minDrop), calls: settle,
 		buf: make([]byte, 4<<10),
 	}
 }
@@ -68,17 +73,42 @@ func (t *tracker) reset(memory, image []byte) error {
 		t.forget()
 		return nil
 	}
-	for _, p := range t.list {
-		at := int(p) * t.page
-		copy(memory[at:at+t.page], image[at:at+t.page])
-	}
+	t.putBack(memory, image)
 	return nil
 }
 
+// putBack makes the instance's own pages what they are in the image. Those that are zero
+// there are cleared, those in a row at once: a page of the image that nobody has read
+// takes no memory, and reading is half of copying.
+func (t *tracker) putBack(memory, image []byte) {
+	for i := 0; i < len(t.list); i++ {
+		at := int(t.list[i]) * t.page
+		if !t.zeros.has(int(t.list[i])) {
+			copy(memory[at:at+t.page], image[at:at+t.page])
+			continue
+		}
+		end := at + t.page
+		for i+1 < len(t.list) && int(t.list[i+1])*t.page == end && t.zeros.has(int(t.list[i+1])) {
+			end += t.page
+			i++
+		}
+		clear(memory[at:end])
+	}
+}
+
+// bits is a set of pages, by number.
+type bits []uint64
+
+func newBits(pages int) bits { return make(bits, (pages+63)/64) }
+
+func (b bits) has(page int) bool { return b[page/64]&(1<<(page%64)) != 0 }
+
+func (b bits) add(page int) { b[page/64] |= 1 << (page % 64) }
+
 // add notes a page as the instance's own.
 func (t *tracker) add(page int) {
-	if bit := uint64(1) << (page % 64); t.known[page/64]&bit == 0 {
-		t.known[page/64] |= bit
+	if !t.known.has(page) {
+		t.known.add(page)
 		t.list = append(t.list, uint32(page))
 	}
 }
