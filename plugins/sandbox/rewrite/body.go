@@ -36,9 +36,11 @@ type body struct {
 	blocks       int64
 	work         int64 // of whoever compiles it
 	instructions int64
-	calls        int  // of functions of the module
-	leaves       int  // calls of any kind
-	tight        bool // there is a loop that calls nobody
+	calls        int    // of functions of the module
+	leaves       int    // calls of any kind
+	tight        bool   // there is a loop that calls nobody
+	said         uint32 // the last i32.const,
+	saidTo       int    // and where in the module it ends
 	groups       uint32
 	declared     []byte // its locals, as they are written
 
@@ -67,7 +69,7 @@ func (b *body) walk() error {
 	b.frames = append(b.frames[:0], frame{op: opEnd, out: b.of.out})
 	b.operands, b.edits = b.operands[:0], b.edits[:0]
 	b.most, b.blocks, b.instructions, b.work = 0, 0, 0, 0
-	b.calls, b.leaves, b.tight = 0, 0, false
+	b.calls, b.leaves, b.tight, b.saidTo = 0, 0, false, -1
 	b.open()
 	for len(b.frames) > 0 {
 		b.at = b.r.at

@@ -325,9 +325,12 @@ func (g *generator) leave() {
 func (g *generator) bulk() {
 	for i := range 3 {
 		g.expr('i', 1)
-		if i < 2 || g.IntN(8) > 0 {
+		if i < 2 || g.IntN(4) > 0 {
 			g.add(num(0x1ffff)...)
 			g.add(0x71)
+		} else if g.IntN(2) == 0 { // a number that is said
+			g.add(opDrop)
+			g.add(num(int32(g.IntN(2 * smallBulk)))...)
 		}
 	}
 	if g.IntN(2) == 0 {

@@ -70,7 +70,9 @@ func (b *body) zero() error {
 func (b *body) number(op byte) (err error) {
 	switch op {
 	case opI32Const:
-		_, err = b.r.signed(32)
+		var v int64
+		v, err = b.r.signed(32)
+		b.said, b.saidTo = uint32(v), b.r.at
 		b.push(i32)
 	case opI64Const:
 		_, err = b.r.signed(64)

@@ -42,6 +42,8 @@ func TestConstructs(t *testing.T) {
 		{"code that is never reached", (&builder{}).fn("f", "i", "i", "", num(3), ops(opReturn), ops(opI32Add, opDrop, opUnreachable)), 0, 3},
 		{"globals", (&builder{}).global(i32, 1, opI32Const, 5).fn("f", "i", "i", "", ins(opGlobalGet, 0), num(1), ops(opI32Add), ins(opGlobalSet, 0), ins(opGlobalGet, 0)), 0, 6},
 		{"memory.fill", (&builder{}).fn("f", "i", "i", "", num(16), num(7), ins(opLocalGet, 0), ops(opMisc, miscMemoryFill, 0), num(100_015), ops(0x2d, 0, 0)), 100_000, 7},
+		{"memory.fill of a few", (&builder{}).fn("f", "i", "i", "", num(16), num(7), num(40), ops(opMisc, miscMemoryFill, 0), ins(opLocalGet, 0), ops(0x2d, 0, 0)), 55, 7},
+		{"memory.copy of a few", (&builder{}).text(70_000, "xyz").fn("f", "i", "i", "", ins(opLocalGet, 0), num(70_000), num(3), ops(opMisc, miscMemoryCopy, 0, 0), num(7), ops(0x2d, 0, 0)), 5, 'z'},
 		{"memory.fill of nothing", (&builder{}).fn("f", "i", "i", "", num(131_072), num(7), ins(opLocalGet, 0), ops(opMisc, miscMemoryFill, 0), num(1)), 0, 1},
 		{"memory.copy forwards", (&builder{}).text(70_000, "x").fn("f", "i", "i", "", num(0), ins(opLocalGet, 0), num(70_000), ops(opMisc, miscMemoryCopy, 0, 0), num(69_995), ops(0x2d, 0, 0)), 5, 'x'},
 		{"memory.copy backwards", (&builder{}).text(70_000, "x").fn("f", "i", "i", "", ins(opLocalGet, 0), num(0), num(70_001), ops(opMisc, miscMemoryCopy, 0, 0), num(70_003), ops(0x2d, 0, 0)), 3, 'x'},
@@ -107,6 +109,7 @@ func TestStops(t *testing.T) {
 		{"calls of an import in a table", (&builder{}).imp("env", "twice", "i", "i").fn("f", "", "", "", ops(opLoop, emptyBlock), num(1), num(0), ops(opCallIndirect, 0, 0, opDrop, opBr, 0, opEnd)).table(0), "fuel"},
 		{"fills", (&builder{}).fn("f", "", "", "", ops(opLoop, emptyBlock), num(0), num(0), num(131_072), ops(opMisc, miscMemoryFill, 0, opBr, 0, opEnd)), "fuel"},
 		{"a fill beyond the end", (&builder{}).fn("f", "", "", "", num(1), num(0), num(-1), ops(opMisc, miscMemoryFill, 0)), "wasm error: out of bounds memory access"},
+		{"a copy of which nobody says how long it is, beyond the end", (&builder{}).fn("f", "", "", "i", num(0), num(131_000), num(100), ins(opLocalTee, 0), ops(opMisc, miscMemoryCopy, 0, 0)), "wasm error: out of bounds memory access"},
 		{"a copy beyond the end", (&builder{}).fn("f", "", "", "", num(0), num(131_000), num(100), ops(opMisc, miscMemoryCopy, 0, 0)), "wasm error: out of bounds memory access"},
 		{"unreachable", (&builder{}).fn("f", "", "", "", ops(opUnreachable)), "wasm error: unreachable"},
 	} {

@@ -98,28 +98,38 @@ func (b *body) misc() error {
 	case miscMemoryInit:
 		return b.memoryInit()
 	case miscMemoryCopy, miscMemoryFill:
-		if op == miscMemoryCopy {
-			err = b.zero()
-		}
-		if err == nil {
-			err = b.zero()
-		}
-		if err != nil {
-			return err
-		}
-		b.pay(weightCall)
-		b.edit(editHelper, map[byte]uint32{miscMemoryCopy: helperCopy, miscMemoryFill: helperFill}[op])
-		b.leaves++
-		if err := b.popAll([]byte{i32, i32, i32}); err != nil {
-			return err
-		}
-		return b.spend(b.m.changing)
+		return b.bulkMemory(op)
 	case miscTableSize:
 		_, err := b.table()
 		b.push(i32)
 		return err
 	}
 	return b.fault("there is no such instruction")
+}
+
+// bulkMemory copies or fills: at once if what stands before it says that it is little,
+// else in pieces.
+func (b *body) bulkMemory(op byte) (err error) {
+	if op == miscMemoryCopy {
+		err = b.zero()
+	}
+	if err == nil {
+		err = b.zero()
+	}
+	if err != nil {
+		return err
+	}
+	b.pay(weightCall)
+	if b.saidTo == b.at && b.said <= smallBulk {
+		b.pay(int64(b.said) >> bulkShift)
+	} else {
+		b.edit(editHelper, map[byte]uint32{miscMemoryCopy: helperCopy, miscMemoryFill: helperFill}[op])
+		b.leaves++
+	}
+	if err := b.popAll([]byte{i32, i32, i32}); err != nil {
+		return err
+	}
+	return b.spend(b.m.changing)
 }
 
 // memoryInit copies from a segment of data. What it may copy is known, and paid.
