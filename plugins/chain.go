@@ -41,13 +41,14 @@ func (p *Plugins) chain(ctx context.Context, s gateway.Scope, hook gateway.Hook,
 	if err != nil {
 		return total, err
 	}
+	shown := &view{look: look, hook: hook}
 	for _, owner := range slices.Compact(owners) {
 		for i := range all {
 			inst := &all[i]
 			if !inst.Enabled || inst.Account != owner || !slices.Contains(inst.Hooks, hook) {
 				continue
 			}
-			v, err := p.ask(ctx, s, inst, hook, look)
+			v, err := p.ask(ctx, s, inst, shown)
 			if err != nil {
 				return total, fmt.Errorf("plugin %s: %w", inst.Name, err)
 			}
@@ -70,12 +71,13 @@ func ends(v *gateway.Verdict) bool {
 
 // ask runs one plugin, unless it failed too often. What it remembers counts if it ends
 // well; if it fails, its policy answers. An error is a failure of the gateway.
-func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) (gateway.Verdict, error) {
+func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, shown *view) (gateway.Verdict, error) {
+	hook, look := shown.hook, shown.look
 	turn := p.health.admit(inst, hook, p.cfg.Now())
 	if !turn.may {
 		return failed(inst.Failure, hook), nil
 	}
-	g := newGuest(ctx, p, s, inst, hook, look)
+	g := newGuest(ctx, p, s, inst, shown)
 	defer g.close()
 	used, err := p.run(ctx, s, inst, hook, look, g)
 	lost := err != nil && gateway.KindOf(err) == gateway.NotFound // its code, perhaps with it
@@ -84,7 +86,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	}
 	change := p.health.went(inst, turn, p.cfg.Now(), g.took, err, &p.cfg.Limits)
 	if lost {
-		return p.askAgain(ctx, s, inst, hook, look, err)
+		return p.askAgain(ctx, s, inst, shown, err)
 	}
 	if host, ours := errors.AsType[*sandbox.HostError](err); ours {
 		return gateway.Verdict{}, temporary(host)
@@ -110,19 +112,19 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 
 // askAgain asks what became of a plugin whose code was not there any more: nobody if
 // it was deleted or switched off meanwhile, or its new code.
-func (p *Plugins) askAgain(ctx context.Context, s gateway.Scope, old *gateway.Plugin, hook gateway.Hook, look *gateway.Look, cause error) (gateway.Verdict, error) {
+func (p *Plugins) askAgain(ctx context.Context, s gateway.Scope, old *gateway.Plugin, shown *view, cause error) (gateway.Verdict, error) {
 	inst, err := p.cfg.Store.Plugin(ctx, s, old.ID)
 	switch {
 	case err != nil && gateway.KindOf(err) == gateway.NotFound:
 		return gateway.Verdict{}, nil
 	case err != nil:
 		return gateway.Verdict{}, temporary(err)
-	case !inst.Enabled || !slices.Contains(inst.Hooks, hook):
+	case !inst.Enabled || !slices.Contains(inst.Hooks, shown.hook):
 		return gateway.Verdict{}, nil
 	case inst.SHA256 == old.SHA256:
 		return gateway.Verdict{}, temporary(cause)
 	}
-	return p.ask(ctx, s, inst, hook, look)
+	return p.ask(ctx, s, inst, shown)
 }
 
 // temporary makes of a fault of ours an error that asks the sender to come again,

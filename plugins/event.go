@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -11,19 +12,51 @@ import (
 // eventText is how much of a message's text its event carries; ours.
 const eventText = 16 << 10
 
-// event describes the message but for its text, once for a call.
-func (g *guest) event() (*abi.Event, error) {
-	if g.described != nil {
-		return g.described, nil
+// view is a message as a hook shows it, the same to all plugins that are asked one after
+// the other: what one of them had described is not described again for the next.
+type view struct {
+	look *gateway.Look
+	hook gateway.Hook
+
+	fields    []gateway.HeaderField
+	described *abi.Event
+	withText  bool
+	doc       []byte // the whole of it, in JSON
+}
+
+// header reads the message's header.
+func (v *view) header() (_ []gateway.HeaderField, err error) {
+	if v.fields == nil {
+		v.fields, err = v.look.Reading.Header()
 	}
-	fields, err := g.header()
+	return v.fields, err
+}
+
+// document is the event document.
+func (v *view) document() ([]byte, error) {
+	if v.doc != nil {
+		return v.doc, nil
+	}
+	e, err := v.whole()
+	if err == nil {
+		v.doc, err = json.Marshal(e)
+	}
+	return v.doc, err
+}
+
+// event describes the message but for its text.
+func (v *view) event() (*abi.Event, error) {
+	if v.described != nil {
+		return v.described, nil
+	}
+	fields, err := v.header()
 	if err != nil {
 		return nil, err
 	}
-	m, look := g.look.Message, g.look
+	m, look := v.look.Message, v.look
 	c := &m.Content
 	e := &abi.Event{
-		V: 1, Hook: string(g.hook), Time: m.Arrived.UTC().Format(time.RFC3339), Domain: domainOf(look), Mailbox: look.Mailbox,
+		V: 1, Hook: string(v.hook), Time: m.Arrived.UTC().Format(time.RFC3339), Domain: domainOf(look), Mailbox: look.Mailbox,
 		Envelope: abi.Envelope{MailFrom: look.Envelope.ReturnPath, RcptTo: listed(look.Envelope.Recipients), RemoteIP: look.Envelope.RemoteIP, Helo: look.Envelope.Helo},
 		Auth:     authOf(&m.Auth),
 		Size:     m.Blob.Size, Subject: c.Subject, To: addresses(c.To), Cc: addresses(c.Cc), ReplyTo: addresses(c.ReplyTo),
@@ -44,15 +77,15 @@ func (g *guest) event() (*abi.Event, error) {
 		e.Parts = append(e.Parts, abi.Part{Index: i, Type: p.Type, Name: p.Filename, Size: p.DecodedSize})
 	}
 	e.Automated = automated(look, fields)
-	if g.hook == gateway.HookOutbound {
+	if v.hook == gateway.HookOutbound {
 		describeSending(e, m)
 	}
-	if g.hook == gateway.HookThread {
-		if err := g.describeThread(e); err != nil {
+	if v.hook == gateway.HookThread {
+		if err := v.describeThread(e); err != nil {
 			return nil, err
 		}
 	}
-	g.described = e
+	v.described = e
 	return e, nil
 }
 
@@ -64,11 +97,11 @@ func authOf(a *gateway.AuthResults) abi.Auth {
 
 // whole is the event with the message's text, which few plugins ask for, and which has to
 // be found and decoded.
-func (g *guest) whole() (*abi.Event, error) {
-	e, err := g.event()
-	if err == nil && !g.withText {
-		e.Text, e.TextTruncated, err = g.look.Reading.Text(eventText)
-		g.withText = err == nil
+func (v *view) whole() (*abi.Event, error) {
+	e, err := v.event()
+	if err == nil && !v.withText {
+		e.Text, e.TextTruncated, err = v.look.Reading.Text(eventText)
+		v.withText = err == nil
 	}
 	return e, err
 }
@@ -84,12 +117,12 @@ func describeSending(e *abi.Event, m *gateway.Message) {
 	}
 }
 
-func (g *guest) describeThread(e *abi.Event) error {
-	found, err := g.look.Candidates()
+func (v *view) describeThread(e *abi.Event) error {
+	found, err := v.look.Candidates()
 	if err != nil {
 		return err
 	}
-	e.NewThreadID = g.look.NewThread.String()
+	e.NewThreadID = v.look.NewThread.String()
 	e.ThreadID = e.NewThreadID
 	for i, t := range found {
 		if i == 0 {

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -21,16 +20,12 @@ type guest struct {
 	plugins *Plugins
 	scope   gateway.Scope // of the domain
 	inst    *gateway.Plugin
-	hook    gateway.Hook
-	look    *gateway.Look
 	now     time.Time
+	*view
 
-	described *abi.Event
-	withText  bool
-	fields    []gateway.HeaderField
-	reader    partReader
-	used      int64 // bytes of its KV,
-	counted   int   // if asked: 1 as noted, 2 counted anew
+	reader  partReader
+	used    int64 // bytes of its KV,
+	counted int   // if asked: 1 as noted, 2 counted anew
 
 	verdict gateway.Verdict
 	reason  string // of the verdict, for the tenant
@@ -40,9 +35,9 @@ type guest struct {
 	took    time.Duration        // by the call, without waiting for it
 }
 
-func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) *guest {
-	g := &guest{ctx: ctx, plugins: p, scope: s, inst: inst, hook: hook, look: look, now: p.cfg.Now()}
-	g.reader.budget = 2*look.Message.Blob.Size + partSlack
+func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, v *view) *guest {
+	g := &guest{ctx: ctx, plugins: p, scope: s, inst: inst, view: v, now: p.cfg.Now()}
+	g.reader.budget = 2*v.look.Message.Blob.Size + partSlack
 	return g
 }
 
@@ -52,13 +47,7 @@ func (g *guest) close() { g.reader.close() }
 func (g *guest) may(permission string) bool { return slices.Contains(g.inst.Grants, permission) }
 
 // Event is the event document.
-func (g *guest) Event() ([]byte, error) {
-	e, err := g.whole()
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(e)
-}
+func (g *guest) Event() ([]byte, error) { return g.document() }
 
 // Get is one value of it.
 func (g *guest) Get(path string) (string, error) {
@@ -75,14 +64,6 @@ func (g *guest) Get(path string) (string, error) {
 		return "", abi.Absent
 	}
 	return v, nil
-}
-
-// header reads the message's header, once for a call.
-func (g *guest) header() (_ []gateway.HeaderField, err error) {
-	if g.fields == nil {
-		g.fields, err = g.look.Reading.Header()
-	}
-	return g.fields, err
 }
 
 // named returns the values of a header field, top to bottom.

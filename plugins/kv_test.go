@@ -60,7 +60,7 @@ func TestKVQuota(t *testing.T) {
 		store := &bytesKept{noted: tt.noted, anew: tt.anew}
 		g := &guest{
 			ctx: t.Context(), plugins: &Plugins{cfg: Config{Store: store, Limits: lim}}, inst: &gateway.Plugin{ID: mine, Grants: []string{abi.PermitKV}},
-			look: &gateway.Look{Effects: &gateway.Effects{KV: tt.before}}, now: time.Unix(1000, 0),
+			view: &view{look: &gateway.Look{Effects: &gateway.Effects{KV: tt.before}}}, now: time.Unix(1000, 0),
 		}
 		err := g.KVPut(tt.key, make([]byte, tt.size), tt.ttl)
 		if !errors.Is(err, tt.want) || (err == nil) != (len(g.writes) == 1) || store.recounts != tt.recounts {

@@ -365,6 +365,16 @@ func TestOtherRecipients(t *testing.T) {
 	c.want("what it saw", c.said(id), "[info: to bot@demo.localhost .]")
 }
 
+// Every mail is the first one that an instance sees: none was asked about a sample.
+func TestNobodyWasAskedBefore(t *testing.T) {
+	c := start(t)
+	c.install("puppet", "", nil)
+	for range 3 {
+		c.arrive("asked")
+	}
+	c.want("each time", c.folder(gatewaytest.Account, "INBOX"), []string{"asked [asked-1]", "asked [asked-1]", "asked [asked-1]"})
+}
+
 // The KV lasts: over messages, refusals and restarts; not over a failure; within its
 // quotas; and each installation has its own.
 func TestKV(t *testing.T) {

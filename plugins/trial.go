@@ -31,7 +31,7 @@ func (p *Plugins) Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gat
 		look.Account, look.Mailbox = 0, ""
 	}
 	inside := p.cfg.Internal(inst.Domain)
-	g := newGuest(ctx, p, inside, inst, t.Hook, look)
+	g := newGuest(ctx, p, inside, inst, &view{look: look, hook: t.Hook})
 	defer g.close()
 	used, err := p.run(ctx, inside, inst, t.Hook, look, g)
 	out.HostCalls, out.Fuel, out.Memory, out.Took, out.Lines = used.HostCalls, used.Fuel, used.MemoryBytes, g.took, g.lines

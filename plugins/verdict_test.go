@@ -73,7 +73,7 @@ func TestJudge(t *testing.T) {
 		{in, "", `{"headers":[{"op":"add","name":"X-A","value":"1"}]}`, "denied"},
 		{th, "", `{"thread":{"op":"new"}}`, "denied"},
 	} {
-		g := &guest{plugins: p, hook: tt.hook, inst: &gateway.Plugin{Grants: strings.Fields(tt.grants)}}
+		g := &guest{plugins: p, view: &view{hook: tt.hook}, inst: &gateway.Plugin{Grants: strings.Fields(tt.grants)}}
 		v, err := g.judge([]byte(tt.doc))
 		got := fmt.Sprintf("{%q %d %q %q %d %q}", v.Action, v.Code, v.Text, v.Folder, v.Flags, v.Labels)
 		switch {
@@ -99,7 +99,7 @@ func TestJudge(t *testing.T) {
 func TestVerdictBounds(t *testing.T) {
 	lim := gateway.DefaultLimits()
 	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func([]gateway.HeaderField) error { return nil }}}
-	g := &guest{plugins: p, hook: gateway.HookInbound, inst: &gateway.Plugin{}}
+	g := &guest{plugins: p, view: &view{hook: gateway.HookInbound}, inst: &gateway.Plugin{}}
 	if err := g.Verdict([]byte(`{"action":"reject"}`)); err != nil || g.refused != nil {
 		t.Fatal(err, g.refused)
 	}
@@ -173,7 +173,7 @@ func TestRobustness10Verdicts(t *testing.T) {
 		attacks["the field "+name] = field(name, "x")
 	}
 	for name, doc := range attacks {
-		g := &guest{plugins: p, hook: gateway.HookInbound, inst: &gateway.Plugin{Grants: abi.Permissions}}
+		g := &guest{plugins: p, view: &view{hook: gateway.HookInbound}, inst: &gateway.Plugin{Grants: abi.Permissions}}
 		if err := g.Verdict([]byte(`{"action":"quarantine","labels":["before"]}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func FuzzJudge(f *testing.F) {
 	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) }}}
 	f.Fuzz(func(t *testing.T, doc string) {
 		for _, hook := range []gateway.Hook{gateway.HookInbound, gateway.HookOutbound, gateway.HookThread} {
-			g := &guest{plugins: p, hook: hook, inst: &gateway.Plugin{Grants: abi.Permissions}}
+			g := &guest{plugins: p, view: &view{hook: hook}, inst: &gateway.Plugin{Grants: abi.Permissions}}
 			v, err := g.judge([]byte(doc))
 			if err != nil {
 				continue

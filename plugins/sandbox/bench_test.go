@@ -43,6 +43,7 @@ func BenchmarkFresh(b *testing.B) {
 			b.ReportMetric(float64(best[0].Nanoseconds())/float64(g.batch), "kept-ns")
 			b.ReportMetric(float64(best[1].Nanoseconds())/float64(g.batch), "fresh-ns")
 			b.ReportMetric(float64(best[1])/float64(best[0]), "fresh/kept")
+			b.ReportMetric(float64(m.engine.pool.bytes)/float64(os.Getpagesize()), "pages")
 		})
 	}
 }

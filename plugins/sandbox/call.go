@@ -12,11 +12,12 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/centerleap/postern/plugins/sandbox/snapshot"
-	"github.com/centerleap/postern/sdk/abi"
 )
 
-// call is one run of one hook. Imports find it in their context.
+// call is one run of one hook. It is the context that the engine runs it with, which is
+// how imports find it: it ends when its caller's does, and has nothing else of that.
 type call struct {
+	context.Context
 	host   Host
 	limits *Limits
 	until  time.Time
@@ -24,6 +25,7 @@ type call struct {
 	clock  int64              // where the monotonic clock begins, in nanoseconds
 	random io.Reader          // of this call alone
 	state  *snapshot.Instance // nil while no call is to be undone
+	names  map[string]string  // that its instance asked for before; nil: none are kept
 	one    one                // the import that is used
 	piece  []byte             // for what imports read
 	asked  int64              // imports used
@@ -36,9 +38,19 @@ type call struct {
 
 type callKey struct{}
 
-func (e *Engine) newCall(h Host, most time.Duration) *call {
-	return &call{
-		host: h, limits: &e.cfg.Limits, until: time.Now().Add(most), random: e.random(),
+// Value is the call itself. Whatever the caller's context holds is not for the engine,
+// which asks for several things at each entry.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return nil
+}
+
+// newCall makes one that began at a time, and may take most from then on.
+func (e *Engine) newCall(ctx context.Context, h Host, began time.Time, most time.Duration) call {
+	return call{
+		Context: ctx, host: h, limits: &e.cfg.Limits, until: began.Add(most), random: e.random(),
 		stdout: lineWriter{level: logInfo}, stderr: lineWriter{level: logWarn},
 	}
 }
@@ -61,15 +73,18 @@ func (m *Module) Call(ctx context.Context, owner Owner, hook string, h Host) (Us
 	if err != nil {
 		return Usage{}, &HostError{Err: err}
 	}
-	c := m.engine.newCall(h, m.engine.cfg.Limits.CallTime)
-	c.state, c.clock = in.state, in.image.clock
+	c := &in.call // again and again: what is allocated during a call may have its thread fault
+	*c = m.engine.newCall(ctx, h, started, m.engine.cfg.Limits.CallTime)
+	c.state, c.clock, c.names = in.state, in.image.clock, in.names
 	var answer error
 	spoiled := in.state.Run(func() (spoils error) {
-		spoils, answer = in.ask(ctx, c, abi.Export(hook))
+		spoils, answer = in.ask(c, m.hooks[hook])
 		return spoils
 	})
-	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: in.size(), Wall: time.Since(started)}
-	m.giveBack(in, spoiled)
+	ended := time.Now()
+	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: in.size(), Wall: ended.Sub(started)}
+	*c = call{} // of what the caller had, nothing is kept
+	m.giveBack(in, spoiled, ended)
 	if diff, found := errors.AsType[*snapshot.DiffError](spoiled); found && answer == nil {
 		answer = &HostError{Err: diff} // only looked for with Config.Check
 	}
@@ -78,14 +93,14 @@ func (m *Module) Call(ctx context.Context, owner Owner, hook string, h Host) (Us
 
 // ask calls a function that takes nothing and returns a status. If what it left can't be
 // undone, spoils is not nil; then answer is the same.
-func (in *instance) ask(ctx context.Context, c *call, name string) (spoils, answer error) {
+func (in *instance) ask(c *call, name string) (spoils, answer error) {
 	f := in.function(name)
 	if f == nil {
 		return nil, &CallError{Reason: ReasonStart, Detail: "the module does not export " + name}
 	}
 	c.meter.start(in, c.limits)
 	in.stack[0] = 0
-	err := f.CallWithStack(context.WithValue(ctx, callKey{}, c), in.stack[:])
+	err := f.CallWithStack(c, in.stack[:])
 	c.meter.stop()
 	if err == nil {
 		if status := api.DecodeI32(in.stack[0]); status != 0 {
@@ -93,19 +108,19 @@ func (in *instance) ask(ctx context.Context, c *call, name string) (spoils, answ
 		}
 		return nil, answer
 	}
-	err = c.ended(ctx, err)
+	err = c.ended(err)
 	return err, err
 }
 
 // ended says why a call did not return.
-func (c *call) ended(ctx context.Context, err error) error {
+func (c *call) ended(err error) error {
 	switch {
 	case c.failed != nil:
 		return c.failed
 	case c.inside:
 		return &HostError{Err: err}
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case c.Err() != nil:
+		return c.Err()
 	}
 	return blame(err)
 }

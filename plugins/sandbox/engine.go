@@ -44,6 +44,7 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	rewrite rewrite.Config          // what modules are held to
+	hooks   map[string]string       // what they export to answer one
 	cache   wazero.CompilationCache // nil without a CacheDir
 	keeper  *snapshot.Keeper
 	pool    pool
@@ -70,6 +71,10 @@ func New(cfg Config) (*Engine, error) {
 		MemoryBytes: l.MemoryBytes, StackBytes: l.StackBytes, Frames: l.Frames,
 	}
 	e.rewrite.Imports, e.rewrite.Exports = offers(), exports()
+	e.hooks = make(map[string]string, len(abi.Hooks))
+	for _, hook := range abi.Hooks {
+		e.hooks[hook] = abi.Export(hook)
+	}
 	e.pool.wait, e.pool.most = cfg.Idle, l.IdleBytes
 	if cfg.CacheDir != "" {
 		if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
@@ -154,7 +159,7 @@ func (e *Engine) module(ctx context.Context, code []byte, cache wazero.Compilati
 	if cache != nil {
 		cfg = cfg.WithCompilationCache(cache)
 	}
-	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg)}
+	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg), hooks: e.hooks}
 	m.globals = append([]string{rewrite.Fuel, rewrite.Depth}, info.Globals...)
 	err := m.compile(ctx, code)
 	if err == nil {

@@ -19,7 +19,9 @@ type instance struct {
 	memory    *snapshot.Memory
 	globals   []snapshot.Global // all that can change: fuel and depth come first
 	functions map[string]api.Function
-	stack     [1]uint64 // what functions return
+	stack     [1]uint64         // what functions return
+	call      call              // that runs on it
+	names     map[string]string // that it asked for
 	of        *Module
 	owner     Owner
 	image     *image // what it starts every call from; nil while it is made ready
@@ -88,6 +90,6 @@ func (m *Module) attached(ctx context.Context, owner Owner, from *image) (*insta
 		in.close()
 		return nil, err
 	}
-	in.owner, in.image = owner, from
+	in.owner, in.image, in.names = owner, from, make(map[string]string)
 	return in, nil
 }

@@ -150,7 +150,7 @@ func TestCheckFinds(t *testing.T) {
 			return // all memory is copied back: there is nothing that could be missed
 		}
 		in.memory.Reallocate(uint64(in.size()))[i*page+100] = 7
-		m.giveBack(in, nil)
+		m.giveBack(in, nil, time.Now())
 		_, err = m.Call(t.Context(), nobody, "inbound", &fakeHost{})
 		if diff, ok := errors.AsType[*snapshot.DiffError](err); ok && diff.Offset == i*page+100 {
 			return

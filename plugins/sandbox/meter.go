@@ -62,7 +62,7 @@ func (m *meter) stop() {
 func instantiateMeter(ctx context.Context, r wazero.Runtime) error {
 	_, err := r.NewHostModuleBuilder(rewrite.Runtime).NewFunctionBuilder().
 		WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, _ api.Module, _ []uint64) {
-			ctx.Value(callKey{}).(*call).tick(ctx)
+			ctx.Value(callKey{}).(*call).tick()
 		}), nil, nil).Export(rewrite.Tick).Instantiate(ctx)
 	return err
 }
@@ -71,19 +71,19 @@ func instantiateMeter(ctx context.Context, r wazero.Runtime) error {
 var errTooDeep = &CallError{Reason: ReasonDepth, Detail: "its functions call each other too deep"}
 
 // tick gives the module another slice, or ends the call.
-func (c *call) tick(ctx context.Context) {
+func (c *call) tick() {
 	if int64(c.meter.depth.Get()) < 0 {
 		c.stop(errTooDeep)
 	}
-	c.over(ctx)
+	c.over()
 	if !c.meter.grant(c.meter.used()) {
 		c.stop(&CallError{Reason: ReasonFuel, Detail: "it ran too many instructions"})
 	}
 }
 
 // over ends the call if its caller waits no longer, or its time is over.
-func (c *call) over(ctx context.Context) {
-	if err := ctx.Err(); err != nil {
+func (c *call) over() {
+	if err := c.Err(); err != nil {
 		c.stop(err)
 	}
 	if !time.Now().Before(c.until) {

@@ -19,8 +19,9 @@ type Module struct {
 	engine  *Engine
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
-	globals []string // names of all that can change: fuel and depth come first
-	warms   bool     // it can be asked before its image is taken
+	globals []string          // names of all that can change: fuel and depth come first
+	hooks   map[string]string // the functions that answer them, by their names
+	warms   bool              // it can be asked before its image is taken
 	images  images
 	calls   sync.WaitGroup
 }

@@ -40,11 +40,11 @@ func (p *pool) take(m *Module, owner Owner) *instance {
 	return nil
 }
 
-// put has an instance wait. Those that waited longest make room for it.
-func (p *pool) put(in *instance) {
+// put has an instance wait from now on. Those that waited longest make room for it.
+func (p *pool) put(in *instance, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in.since, in.bytes = time.Now(), in.state.Private()
+	in.since, in.bytes = now, in.state.Private()
 	p.idle, p.bytes = append(p.idle, in), p.bytes+in.bytes
 	excess := 0
 	for rest := p.bytes; excess < len(p.idle) && (rest > p.most || len(p.idle)-excess > maxIdle); excess++ {

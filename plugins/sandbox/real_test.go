@@ -16,10 +16,12 @@ import (
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
 
-// goGuest is testdata/guest, and systemGuest testdata/system, compiled once.
+// goGuest is testdata/guest, systemGuest testdata/system and filterGuest testdata/filter,
+// each compiled once.
 var (
 	goGuest     = golang("./testdata/guest")
 	systemGuest = golang("./testdata/system")
+	filterGuest = golang("./testdata/filter")
 )
 
 func golang(folder string) func() ([]byte, error) {
@@ -89,6 +91,23 @@ func TestRealModules(t *testing.T) {
 			t.Logf("%s: %+v", hook, first)
 			if first.Fuel <= 0 || first.Fuel > realLimits().Fuel/4 || first.HostCalls == 0 || first.MemoryBytes == 0 {
 				t.Errorf("%s took %+v", hook, first)
+			}
+		}
+	})
+	t.Run("SDK", func(t *testing.T) { // what a program does once was done before the image was taken
+		m := compile(t, e, realModule(t, filterGuest))
+		for _, hook := range []string{"inbound", "outbound"} {
+			first, err := m.Call(t.Context(), nobody, hook, newEventHost())
+			if err != nil {
+				t.Fatalf("%s: %v", hook, err)
+			}
+			for range 20 {
+				if again, err := m.Call(t.Context(), nobody, hook, newEventHost()); err != nil || again.Fuel != first.Fuel || again.MemoryBytes != first.MemoryBytes {
+					t.Errorf("%s: %v: %+v, then %+v", hook, err, first, again)
+				}
+			}
+			if m.engine.pool.waits() != 1 || m.images.before != 0 {
+				t.Errorf("%s: %d instances wait, and %d images were not enough", hook, m.engine.pool.waits(), m.images.before)
 			}
 		}
 	})

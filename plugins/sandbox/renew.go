@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 )
@@ -80,7 +81,7 @@ func (m *Module) renew(ctx context.Context) {
 }
 
 // giveBack has an instance wait for its next call, unless this one spoiled it.
-func (m *Module) giveBack(in *instance, spoiled error) {
+func (m *Module) giveBack(in *instance, spoiled error, now time.Time) {
 	s := &m.images
 	s.mu.Lock()
 	current := in.image == s.image
@@ -92,5 +93,5 @@ func (m *Module) giveBack(in *instance, spoiled error) {
 		in.close()
 		return
 	}
-	m.engine.pool.put(in)
+	m.engine.pool.put(in, now)
 }

@@ -557,3 +557,49 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+// An instance keeps the names that it asks for, within bounds, and each answer is that
+// of the name which was asked for.
+func TestNamesAreKept(t *testing.T) {
+	const most = keptNames + 8
+	a := (&assembler{}).imp(abi.Module, "get", "iiii:i").imp(abi.Module, "verdict", "ii:i").global()
+	// From name 0 on: get(100 n, n + 1 bytes, 8000, 200), verdict(8000, that length).
+	a.fn("postern_inbound", ":i", []byte{0x03, 0x40, 0x23, 0}, konst(100), []byte{0x6c, 0x23, 0, 0x41, 1, 0x6a}, konst(8000), konst(200), invoke(0),
+		[]byte{0x21, 0}, konst(8000), []byte{0x20, 0}, invoke(1), drop, bump, konst(most), []byte{0x48, 0x0d, 0, 0x0b}, konst(0))
+	a.code[0] = withLocals(a.code[0], 1)
+	for n := range int32(most) {
+		a.text(100*n, strings.Repeat(string(rune('A'+n)), int(n)+1))
+	}
+	h := &namesHost{}
+	m := compile(t, newEngine(t, ""), a.bytes())
+	for range 3 {
+		if _, err := m.Call(t.Context(), nobody, abi.HookInbound, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(h.asked) != 3*most || len(h.said) != 3*most {
+		t.Fatalf("%d questions, %d answers", len(h.asked), len(h.said))
+	}
+	for i, name := range h.asked {
+		if want := strings.Repeat(string(rune('A'+i%most)), i%most+1); name != want || h.said[i] != "got "+want {
+			t.Errorf("question %d: %q, answered %q, want %q", i, name, h.said[i], want)
+		}
+	}
+	in := m.engine.pool.idle[0]
+	if len(in.names) != keptNames {
+		t.Errorf("%d names are kept, want %d", len(in.names), keptNames)
+	}
+}
+
+// namesHost keeps what it was asked, and what it was told.
+type namesHost struct {
+	fakeHost
+	asked, said []string
+}
+
+func (h *namesHost) Get(path string) (string, error) {
+	h.asked = append(h.asked, path)
+	return h.fakeHost.Get(path)
+}
+
+func (h *namesHost) Verdict(doc []byte) error { h.said = append(h.said, string(doc)); return nil }

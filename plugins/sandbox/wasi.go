@@ -136,7 +136,7 @@ const randomPiece = 64 << 10
 
 func randomGet(u *one) (int64, error) {
 	for p := u.bytes(0); len(p) > 0; p = p[min(len(p), randomPiece):] {
-		u.over(u.ctx)
+		u.over()
 		if _, err := u.random.Read(p[:min(len(p), randomPiece)]); err != nil {
 			return 0, err
 		}
@@ -180,7 +180,7 @@ func write(u *one) (int64, error) {
 	for list := u.at(uint32(u.args[1]), count*pair); len(list) > 0; list = list[pair:] {
 		p := u.at(binary.LittleEndian.Uint32(list), binary.LittleEndian.Uint32(list[4:]))
 		u.spend()
-		u.over(u.ctx)
+		u.over()
 		w.write(u.call, p)
 		written += uint32(len(p))
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/sdk/abi"
 )
@@ -183,10 +184,11 @@ func TestWASIEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		spoils, _ := in.ask(ctx, e.newCall(&fakeHost{}, testLimits().CallTime), abi.Export("inbound"))
+		in.call = e.newCall(ctx, &fakeHost{}, time.Now(), testLimits().CallTime)
+		spoils, _ := in.ask(&in.call, abi.Export("inbound"))
 		if !errors.Is(spoils, context.Canceled) {
 			t.Errorf("%s: %v", name, spoils)
 		}
-		m.giveBack(in, spoils)
+		m.giveBack(in, spoils, time.Now())
 	}
 }

@@ -24,7 +24,11 @@ func init() {
 	})
 }
 
+// asked counts the messages that an instance saw.
+var asked int
+
 func do(m *sdk.Message) sdk.Verdict {
+	asked++
 	what, arg, _ := strings.Cut(m.Subject(), " ")
 	if only := sdk.Config("only"); only != "" {
 		what = only
@@ -75,6 +79,8 @@ func do(m *sdk.Message) sdk.Verdict {
 			to += rcpt + " "
 		}
 		sdk.Log.Info("to " + to + ".")
+	case "asked":
+		return sdk.Accept().Label("asked-" + strconv.Itoa(asked))
 	case "say":
 		say(arg)
 	case "dry":
