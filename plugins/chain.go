@@ -94,8 +94,10 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	if err != nil && ctx.Err() != nil {
 		return gateway.Verdict{}, ctx.Err()
 	}
-	p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
-		slog.Duration("took", g.took), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
+	if p.cfg.Log.Enabled(ctx, slog.LevelDebug) { // what is to be said costs more than to ask
+		p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
+			slog.Duration("took", g.took), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
+	}
 	if g.reason != "" {
 		g.Log(int(gateway.LineInfo), "reason: "+g.reason)
 	}

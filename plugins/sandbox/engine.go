@@ -42,15 +42,16 @@ type Config struct {
 
 // Engine compiles modules and bounds what runs at once.
 type Engine struct {
-	cfg     Config
-	rewrite rewrite.Config          // what modules are held to
-	hooks   map[string]string       // what they export to answer one
-	cache   wazero.CompilationCache // nil without a CacheDir
-	keeper  *snapshot.Keeper
-	pool    pool
-	compile chan struct{} // one slot: compiling takes time and memory
-	load    chan struct{} // one slot, for what was compiled before
-	slots   chan struct{} // one for each running call
+	cfg       Config
+	rewrite   rewrite.Config          // what modules are held to
+	hooks     map[string]string       // what they export to answer one
+	cache     wazero.CompilationCache // nil without a CacheDir
+	rewritten *rewritten
+	keeper    *snapshot.Keeper
+	pool      pool
+	compile   chan struct{} // one slot: compiling takes time and memory
+	load      chan struct{} // one slot, for what was compiled before
+	slots     chan struct{} // one for each running call
 }
 
 // New makes an Engine. Close it when its modules are closed.
@@ -84,6 +85,10 @@ func New(cfg Config) (*Engine, error) {
 		if e.cache, err = wazero.NewCompilationCacheWithDir(cfg.CacheDir); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if e.rewritten, err = newRewritten(cfg.CacheDir, &e.rewrite); err != nil {
+		return nil, err
 	}
 	e.keeper = snapshot.New(snapshot.Config{Log: cfg.Log, Check: cfg.Check})
 	return e, nil
@@ -124,7 +129,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (*Module, error) {
 }
 
 func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*Module, error) {
-	code, info, err := rewrite.Module(wasm, &e.rewrite)
+	code, info, err := e.rewritten.module(wasm, &e.rewrite)
 	if err != nil {
 		return nil, err
 	}
