@@ -60,7 +60,7 @@ type tenant struct {
 // start runs a gateway whose plugins have time enough on a busy machine.
 func start(t *testing.T, options ...gatewaytest.Option) *tenant {
 	t.Helper()
-	patient := []gatewaytest.Option{gatewaytest.Limit("plugin_millis", "20000"), gatewaytest.Limit("plugin_message_millis", "60000"), gatewaytest.Setting("plugins.cache", compiled)}
+	patient := []gatewaytest.Option{gatewaytest.Limit("plugin_millis", "20000"), gatewaytest.Limit("plugin_message_millis", "60000"), gatewaytest.Limit("plugin_compile_seconds", "120"), gatewaytest.Setting("plugins.cache", compiled)}
 	g := gatewaytest.Start(t, append(patient, options...)...)
 	return &tenant{t, g, g.Keys.Domain}
 }

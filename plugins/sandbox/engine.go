@@ -142,11 +142,20 @@ func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*M
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	m, err := e.module(ctx, code, e.cache, info)
+	most := e.compileTime(len(wasm))
+	m, err := e.module(ctx, code, most, e.cache, info)
 	if err != nil && strings.HasPrefix(err.Error(), cacheFault) { // what it kept can't be used: do without
-		m, err = e.module(ctx, code, nil, info)
+		m, err = e.module(ctx, code, most, nil, info)
 	}
 	return m, err
+}
+
+// compilePiece is how many bytes of a module may take CompileTime, begun ones included.
+const compilePiece = 2 << 20
+
+// compileTime is how long it may take to compile a module of so many bytes.
+func (e *Engine) compileTime(size int) time.Duration {
+	return e.cfg.Limits.CompileTime * time.Duration(1+size/compilePiece)
 }
 
 // cacheFault starts wazero's errors about the files of its cache, which are no
@@ -156,7 +165,7 @@ const cacheFault = "compilationcache: "
 // module compiles what was rewritten. The cache keeps compiled code by the bytes it was
 // compiled from, and by wazero's version: so another version of the rewrite, which
 // writes other bytes, never meets code of this one.
-func (e *Engine) module(ctx context.Context, code []byte, cache wazero.CompilationCache, info *rewrite.Info) (*Module, error) {
+func (e *Engine) module(ctx context.Context, code []byte, most time.Duration, cache wazero.CompilationCache, info *rewrite.Info) (*Module, error) {
 	// A runtime of its own: closing it frees all that the module had. Compiled code
 	// that the cache shares is counted, and freed by Module.Close.
 	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2).
@@ -166,7 +175,7 @@ func (e *Engine) module(ctx context.Context, code []byte, cache wazero.Compilati
 	}
 	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg), hooks: e.hooks}
 	m.globals = append([]string{rewrite.Fuel, rewrite.Depth}, info.Globals...)
-	err := m.compile(ctx, code)
+	err := m.compile(ctx, code, most)
 	if err == nil {
 		err = m.prepare(ctx)
 	}
@@ -178,14 +187,14 @@ func (e *Engine) module(ctx context.Context, code []byte, cache wazero.Compilati
 }
 
 // compile makes the imports, and compiles.
-func (m *Module) compile(ctx context.Context, code []byte) (err error) {
+func (m *Module) compile(ctx context.Context, code []byte, most time.Duration) (err error) {
 	if err = instantiateImports(ctx, m.runtime); err != nil {
 		return err
 	}
 	if err = instantiateMeter(ctx, m.runtime); err != nil {
 		return err
 	}
-	m.code, err = compileBounded(ctx, m.runtime, code, m.engine.cfg.Limits.CompileTime)
+	m.code, err = compileBounded(ctx, m.runtime, code, most)
 	return err
 }
 

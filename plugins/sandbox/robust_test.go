@@ -84,7 +84,7 @@ func runaway(t *testing.T, lim Limits, wasm []byte, want string) {
 	m := compile(t, e, wasm)
 	before := resident(t)
 	used, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{})
-	grown := resident(t) - before
+	grown := peak(t) - before
 	if known, ok := errors.AsType[*CallError](err); !ok || known.Reason != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -97,11 +97,17 @@ func runaway(t *testing.T, lim Limits, wasm []byte, want string) {
 	}
 }
 
-// resident is the most memory that the process has had so far, in bytes, as the kernel
-// counts it; where it does not, that of Go.
-func resident(t *testing.T) int64 {
+// resident is what memory the process has, in bytes; from then on peak counts.
+func resident(t testing.TB) int64 {
 	t.Helper()
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // count anew; who may not sees less growth
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // who may not sees less growth
+	return peak(t)
+}
+
+// peak is the most that it has had, as the kernel counts it; where it does not, that of
+// Go.
+func peak(t testing.TB) int64 {
+	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		var m runtime.MemStats
@@ -146,46 +152,6 @@ func TestRobustness2MemoryBombs(t *testing.T) {
 				t.Errorf("%d KiB are kept", kept>>10)
 			}
 		})
-	}
-}
-
-// What others wait for while a module runs on: everything stops for a moment when memory
-// is measured or collected, and that waits for every thread. Looked at, not judged: the
-// machine decides.
-func TestStall(t *testing.T) {
-	memory := func(code ...[]byte) []byte {
-		a := hook(slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), []byte{0x0c, 0, 0x0b}), konst(0))
-		a.memories = [][]byte{append([]byte{0}, binary32(512)...)}
-		return a.bytes()
-	}
-	e := engineOf(t, Config{Limits: realLimits()})
-	for name, wasm := range map[string][]byte{
-		"a loop":      hook(forever, konst(0)).bytes(),
-		"memory.fill": memory(konst(0), konst(1), konst(32<<20), []byte{0xfc, 11, 0}),
-		"memory.copy": memory(konst(0), konst(16<<20), konst(16<<20), []byte{0xfc, 10, 0, 0}),
-		"memory.grow": hook(konst(500), []byte{0x40, 0}, drop, konst(0)).bytes(),
-	} {
-		m, done := compile(t, e, wasm), make(chan error, 1)
-		go func() {
-			_, err := m.Call(context.Background(), nobody, "inbound", &fakeHost{})
-			done <- err
-		}()
-		worst, ended, err := time.Duration(0), false, error(nil)
-		for !ended {
-			started := time.Now()
-			var s runtime.MemStats
-			runtime.ReadMemStats(&s)
-			worst = max(worst, time.Since(started))
-			select {
-			case err = <-done:
-				ended = true
-			default:
-			}
-		}
-		if known, ok := errors.AsType[*CallError](err); name != "memory.grow" && (!ok || known.Reason != ReasonFuel && known.Reason != ReasonDeadline) || name == "memory.grow" && err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		t.Logf("%s: others waited %v at most", name, worst)
 	}
 }
 

@@ -28,7 +28,7 @@ type Limits struct {
 	// counting twice. The time to compile it grows with the square of its blocks, and
 	// can't be cut short within it.
 	FunctionBytes, Blocks int64
-	CompileTime           time.Duration // of a module; looked at between functions
+	CompileTime           time.Duration // of a module, for each 2 MiB begun; looked at between functions
 	MemoryBytes           int64         // of an instance, in steps of 64 KiB
 	IdleBytes             int64         // of instances that wait, those that they share with others left out
 	HostCalls             int64         // imports used in one call

@@ -603,3 +603,15 @@ func (h *namesHost) Get(path string) (string, error) {
 }
 
 func (h *namesHost) Verdict(doc []byte) error { h.said = append(h.said, string(doc)); return nil }
+
+// The larger a module, the longer it may take to compile.
+func TestCompileTime(t *testing.T) {
+	lim := testLimits()
+	lim.CompileTime = 5 * time.Second
+	e := engineOf(t, Config{Limits: lim})
+	for size, want := range map[int]time.Duration{0: 5 * time.Second, 2<<20 - 1: 5 * time.Second, 2 << 20: 10 * time.Second, 16 << 20: 45 * time.Second} {
+		if got := e.compileTime(size); got != want {
+			t.Errorf("%d bytes: %v, want %v", size, got, want)
+		}
+	}
+}
