@@ -14,6 +14,9 @@ var (
 	serving sync.Mutex
 )
 
+// onReady does nothing: natively no image is taken.
+func onReady(func(*Message)) {}
+
 // Serve runs a registered hook with a host of a test's own, and returns what the
 // hook returns to the gateway: 0 is success. It exists outside of WebAssembly only;
 // sdktest makes it comfortable.

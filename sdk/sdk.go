@@ -22,12 +22,9 @@
 // go test.
 package sdk
 
-// What was registered; nil if nothing was. They are variables, for to look one up in a
-// map costs a guest as much as to ask the gateway.
-var (
-	inbound, outbound, thread func(*Message) Verdict
-	warm                      func(*Message)
-)
+// What was registered; nil if nothing was. Variables, for to look one up in a map costs
+// a guest as much as to ask the gateway.
+var inbound, outbound, thread func(*Message) Verdict
 
 // Inbound registers what decides about mail that arrives. Call it in init.
 func Inbound(f func(*Message) Verdict) { inbound = f }
@@ -42,7 +39,7 @@ func Thread(f func(*Message) Verdict) { thread = f }
 // nobody wrote: every call starts with what it leaves behind. Do there what takes long
 // the first time only, such as decoding an Event. There is no configuration and no KV
 // yet, and what it decides from the sample it decides for all messages.
-func Warm(f func(*Message)) { warm = f }
+func Warm(f func(*Message)) { onReady(f) }
 
 // Results of a hook other than 0, which is success.
 const (

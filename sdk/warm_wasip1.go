@@ -10,6 +10,11 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
+// warm is what an author wants done once; nil: nothing.
+var warm func(*Message)
+
+func onReady(f func(*Message)) { warm = f }
+
 // ready does once what a fresh program would do in every call: it has the heap grow to
 // what the sample needs, and the allocator take memory for objects of usual sizes. Hooks
 // are not asked: what an author keeps in a variable of the sample would stay.

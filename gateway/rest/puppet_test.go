@@ -36,7 +36,7 @@ var puppet = sync.OnceValues(func() ([]byte, error) {
 
 // withPlugins gives plugins time enough on a busy machine.
 func withPlugins() []gatewaytest.Option {
-	return []gatewaytest.Option{gatewaytest.Limit("plugin_millis", "20000"), gatewaytest.Limit("plugin_message_millis", "60000"), gatewaytest.Setting("plugins.cache", compiled)}
+	return []gatewaytest.Option{gatewaytest.Limit("plugin_millis", "20000"), gatewaytest.Limit("plugin_message_millis", "60000"), gatewaytest.Limit("plugin_compile_seconds", "120"), gatewaytest.Setting("plugins.cache", compiled)}
 }
 
 // module is a form with the puppet under a name, and its Content-Type.

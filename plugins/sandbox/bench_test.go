@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,7 +142,8 @@ func (h *largePart) Part(_ int, off int64, p []byte) (int, error) {
 }
 
 // BenchmarkPart copies a part of 25 MB into a module, in one question or in pieces of
-// 64 KiB; and the same between two places in Go.
+// 64 KiB, with the reset after it; the same between two places of Go's heap; and to the
+// memory of an instance, which the kernel maps in pages of 4 KiB.
 func BenchmarkPart(b *testing.B) {
 	const size = 25 << 20
 	h := &largePart{content: bytes.Repeat([]byte("part"), size/4)}
@@ -150,25 +152,51 @@ func BenchmarkPart(b *testing.B) {
 	pieces := (&assembler{}).imp(abi.Module, "part", "iIii:i").fn("postern_inbound", ":i", []byte{0x03, 0x40}, konst(0), []byte{0x20, 0, 0xad}, []byte{0x20, 0}, konst(64<<10), invoke(0), drop,
 		[]byte{0x20, 0}, konst(64<<10), []byte{0x6a, 0x22, 0}, konst(size), []byte{0x48, 0x0d, 0, 0x0b}, konst(0))
 	pieces.code[0] = withLocals(pieces.code[0], 1)
-	for name, a := range map[string]*assembler{"whole": whole, "pieces": pieces} {
+	asks := func(a *assembler) func() {
 		a.memories = memory
 		m := compile(b, realEngine(b), a.bytes())
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(size)
-			for b.Loop() {
-				if _, err := m.Call(context.Background(), nobody, abi.HookInbound, h); err != nil {
-					b.Fatal(err)
-				}
+		return func() {
+			if _, err := m.Call(context.Background(), nobody, abi.HookInbound, h); err != nil {
+				b.Fatal(err)
 			}
-		})
+		}
 	}
-	b.Run("Go", func(b *testing.B) {
-		to := make([]byte, size)
-		b.SetBytes(size)
-		for b.Loop() {
+	copies := func(to []byte) func() {
+		return func() {
 			if copy(to, h.content) != size {
 				b.Fatal("short")
 			}
 		}
-	})
+	}
+	names := []string{"heap", "pages", "whole", "pieces"}
+	runs := []func(){copies(make([]byte, size)), copies(mapped(b, memory)), asks(whole), asks(pieces)}
+	best := slices.Repeat([]time.Duration{time.Hour}, len(runs))
+	b.SetBytes(int64(len(runs)) * size)
+	for b.Loop() {
+		for i, run := range runs {
+			started := time.Now()
+			run()
+			best[i] = min(best[i], time.Since(started))
+		}
+	}
+	for i, name := range names {
+		b.ReportMetric(float64(best[i].Microseconds()), name+"-us")
+	}
+	b.ReportMetric(float64(best[2])/float64(best[0]), "whole/heap")
+	b.ReportMetric(float64(best[2])/float64(best[1]), "whole/pages")
+	b.ReportMetric(float64(best[3])/float64(best[1]), "pieces/pages")
+}
+
+// mapped is the memory of an instance that nobody asks.
+func mapped(b *testing.B, memory [][]byte) []byte {
+	b.Helper()
+	a := hook(konst(0))
+	a.memories = memory
+	m := compile(b, realEngine(b), a.bytes())
+	in, err := m.instance(b.Context(), nobody)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(in.close)
+	return in.memory.Reallocate(uint64(in.size()))
 }

@@ -568,7 +568,7 @@ func TestNamesAreKept(t *testing.T) {
 		[]byte{0x21, 0}, konst(8000), []byte{0x20, 0}, invoke(1), drop, bump, konst(most), []byte{0x48, 0x0d, 0, 0x0b}, konst(0))
 	a.code[0] = withLocals(a.code[0], 1)
 	for n := range int32(most) {
-		a.text(100*n, strings.Repeat(string(rune('A'+n)), int(n)+1))
+		a.text(100*n, strings.Repeat(string('A'+n), int(n)+1))
 	}
 	h := &namesHost{}
 	m := compile(t, newEngine(t, ""), a.bytes())

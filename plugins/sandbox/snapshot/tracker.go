@@ -27,7 +27,10 @@ type tracker struct {
 }
 
 // scanRange is pages in a row, by address: Linux's struct page_region.
-type scanRange struct{ start, end, categories uint64 }
+type scanRange struct {
+	start, end uint64
+	_          uint64 // categories: as was asked for
+}
 
 const (
 	// minDrop is how many own pages an instance may always have, however small its
