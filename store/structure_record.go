@@ -1,6 +1,11 @@
 package store
 
 import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/centerleap/postern/gateway"
@@ -8,8 +13,35 @@ import (
 
 func protoNumber(n int) protowire.Number { return protowire.Number(n) }
 
+// A structure that is long says nearly the same of each of its parts, so it is deflated:
+// ten thousand parts would be more than a value of an engine holds.
+const (
+	deflateFrom  = 32 << 10 // bytes; ours: no mail of people is described at such length
+	deflated     = 2        // the version of a record whose rest is one of recordVersion, deflated
+	inflatedMost = 64 << 20 // bytes; ours: more than the scanner makes of the largest mail
+)
+
 // encodeStructure writes what only a reader of the whole message needs.
 func encodeStructure(c *gateway.Content) []byte {
+	b := plainStructure(c)
+	if len(b) < deflateFrom {
+		return b
+	}
+	out := bytes.NewBuffer([]byte{deflated})
+	w, err := flate.NewWriter(out, flate.BestSpeed)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil { // neither fails: the level is legal and a buffer takes all
+		return b
+	}
+	return out.Bytes()
+}
+
+func plainStructure(c *gateway.Content) []byte {
 	e := newRecord(512)
 	e.texts(1, c.References)
 	e.int(2, c.HeaderSize)
@@ -25,6 +57,13 @@ func encodeStructure(c *gateway.Content) []byte {
 }
 
 func decodeStructure(b []byte, c *gateway.Content) error {
+	if len(b) > 0 && b[0] == deflated {
+		whole, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b[1:])), inflatedMost))
+		if err != nil {
+			return fmt.Errorf("structure: %w: %w", errRecord, err)
+		}
+		b = whole
+	}
 	c.Parts = nil
 	return readRecord("structure", b, func(f field) error {
 		switch f.n {
