@@ -111,6 +111,7 @@ func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
 			gone += n
 		}
 	}
+	s.installed.forget(id)
 	if err := s.engine.Erase(ctx, uint32(id)); err != nil {
 		return translate(err)
 	}

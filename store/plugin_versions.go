@@ -45,7 +45,7 @@ func (t *tx) newCode(p *gateway.Plugin, v gateway.PluginVersion, regrant bool) e
 		p.Kept = p.Kept[:last]
 	}
 	p.UpdatedAt = t.now
-	t.Set(pluginKey(t.domain, p.ID), encodePlugin(p))
+	t.putPlugin(p)
 	return nil
 }
 

@@ -45,10 +45,16 @@ func (s *Store) Plugins(ctx context.Context, sc gateway.Scope) (all []gateway.Pl
 	if d == 0 {
 		return nil, denied("domain")
 	}
-	err = s.view(ctx, func(r engine.Reader) error {
-		all, err = readPlugins(r, d)
-		return err
-	})
+	all, known, changes := s.installed.get(d)
+	if !known {
+		err = s.view(ctx, func(r engine.Reader) error {
+			all, err = readPlugins(r, d)
+			return err
+		})
+		if err == nil {
+			s.installed.keep(d, all, changes)
+		}
+	}
 	return slices.DeleteFunc(all, func(p gateway.Plugin) bool { return !ofPlugin(sc, &p) }), err
 }
 
@@ -110,7 +116,7 @@ func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.
 		if err := t.Link(blobRef(p.Code)); err != nil {
 			return missing(err, "module")
 		}
-		t.Set(pluginKey(t.domain, p.ID), encodePlugin(&p))
+		t.putPlugin(&p)
 		return nil
 	})
 	return p, created, err
@@ -149,7 +155,7 @@ func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 			}
 		}
 		p.UpdatedAt = t.now
-		t.Set(pluginKey(t.domain, id), encodePlugin(p))
+		t.putPlugin(p)
 		return nil
 	})
 	return p, err
@@ -208,7 +214,13 @@ func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 	return s.clearPlugins(ctx, d)
 }
 
+func (t *tx) putPlugin(p *gateway.Plugin) {
+	t.plugin = true
+	t.Set(pluginKey(t.domain, p.ID), encodePlugin(p))
+}
+
 func (t *tx) dropPlugin(p *gateway.Plugin) error {
+	t.plugin = true
 	t.Delete(pluginKey(t.domain, p.ID))
 	t.Set(pluginUseKey(t.domain, p.ID), (&numbers{0, 1}).encode()) // to be cleared, also after a crash
 	for _, v := range p.Versions() {

@@ -469,3 +469,46 @@ func TestPluginBounds(t *testing.T) {
 		t.Errorf("one value more: %v", err)
 	}
 }
+
+// However many ask at the time, whoever asks after a change sees it; and what one does to
+// an answer is not in the next.
+func TestPluginsRemembered(t *testing.T) {
+	w := newWorld(t)
+	sc := inside(w.ours.ID)
+	p := w.install("filter", "code 1", nil)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			all, err := w.Plugins(w.ctx(), sc)
+			if err != nil || len(all) != 1 {
+				t.Errorf("%d plugins, %v", len(all), err)
+				return
+			}
+			all[0].Priority, all[0].Name = -1, "mine"
+		}
+	}()
+	for order := range 200 {
+		_, err := w.ChangePlugin(w.ctx(), sc, p.ID, gateway.PluginChange{Priority: &order})
+		w.ok(err)
+		if all, err := w.Plugins(w.ctx(), sc); err != nil || all[0].Priority != order || all[0].Name != "filter" {
+			t.Fatalf("after %d: %+v, %v", order, all, err)
+		}
+	}
+	close(stop)
+	<-done
+	w.ok(w.DeletePlugin(w.ctx(), sc, p.ID))
+	if all, err := w.Plugins(w.ctx(), sc); err != nil || len(all) != 0 {
+		t.Errorf("after it is deleted: %+v, %v", all, err)
+	}
+	w.install("filter", "code 2", nil)
+	w.ok(w.DeleteDomain(w.ctx(), system, w.ours.ID))
+	if all, err := w.Plugins(w.ctx(), sc); err != nil || len(all) != 0 {
+		t.Errorf("of a domain that is deleted: %+v, %v", all, err)
+	}
+}

@@ -43,8 +43,9 @@ type Config struct {
 
 // Store is the typed face of an engine.
 type Store struct {
-	engine engine.Engine
-	cfg    Config
+	engine    engine.Engine
+	cfg       Config
+	installed installed
 }
 
 // New returns a Store over e, which the caller opens and closes.
@@ -78,6 +79,7 @@ type tx struct {
 	store  *Store
 	domain gateway.DomainID
 	now    time.Time
+	plugin bool // an installation has changed
 }
 
 // update runs fn durably in the lane of d.
@@ -98,10 +100,15 @@ type committer func(ctx context.Context, d gateway.DomainID, fn func(*tx) error)
 
 func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) error {
 	now, d := s.cfg.Now(), gateway.DomainID(op.Domain)
+	var ran tx
 	op.Fn = func(t engine.Tx) error {
-		return fn(&tx{Tx: t, store: s, domain: d, now: now})
+		ran = tx{Tx: t, store: s, domain: d, now: now}
+		return fn(&ran)
 	}
 	_, err := s.engine.Update(ctx, op)
+	if ran.plugin { // whatever err says: it may be there all the same
+		s.installed.forget(d)
+	}
 	return translate(err)
 }
 
