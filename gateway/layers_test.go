@@ -84,7 +84,7 @@ var homes = map[string]string{
 	"github.com/emersion/go-msgauth":      "gateway/mailauth",
 	"blitiri.com.ar/go/spf":               "gateway/mailauth",
 	"github.com/miekg/dns":                "gateway/resolve gateway/gatewaytest",
-	"code.dny.dev/ssrf":                   "gateway/safehttp",
+	"code.dny.dev/ssrf":                   "gateway/safehttp gateway/courier",
 	"github.com/caddyserver/certmagic":    "gateway/serve",
 	"github.com/pelletier/go-toml":        "gateway/serve",
 	"github.com/prometheus/client_golang": "gateway/serve gateway/telemetry",

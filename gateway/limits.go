@@ -65,6 +65,11 @@ type Limits struct {
 	AuthSeconds, AuthAuthors               int64
 	DKIMSignatures, DKIMNames              int64
 	SPFLookups, SPFVoids                   int64
+	CourierRecipients, CourierHosts        int64
+	CourierTries, CourierMessages          int64
+	CourierHost, CourierIdle               int64
+	CourierReply, CourierReplies           int64
+	STSPolicy, STSPolicies                 int64
 }
 
 // Limit is one row of the table.
@@ -183,6 +188,16 @@ var LimitTable = []Limit{
 	{"dkim_names", 200, "names in the h= of a DKIM signature", Unavailable, "ours; ten times what is usual", func(l *Limits) *int64 { return &l.DKIMNames }},
 	{"spf_lookups", 10, "terms of SPF records that ask DNS; more is permerror", Unavailable, "RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.SPFLookups }},
 	{"spf_voids", 2, "of these, terms that find nothing; more is permerror", Unavailable, "RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.SPFVoids }},
+	{"courier_recipients", 100, "recipients of one transaction with a next hop", InvalidParameter, "RFC 5321 section 4.5.3.1.8: what each server takes", func(l *Limits) *int64 { return &l.CourierRecipients }},
+	{"courier_hosts", 10, "mail hosts of a domain that are tried, the preferred ones first", Unavailable, "ours; large providers have five", func(l *Limits) *int64 { return &l.CourierHosts }},
+	{"courier_tries", 10, "addresses of them that one attempt to deliver connects to", Unavailable, "ours; RFC 5321 section 5.1 wants at least two", func(l *Limits) *int64 { return &l.CourierTries }},
+	{"courier_messages", 100, "messages of one connection to a next hop; then it is closed", Unavailable, "ours; many servers end it there", func(l *Limits) *int64 { return &l.CourierMessages }},
+	{"courier_host", 10, "connections to one mail host at once; more wait", Unavailable, "ours; half of what large providers allow", func(l *Limits) *int64 { return &l.CourierHost }},
+	{"courier_idle", 100, "connections to next hops that are kept for the next message", Unavailable, "ours; each has 40 KiB of buffers", func(l *Limits) *int64 { return &l.CourierIdle }},
+	{"courier_reply", 64 * kiB, "bytes of a next hop's reply to one command; more ends the connection", Unavailable, "ours; RFC 5321 section 4.5.3.1.5 allows lines of 512", func(l *Limits) *int64 { return &l.CourierReply }},
+	{"courier_replies", 1 * miB, "bytes of all its replies on one connection", Unavailable, "ours; 100 messages with ten recipients each, five times", func(l *Limits) *int64 { return &l.CourierReplies }},
+	{"sts_policy", 64 * kiB, "bytes of an MTA-STS policy; a longer one counts as none", Unavailable, "RFC 8461 section 3.3", func(l *Limits) *int64 { return &l.STSPolicy }},
+	{"sts_policies", 10000, "MTA-STS policies that are remembered; those not used for longest go", Unavailable, "ours; about 1 KiB each", func(l *Limits) *int64 { return &l.STSPolicies }},
 	{"session_logins", 3, "failed logins of a session", RateLimited, "ours", func(l *Limits) *int64 { return &l.SessionLogins }},
 }
 
@@ -239,6 +254,25 @@ const (
 	// clients wait 10 minutes; section 6.1 wants servers far quicker, or slow
 	// answers become duplicates.
 	DataTimeout = 2 * time.Minute
+	// ConnectTimeout is how long a next hop may take to accept a connection, and again
+	// for a TLS handshake. HopTimeout is for each of its replies, HopDataTimeout for the
+	// one to DATA, HopEndTimeout for the one to the final dot; HopPause is for each block
+	// of the message, TransferTimeout for all of them. Past the final dot nobody knows
+	// whether it was delivered; past the others it was not. RFC 5321 section 4.5.3.2.
+	ConnectTimeout = 30 * time.Second
+	HopTimeout     = 5 * time.Minute
+	HopDataTimeout = 2 * time.Minute
+	HopEndTimeout  = 10 * time.Minute
+	HopPause       = 3 * time.Minute
+	// HopIdle is how long a connection to a next hop is kept without work. Ours: a
+	// queue that has more mail for it has sent it by then.
+	HopIdle = 5 * time.Second
+	// STSTimeout is how long fetching an MTA-STS policy may take, and STSPause how long
+	// a failure to is remembered; RFC 8461 section 3.3. STSFresh is the age at which a
+	// policy is fetched again although its id is the same; section 10.2.
+	STSTimeout = time.Minute
+	STSPause   = 5 * time.Minute
+	STSFresh   = 24 * time.Hour
 	// DNSTimeout is how long one question to DNS may take, all servers and tries
 	// together, and DNSTry one of them. Past it: a temporary failure. Ours: a mail
 	// asks several, and its sender waits.
