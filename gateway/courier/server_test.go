@@ -403,3 +403,29 @@ func (a *authority) server(t testing.TB, until time.Time, names ...string) *tls.
 
 // errServFail makes the DNS of tests fail for a name.
 var errServFail = &net.DNSError{Err: "failed", IsTemporary: true}
+
+// nobody is a listener that has an address alone.
+type nobody struct{ net.Listener }
+
+func (nobody) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// fixed is DNS without a network, for tests in a bubble of time.
+type fixed map[string]mockdns.Zone
+
+func (z fixed) TXT(context.Context, string) resolve.Answer[string] {
+	return resolve.Answer[string]{Class: resolve.NXDomain}
+}
+
+func (z fixed) MX(_ context.Context, name string) (ans resolve.Answer[resolve.MX]) {
+	for _, mx := range z[name+"."].MX {
+		ans.Records = append(ans.Records, resolve.MX{Preference: mx.Pref, Host: strings.TrimSuffix(mx.Host, ".")})
+	}
+	return ans
+}
+
+func (z fixed) Addresses(_ context.Context, name string) (ans resolve.Answer[netip.Addr]) {
+	for _, a := range z[name+"."].A {
+		ans.Records = append(ans.Records, netip.MustParseAddr(a))
+	}
+	return ans
+}
