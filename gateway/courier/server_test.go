@@ -13,6 +13,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"net/netip"
@@ -260,11 +261,11 @@ func simple(s *server) *world {
 	}
 }
 
-// dns serves the zones on loopback. The library's server is not stopped by a Close that
+// dns serves the zones, as they are now, on loopback. The library's server is not stopped by a Close that
 // comes before it has begun, so it has to answer once first.
 func (w *world) dns(t testing.TB) string {
 	t.Helper()
-	s, err := mockdns.NewServerWithLogger(w.zones, log.New(io.Discard, "", 0), false)
+	s, err := mockdns.NewServerWithLogger(maps.Clone(w.zones), log.New(io.Discard, "", 0), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +376,7 @@ func certificate(t testing.TB, by *authority, tpl *x509.Certificate) ([]byte, *e
 	}
 	tpl.SerialNumber = big.NewInt(1)
 	if tpl.NotAfter.IsZero() {
-		tpl.NotAfter = time.Now().Add(time.Hour)
+		tpl.NotAfter = time.Now().AddDate(2, 0, 0)
 	}
 	parent, signer := tpl, key
 	if by != nil {
