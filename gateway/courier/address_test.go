@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -88,7 +89,7 @@ func TestOwn(t *testing.T) {
 	} {
 		c := &Courier{cfg: Config{AllowPrivate: true, Own: func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort(tt.own)} }}}
 		for _, named := range []bool{false, true} {
-			if err := c.judge(netip.MustParseAddrPort(tt.at), named); (err == errLoop) != tt.want {
+			if err := c.judge(netip.MustParseAddrPort(tt.at), named); errors.Is(err, errLoop) != tt.want {
 				t.Errorf("%s: %v, want own %v", tt.name, err, tt.want)
 			}
 		}

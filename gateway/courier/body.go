@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -31,7 +32,7 @@ func (d *stuffer) Write(p []byte) (int, error) {
 			if rest[0] != '\n' {
 				return 0, errLines
 			}
-			d.w.WriteByte('\n')
+			_ = d.w.WriteByte('\n') // its error stays: the next write returns it
 			d.cr, d.start, rest = false, true, rest[1:]
 			continue
 		}
@@ -43,7 +44,7 @@ func (d *stuffer) Write(p []byte) (int, error) {
 			return 0, errLines
 		}
 		if d.start && line[0] == '.' {
-			d.w.WriteByte('.')
+			_ = d.w.WriteByte('.')
 		}
 		if _, err := d.w.Write(line); err != nil {
 			return 0, err
@@ -59,7 +60,7 @@ func (d *stuffer) end() error {
 		return errLines
 	}
 	if !d.start {
-		d.w.WriteString("\r\n")
+		_, _ = d.w.WriteString("\r\n")
 	}
 	_, err := d.w.WriteString(".\r\n")
 	return err
@@ -130,6 +131,8 @@ func (s *session) end(ctx context.Context, m *mission, taken []*stop) *fault {
 	if err != nil {
 		f := ours(Unknown, PhaseEnd, [3]int{4, 4, 2}, err, "the next hop did not say whether it took the message")
 		m.decide(taken, f.Answer, s.ended())
+		s.courier.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "unknown whether a message was delivered",
+			slog.String("host", s.hop.Host), slog.Int("recipients", len(taken)), slog.Any("err", err))
 		return f
 	}
 	m.decide(taken, rep.answer(PhaseEnd), s.ended())

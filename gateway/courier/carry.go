@@ -41,18 +41,24 @@ func (c *Courier) Carry(ctx context.Context, job Job) ([]Result, error) {
 		return nil, err
 	}
 	if !m.done() {
-		hosts, f := c.route(ctx, job)
-		if f != nil {
-			m.note(f)
-		}
-		for _, t := range hosts {
-			if m.done() || ctx.Err() != nil || m.tries == 0 || m.stopped() {
-				break
-			}
-			c.visit(ctx, m, t)
-		}
+		c.travel(ctx, m)
 	}
 	return m.results(ctx), nil
+}
+
+// travel tries the hosts in order.
+func (c *Courier) travel(ctx context.Context, m *mission) {
+	hosts, f := c.route(ctx, m.job)
+	if f != nil {
+		m.note(f)
+		return
+	}
+	for _, t := range hosts {
+		if m.done() || ctx.Err() != nil || m.tries == 0 || m.stopped() {
+			return
+		}
+		c.visit(ctx, m, t)
+	}
 }
 
 // prepare checks a job and writes its addresses as they will be sent.
@@ -85,12 +91,16 @@ func (c *Courier) prepare(job Job) (*mission, error) {
 // visit tries one host: on a connection that is open already, then on new ones. What
 // went wrong on an old connection says nothing: it may have been closed long ago.
 func (c *Courier) visit(ctx context.Context, m *mission, t target) {
-	leave, err := c.pool.enter(ctx, t.key())
+	waiting, cancel := context.WithTimeout(ctx, gateway.ConnectTimeout)
+	leave, err := c.pool.enter(waiting, t.key())
+	cancel()
 	if err != nil {
+		m.note(ours(Deferred, PhaseConnect, [3]int{4, 4, 5}, err, "all connections to the mail host %s are busy", t.host))
 		return
 	}
 	defer leave()
 	if s := c.pool.take(t.key()); s != nil {
+		s.target, s.hop.TLS.Policy = t, t.policy
 		s.hop.Reused, s.hop.Begun = true, c.cfg.Now()
 		if f := c.hand(ctx, m, s); f == nil || m.done() {
 			return

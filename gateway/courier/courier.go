@@ -172,7 +172,7 @@ type Answer struct {
 type Result struct {
 	Recipient string // as in the Job
 	Answer
-	Hop Hop // zero if no host was reached
+	Hop Hop // zero if no host was tried
 }
 
 // Hop is the connection on which a recipient was decided.

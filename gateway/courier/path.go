@@ -98,11 +98,16 @@ func literalAddr(domain string) (netip.Addr, bool) {
 // hostname is the one form of a name: A-labels, lower case, no dot at the end, and
 // nothing that has a meaning in SMTP.
 func hostname(name string) (string, error) {
-	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(name, "."))
-	if err != nil || ascii == "" || len(ascii) > 253 {
+	ascii := strings.TrimSuffix(name, ".")
+	if strings.ContainsFunc(ascii, func(r rune) bool { return r >= 0x80 }) {
+		var err error // what is ASCII is taken as it is: IDNA has no underscores, DNS has
+		if ascii, err = idna.Lookup.ToASCII(ascii); err != nil {
+			return "", errPath
+		}
+	}
+	if ascii = strings.ToLower(ascii); ascii == "" || len(ascii) > 253 {
 		return "", errPath
 	}
-	ascii = strings.ToLower(ascii)
 	for label := range strings.SplitSeq(ascii, ".") {
 		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return "", errPath

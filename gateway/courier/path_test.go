@@ -25,6 +25,7 @@ func TestPath(t *testing.T) {
 		{"dots", `.a@example.com`, `".a"@example.com`, false},
 		{"wide", "é@example.com", "é@example.com", true},
 		{"wide domain", "a@bücher.example", "a@xn--bcher-kva.example", false},
+		{"odd names", "a@b_c.d--e.example.", "a@b_c.d--e.example", false},
 		{"literal", "a@[192.0.2.1]", "a@[192.0.2.1]", false},
 		{"literal of six", "a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::1]", false},
 		{"longest local part", strings.Repeat("a", 64) + "@example.com", strings.Repeat("a", 64) + "@example.com", false},

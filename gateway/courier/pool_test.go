@@ -2,10 +2,12 @@ package courier
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,12 +65,10 @@ func TestReuseOfTheDead(t *testing.T) {
 // A connection that breaks after the message was sent says nothing about it, old or new:
 // it is not sent again here.
 func TestReuseUnknown(t *testing.T) {
-	mails := 0
+	var mails atomic.Int64
 	s := mx(t, func(_ int, command string) string {
-		if command == "." {
-			if mails++; mails == 2 {
-				return drop
-			}
+		if command == "." && mails.Add(1) == 2 {
+			return drop
 		}
 		return ""
 	})
@@ -96,18 +96,116 @@ func TestConnectionsAtOnce(t *testing.T) {
 	if n := s.connections(); n > 3 {
 		t.Errorf("%d connections", n)
 	}
-	c.pool.mu.Lock()
-	idle := c.pool.idle
-	c.pool.mu.Unlock()
-	if idle < 1 || idle > 3 {
+	if idle, _ := kept(c); idle < 1 || idle > 3 {
 		t.Errorf("%d are kept", idle)
 	}
 	c.Close()
-	if len(c.pool.hosts) != 0 || c.pool.idle != 0 {
-		t.Errorf("%d hosts, %d idle after Close", len(c.pool.hosts), c.pool.idle)
+	if idle, hosts := kept(c); idle != 0 || hosts != 0 {
+		t.Errorf("%d kept, of %d hosts, after Close", idle, hosts)
 	}
-	if r := carry(t, c, job())[0]; r.Outcome != Delivered || c.pool.idle != 0 {
-		t.Errorf("after Close: %+v, %d kept", r, c.pool.idle)
+	r := carry(t, c, job())[0]
+	if idle, _ := kept(c); r.Outcome != Delivered || idle != 0 {
+		t.Errorf("after Close: %+v, %d kept", r, idle)
+	}
+}
+
+// kept is how many connections rest, and how many hosts the pool knows.
+func kept(c *Courier) (idle, hosts int) {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	return int(c.pool.idle), len(c.pool.hosts)
+}
+
+// A host whose connections are all busy puts mail off after a while: the queue has other
+// mail to send.
+func TestBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, func(conn net.Conn) { (&server{t: t, ext: usual, answer: always("MAIL", hang)}).serve(conn, 1) })
+		c.cfg.Limits.CourierHost = 1
+		c.pool.limits.CourierHost = 1
+		ctx, cancel := context.WithCancel(t.Context())
+		var wait sync.WaitGroup
+		wait.Go(func() { _, _ = c.Carry(ctx, job()) })
+		synctest.Wait()
+		begun := time.Now()
+		if r := carry(t, c, job())[0]; r.Outcome != Deferred || r.Enhanced != [3]int{4, 4, 5} || time.Since(begun) > gateway.ConnectTimeout {
+			t.Errorf("%+v after %s", r, time.Since(begun))
+		}
+		cancel()
+		wait.Wait()
+	})
+}
+
+// An address that swallows packets costs its time once, and the next one is tried.
+func TestConnectTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{t: t, ext: usual}
+		c := piped(t, func(conn net.Conn) { s.serve(conn, 1) })
+		c.cfg.Resolver.(fixed)["mx.test."] = mockdns.Zone{A: []string{"5.0.0.66", "5.0.0.1"}}
+		dial := c.cfg.Dial
+		c.cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == "5.0.0.66:25" {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return dial(ctx, network, address)
+		}
+		begun := time.Now()
+		res, err := c.Carry(t.Context(), job())
+		if took := time.Since(begun); err != nil || res[0].Outcome != Delivered || took != gateway.ConnectTimeout {
+			t.Errorf("%+v, %v after %s", res, err, took)
+		}
+	})
+}
+
+// The host of a policy that never answers keeps mail for a minute at most, once.
+func TestSTSTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{t: t, ext: usual}
+		c := piped(t, func(conn net.Conn) { s.serve(conn, 1) })
+		zones := c.cfg.Resolver.(fixed)
+		zones["_mta-sts.a.test."] = mockdns.Zone{TXT: []string{"v=STSv1; id=1;"}}
+		zones["mta-sts.a.test."] = mockdns.Zone{A: []string{"5.0.0.2", "5.0.0.3", "5.0.0.4"}}
+		dial := c.cfg.Dial
+		c.cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if strings.HasSuffix(address, ":443") {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return dial(ctx, network, address)
+		}
+		for _, most := range []time.Duration{gateway.STSTimeout, 0} {
+			begun := time.Now()
+			res, err := c.Carry(t.Context(), job())
+			if took := time.Since(begun); err != nil || res[0].Outcome != Delivered || took > most {
+				t.Errorf("%+v, %v after %s", res, err, took)
+			}
+		}
+	})
+}
+
+// A host that says in the middle of a message why it does not want it is heard.
+func TestRefusedMidway(t *testing.T) {
+	for reply, want := range map[string]Outcome{"552 5.3.4 too big": Failed, "451 4.3.1 disk full": Deferred, "421 4.3.2 closing": Deferred} {
+		synctest.Test(t, func(t *testing.T) {
+			c := piped(t, func(conn net.Conn) {
+				buf := make([]byte, 512)
+				for _, r := range []string{"220 hi", "250 mx.test", "250 ok", "250 ok", "354 go", reply} {
+					if _, err := io.WriteString(conn, r+"\r\n"); err != nil {
+						return
+					}
+					if _, err := conn.Read(buf); err != nil {
+						return
+					}
+				}
+			})
+			j := job()
+			j.Open = text(strings.Repeat("0123456789\r\n", 10000))
+			res, err := c.Carry(t.Context(), j)
+			if err != nil || res[0].Outcome != want || !res[0].Remote || !strings.HasPrefix(reply, fmt.Sprint(res[0].Code)) || !strings.HasSuffix(reply, res[0].Text) {
+				t.Errorf("%q: %+v, %v", reply, res, err)
+			}
+		})
 	}
 }
 
@@ -145,8 +243,8 @@ func TestIdleInAll(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if c.pool.idle != 2 {
-		t.Errorf("%d are kept", c.pool.idle)
+	if idle, _ := kept(c); idle != 2 {
+		t.Errorf("%d are kept", idle)
 	}
 }
 
@@ -177,12 +275,12 @@ func TestIdleEnds(t *testing.T) {
 		}
 		time.Sleep(gateway.HopIdle - time.Millisecond)
 		synctest.Wait()
-		if strings.Contains(strings.Join(s.commands(), "\n"), "QUIT") || c.pool.idle != 1 {
+		if idle, _ := kept(c); strings.Contains(strings.Join(s.commands(), "\n"), "QUIT") || idle != 1 {
 			t.Error("closed too early")
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
-		if !strings.Contains(strings.Join(s.commands(), "\n"), "QUIT") || c.pool.idle != 0 || len(c.pool.hosts) != 0 {
+		if idle, hosts := kept(c); !strings.Contains(strings.Join(s.commands(), "\n"), "QUIT") || idle != 0 || hosts != 0 {
 			t.Error("not closed")
 		}
 	})

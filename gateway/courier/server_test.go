@@ -413,7 +413,10 @@ func (nobody) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), 
 // fixed is DNS without a network, for tests in a bubble of time.
 type fixed map[string]mockdns.Zone
 
-func (z fixed) TXT(context.Context, string) resolve.Answer[string] {
+func (z fixed) TXT(_ context.Context, name string) resolve.Answer[string] {
+	if list := z[name+"."].TXT; list != nil {
+		return resolve.Answer[string]{Records: list}
+	}
 	return resolve.Answer[string]{Class: resolve.NXDomain}
 }
 

@@ -119,12 +119,19 @@ func (s *session) hello(ctx context.Context) *fault {
 		return said(PhaseHello, rep)
 	}
 	s.ext = offered(rep.lines)
-	if !s.target.smart && strings.EqualFold(s.ext.name, s.courier.cfg.Hostname) {
+	if s.isUs() {
 		f := ours(Failed, PhaseHello, [3]int{5, 4, 6}, errLoop, "the mail host %s is this gateway itself", s.target.host)
 		f.stop = true
 		return f
 	}
 	return nil
+}
+
+// isUs reports whether a mail host calls itself by our name. One without a dot, such as
+// localhost, belongs to many.
+func (s *session) isUs() bool {
+	our := s.courier.cfg.Hostname
+	return !s.target.smart && strings.Contains(our, ".") && strings.EqualFold(s.ext.name, our)
 }
 
 func offered(lines []string) (e extensions) {
@@ -204,8 +211,8 @@ func (s *session) ask(ctx context.Context, at Phase, d time.Duration, line strin
 
 func (s *session) send(lines ...string) error {
 	for _, line := range lines {
-		s.out.WriteString(line) // its error stays, for Flush to tell
-		s.out.WriteString("\r\n")
+		_, _ = s.out.WriteString(line) // its error stays: Flush returns it
+		_, _ = s.out.WriteString("\r\n")
 	}
 	return s.out.Flush()
 }

@@ -21,7 +21,7 @@ const (
 // TLSState says how private a connection was.
 type TLSState string
 
-// The states. Of NotOffered nobody can say whether the host has no TLS, or somebody on
+// The states; empty if it did not come to that. Of NotOffered nobody can say whether the host has no TLS, or somebody on
 // the way took the offer out of its reply.
 const (
 	TLSNotOffered TLSState = "not_offered"

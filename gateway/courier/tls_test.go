@@ -144,17 +144,20 @@ func TestReuseByPolicy(t *testing.T) {
 }
 
 func TestParseSmartHost(t *testing.T) {
-	for in, want := range map[string]SmartHost{
-		"relay.test:25":          {Host: "relay.test", Port: 25},
-		"127.0.0.1:1025":         {Host: "127.0.0.1", Port: 1025},
-		"[::1]:1025":             {Host: "::1", Port: 1025},
-		"smtp://relay.test":      {Host: "relay.test", Port: 587},
-		"smtps://u:p@Relay.test": {Host: "relay.test", Port: 465, Username: "u", Password: "p", Implicit: true},
-		"smtp://user%40a.test:p%3Aw@relay.test:1": {Host: "relay.test", Port: 1, Username: "user@a.test", Password: "p:w"},
+	for _, tt := range []struct {
+		in   string
+		want SmartHost
+	}{
+		{"relay.test:25", SmartHost{Host: "relay.test", Port: 25}},
+		{"127.0.0.1:1025", SmartHost{Host: "127.0.0.1", Port: 1025}},
+		{"[::1]:1025", SmartHost{Host: "::1", Port: 1025}},
+		{"smtp://relay.test", SmartHost{Host: "relay.test", Port: 587}},
+		{"smtps://u:p@Relay.test", SmartHost{Host: "relay.test", Port: 465, Username: "u", Password: "p", Implicit: true}},
+		{"smtp://user%40a.test:p%3Aw@relay.test:1", SmartHost{Host: "relay.test", Port: 1, Username: "user@a.test", Password: "p:w"}},
 	} {
-		got, err := ParseSmartHost(in)
-		if err != nil || *got != want {
-			t.Errorf("%s: %+v, %v", in, got, err)
+		got, err := ParseSmartHost(tt.in)
+		if err != nil || *got != tt.want {
+			t.Errorf("%s: %+v, %v", tt.in, got, err)
 		}
 	}
 	for _, in := range []string{"", "relay.test", "relay.test:0", "relay.test:70000", "relay.test:smtp", "http://relay.test", "smtp://u@relay.test", "smtp://u:hidden@relay.test/x", "smtp://:hidden@relay.test", "smtp://a b", "a b:25", "smtp://u:hidden%00@relay.test", "smtp://u:hidden%zz@relay.test"} {
