@@ -55,7 +55,7 @@ func TestReplies(t *testing.T) {
 // Whatever comes: no more is read than allowed, what is said is fit to print, and a
 // reply that is written down again is the same.
 func FuzzReply(f *testing.F) {
-	for _, s := range []string{"250 ok\r\n", "250-a\r\n250 b\r\n", "550 5.1.1 no\r\n", "550\n", "421 4.4.2 \x00\r\r\n", "250-", "552 5.2.2 full\n"} {
+	for _, s := range []string{"250 ok\r\n", "250-a\r\n250 b\r\n", "550 5.1.1 no\r\n", "550\n", "421 4.4.2 \x00\r\r\n", "250-", "552 5.2.2 full\n", "400 4.0.0\r\r\n"} {
 		f.Add([]byte(s))
 	}
 	limits := gateway.DefaultLimits()
@@ -84,7 +84,7 @@ func FuzzReply(f *testing.F) {
 		}
 		var b strings.Builder
 		for i, line := range rep.lines {
-			fmt.Fprintf(&b, "%d%c%s\n", rep.code, "- "[min(1, (i+1)/len(rep.lines))], line)
+			fmt.Fprintf(&b, "%d%c%s\r\n", rep.code, "- "[min(1, (i+1)/len(rep.lines))], line)
 		}
 		again, err := newReplies(strings.NewReader(b.String()), limits).next()
 		if err != nil || again.code != rep.code || again.text() != rep.text() {
