@@ -125,13 +125,13 @@ func TestAttackInside(t *testing.T) {
 // large is a message that takes no memory.
 type large struct{ left int64 }
 
-const bigLine = ".0123456789 the quick brown fox jumps over the lazy dog\r\n"
+const largeLine = ".0123456789 the quick brown fox jumps over the lazy dog\r\n"
 
 func (b *large) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		return 0, io.EOF
 	}
-	n := copy(p, bigLine[(int64(len(bigLine))-b.left%int64(len(bigLine)))%int64(len(bigLine)):])
+	n := copy(p, largeLine[(int64(len(largeLine))-b.left%int64(len(largeLine)))%int64(len(largeLine)):])
 	n = int(min(int64(n), b.left))
 	b.left -= int64(n)
 	return n, nil
@@ -141,7 +141,7 @@ func (b *large) Close() error { return nil }
 
 // 50 MiB pass through without standing in memory.
 func TestBigMessage(t *testing.T) {
-	const size = 50 << 20 / int64(len(bigLine)) * int64(len(bigLine))
+	const size = 50 << 20 / int64(len(largeLine)) * int64(len(largeLine))
 	ln, total := sink(t)
 	w := simple(&server{ln: ln})
 	c := w.courier(t, nil)
@@ -157,7 +157,7 @@ func TestBigMessage(t *testing.T) {
 	if n := after.TotalAlloc - before.TotalAlloc; n > 2<<20 {
 		t.Errorf("%d bytes allocated", n)
 	}
-	if got, want := total(), size+size/int64(len(bigLine))+int64(len(".\r\n")); got != want { // each line gets a dot
+	if got, want := total(), size+size/int64(len(largeLine))+int64(len(".\r\n")); got != want { // each line gets a dot
 		t.Errorf("%d bytes arrived, want %d", got, want)
 	}
 }

@@ -54,7 +54,7 @@ func (d *stuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end is the final dot, on a line of its own. It stays in the writer.
+// end is the final dot, on a line of its own. It may stay in the writer.
 func (d *stuffer) end() error {
 	if d.cr {
 		return errLines
@@ -75,10 +75,11 @@ func (s *session) content(ctx context.Context, m *mission, taken []*stop, r io.R
 	case f.Phase == PhaseMessage, f.Remote && f.Code != 421:
 		m.decide(taken, f.Answer, s.ended())
 	}
-	return f // without a final dot there was no message
+	return f // without all of the final dot there was no message
 }
 
-// transfer sends all but what is left in the writer, the final dot with it.
+// transfer sends the message and the final dot, the last bytes of all with one write: if
+// it fails, the dot is not out, or not whole.
 func (s *session) transfer(ctx context.Context, r io.Reader) *fault {
 	if !s.in.quiet() {
 		return broken(PhaseData, errTurn)
@@ -101,13 +102,11 @@ func (s *session) transfer(ctx context.Context, r io.Reader) *fault {
 			return ours(Deferred, PhaseMessage, [3]int{4, 3, 0}, err, "the message can't be read now")
 		}
 	}
-	// What is sent so far must not hold the dot: up to here a lost connection means that
-	// there is no message, behind it nobody knows.
+	if errors.Is(d.end(), errLines) {
+		return badLines()
+	}
 	if err := s.out.Flush(); err != nil {
 		return s.lastWords(ctx, PhaseData, err)
-	}
-	if d.end() != nil {
-		return badLines()
 	}
 	return nil
 }
@@ -116,15 +115,12 @@ func badLines() *fault {
 	return ours(Failed, PhaseMessage, [3]int{5, 6, 0}, errLines, "the message has %s", errLines)
 }
 
-// end sends the final dot and hears what became of the message.
+// end hears what became of the message, now that the final dot is out. Without an answer
+// nobody knows.
 func (s *session) end(ctx context.Context, m *mission, taken []*stop) *fault {
 	s.sent++
 	s.deadline(ctx, gateway.HopEndTimeout)
-	err := s.out.Flush()
-	var rep reply
-	if err == nil {
-		rep, err = s.in.next()
-	}
+	rep, err := s.in.next()
 	if err == nil && rep.is(3) {
 		err = errSyntax
 	}

@@ -168,7 +168,7 @@ func (c *Courier) connect(ctx context.Context, t target, at netip.AddrPort) (*se
 // left are the recipients that are not decided.
 func (m *mission) left() (list []*stop) {
 	for _, to := range m.to {
-		if to != nil && !to.decided {
+		if !to.decided {
 			list = append(list, to)
 		}
 	}

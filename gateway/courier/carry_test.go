@@ -250,6 +250,54 @@ func TestNextHost(t *testing.T) {
 	}
 }
 
+// A host that breaks off in the middle of a message can't have taken it: the next one gets
+// all of it, from the start.
+func TestNextHostMidway(t *testing.T) {
+	first := mx(t, always("DATA", "354 go"+closes))
+	ln, total := sink(t)
+	w := simple(&server{ln: ln})
+	w.zones["a.test."] = mockdns.Zone{MX: []net.MX{{Host: "mx.test.", Pref: 20}, {Host: "first.test.", Pref: 10}}}
+	w.zones["first.test."] = mockdns.Zone{A: []string{"5.0.0.2"}}
+	w.at["5.0.0.2:25"] = first.ln.Addr().String()
+	j := job()
+	const size = 300_000 * int64(len(largeLine)) // more than buffers of the system hold
+	j.Size, j.Open = 0, func() (io.ReadCloser, error) { return &large{size}, nil }
+	r := carry(t, w.courier(t, nil), j)[0]
+	if r.Outcome != Delivered || r.Hop.Host != "mx.test" || total() < size {
+		t.Errorf("%+v, %d bytes", r, total())
+	}
+}
+
+// The dialer is the system's unless a test has another one.
+func TestDial(t *testing.T) {
+	s := mx(t, nil)
+	at := s.ln.Addr().(*net.TCPAddr).AddrPort()
+	w := &world{}
+	smart := func(cfg *Config) {
+		cfg.Dial, cfg.SmartHost = nil, &SmartHost{Host: at.Addr().String(), Port: at.Port()}
+	}
+	if r := carry(t, w.courier(t, smart), job())[0]; r.Outcome != Delivered || r.Hop.Addr != at {
+		t.Errorf("%+v", r)
+	}
+	s.stop()
+	r := carry(t, w.courier(t, smart), job())[0]
+	if r.Outcome != Deferred || r.Enhanced != [3]int{4, 4, 1} || r.Phase != PhaseConnect || strings.Contains(r.Text, "refused") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A closed network may have private mail hosts.
+func TestAllowPrivate(t *testing.T) {
+	w := simple(mx(t, nil))
+	w.zones["mx.test."] = mockdns.Zone{A: []string{"10.1.2.3"}}
+	w.at["10.1.2.3:25"] = w.at["5.0.0.1:25"]
+	for allow, want := range map[bool]Outcome{false: Failed, true: Delivered} {
+		if r := carry(t, w.courier(t, func(cfg *Config) { cfg.AllowPrivate = allow }), job())[0]; r.Outcome != want {
+			t.Errorf("allowed %v: %+v", allow, r)
+		}
+	}
+}
+
 // A recipient that one host has refused is not offered to the next.
 func TestNextHostForTheRest(t *testing.T) {
 	first, second := mx(t, always("RCPT TO:<a@", "550 5.1.1 no", "RCPT TO:<b@", "421 4.3.2 closing")), mx(t, nil)

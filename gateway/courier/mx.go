@@ -13,11 +13,13 @@ import (
 
 // target is a host that may take the message.
 type target struct {
-	host   string     // its name, which a certificate has to have
-	addr   netip.Addr // instead of looking the name up
-	port   uint16
-	smart  bool // the operator chose it
-	strict bool // not without TLS and a certificate that fits
+	host  string     // its name, which a certificate has to have
+	addr  netip.Addr // instead of looking the name up
+	port  uint16
+	smart bool // the operator chose it
+	// strict: not without TLS and a certificate that fits the name. Where the name comes
+	// from DNS that is as much as can be had: who forges DNS needs MTA-STS to be kept out.
+	strict bool
 	policy string
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -253,7 +254,7 @@ func piped(t *testing.T, serve func(net.Conn)) *Courier {
 	t.Helper()
 	w := simple(&server{ln: nobody{}})
 	var wait sync.WaitGroup
-	c, err := New(Config{Resolver: fixed(w.zones), Hostname: "gw.test", Limits: gateway.DefaultLimits(), Dial: func(context.Context, string, string) (net.Conn, error) {
+	c, err := New(Config{Resolver: fixed(w.zones), Hostname: "gw.test", Limits: gateway.DefaultLimits(), Log: slog.New(slog.DiscardHandler), Dial: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		wait.Go(func() { defer theirs.Close(); serve(theirs) })
 		return ours, nil
