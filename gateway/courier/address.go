@@ -32,7 +32,7 @@ func (c *Courier) judge(at netip.AddrPort, named bool) error {
 	switch {
 	case c.own(at):
 		return errLoop
-	case ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast():
+	case ip.IsUnspecified() || ip.IsMulticast():
 		return errInside
 	case named, inside && c.cfg.AllowPrivate:
 		return nil

@@ -230,6 +230,7 @@ func FuzzStuffer(f *testing.F) {
 	for _, s := range []string{letter, "", ".", ".\r\n", "a", "\r\n.\r\n", "a\n", "a\r", "\r\r\n", "..\r\n.a", "a\r\n"} {
 		f.Add([]byte(s), uint8(3))
 	}
+	f.Add([]byte("abcd.e\r\n..f\r\n"), uint8(3))
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
 		var out bytes.Buffer
 		d := newStuffer(bufio.NewWriter(&out))

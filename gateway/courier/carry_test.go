@@ -136,6 +136,18 @@ func TestDataForNobody(t *testing.T) {
 	}
 }
 
+// Without pipelining it is known in time that nobody is taken.
+func TestNoDataForNobody(t *testing.T) {
+	s := mx(t, always("RCPT TO:<no@", "550 5.1.1 no"), "8BITMIME")
+	c := simple(s).courier(t, nil)
+	if r := carry(t, c, job("no@a.test"))[0]; r.Outcome != Failed || slices.Contains(s.commands(), "DATA") {
+		t.Errorf("%+v after %q", r, s.commands())
+	}
+	if r := carry(t, c, job())[0]; r.Outcome != Delivered || !r.Hop.Reused {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Many recipients go in groups, and nobody waits for the other to read.
 func TestGroups(t *testing.T) {
 	var to []string
@@ -163,6 +175,7 @@ func TestFit(t *testing.T) {
 		mail   string
 	}{
 		{"small enough", []string{"SIZE 100"}, func(*Job) {}, []string{"delivered 2.0.0"}, "MAIL FROM:<me@here.test> SIZE=65"},
+		{"just small enough", []string{"SIZE 65"}, func(*Job) {}, []string{"delivered 2.0.0"}, "MAIL FROM:<me@here.test> SIZE=65"},
 		{"too large", []string{"SIZE 64"}, func(*Job) {}, []string{"failed 5.3.4"}, ""},
 		{"no limit", []string{"SIZE 0"}, func(*Job) {}, []string{"delivered 2.0.0"}, "MAIL FROM:<me@here.test> SIZE=65"},
 		{"size not known", []string{"SIZE 1"}, func(j *Job) { j.Size = 0 }, []string{"delivered 2.0.0"}, "MAIL FROM:<me@here.test>"},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,6 +61,20 @@ func TestReuseOfTheDead(t *testing.T) {
 				t.Errorf("%d messages", n)
 			}
 		})
+	}
+}
+
+// A host that says goodbye in answer to a message is not asked again on that connection.
+func TestGoodbyeIsNotReused(t *testing.T) {
+	s := mx(t, always(".", "421 4.3.2 closing"))
+	c := simple(s).courier(t, nil)
+	for range 2 {
+		if r := carry(t, c, job())[0]; r.Outcome != Deferred || r.Code != 421 || r.Hop.Reused {
+			t.Errorf("%+v", r)
+		}
+	}
+	if slices.Contains(s.commands(), "RSET") || s.connections() != 2 {
+		t.Errorf("%d connections: %q", s.connections(), s.commands())
 	}
 }
 
@@ -339,12 +354,15 @@ func TestAttackSlow(t *testing.T) {
 
 // Attack: a host that reads the message a byte a minute, or not at all.
 func TestAttackSlowReader(t *testing.T) {
-	for name, max := range map[string]time.Duration{"not at all": gateway.HopPause, "a byte a minute": gateway.TransferTimeout} {
+	for name, tt := range map[string]struct {
+		read int // bytes, every two minutes
+		max  time.Duration
+	}{"not at all": {0, gateway.HopPause}, "a byte": {1, gateway.HopPause}, "a block": {blockSize, gateway.TransferTimeout}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := piped(t, func(conn net.Conn) {
 					replies := []string{"220 hi\r\n", "250 mx.test\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"}
-					buf := make([]byte, 512)
+					buf := make([]byte, blockSize)
 					for _, r := range replies {
 						if _, err := io.WriteString(conn, r); err != nil {
 							return
@@ -353,23 +371,23 @@ func TestAttackSlowReader(t *testing.T) {
 							conn.Read(buf)
 						}
 					}
-					for max != gateway.HopPause {
-						if _, err := conn.Read(buf[:1]); err != nil {
+					for tt.read > 0 {
+						if _, err := conn.Read(buf[:tt.read]); err != nil {
 							return
 						}
-						time.Sleep(time.Minute)
+						time.Sleep(2 * time.Minute)
 					}
 					<-t.Context().Done()
 				})
 				begun := time.Now()
 				j := job()
-				j.Open = text(strings.Repeat("0123456789\r\n", 10000))
+				j.Open = text(strings.Repeat("0123456789\r\n", 100000))
 				res, err := c.Carry(t.Context(), j)
 				if err != nil || res[0].Outcome != Deferred {
 					t.Errorf("%+v, %v", res, err)
 				}
-				if took := time.Since(begun); took > max+lastWait {
-					t.Errorf("took %s, want at most %s", took, max)
+				if took := time.Since(begun); took < tt.max || took > tt.max+lastWait {
+					t.Errorf("took %s, want %s", took, tt.max)
 				}
 			})
 		})

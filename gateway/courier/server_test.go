@@ -52,11 +52,10 @@ type server struct {
 
 // What answer may return instead of a reply.
 const (
-	drop   = "drop"   // close the connection
-	hang   = "hang"   // say nothing until the client leaves
-	flood  = "flood"  // talk until the client leaves
-	closes = "\x00"   // behind a reply: say it and close
-	inject = "inject" // behind STARTTLS: 220 and a command in the clear
+	drop   = "drop"  // close the connection
+	hang   = "hang"  // say nothing until the client leaves
+	flood  = "flood" // talk until the client leaves
+	closes = "\x00"  // behind a reply: say it and close
 )
 
 var usual = []string{"PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"}
@@ -189,10 +188,6 @@ func (s *server) say(c net.Conn, n int, at, text string) bool {
 	case drop:
 		return false
 	case hang:
-		io.Copy(io.Discard, c)
-		return false
-	case inject:
-		io.WriteString(c, "220 ready\r\n250 injected\r\n")
 		io.Copy(io.Discard, c)
 		return false
 	case flood:

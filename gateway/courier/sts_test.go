@@ -240,6 +240,21 @@ func TestSTSSomeHosts(t *testing.T) {
 	}
 }
 
+// What asks for a certificate is told for each message, whatever its connection was made
+// for.
+func TestPolicyOfReused(t *testing.T) {
+	p := publish(t, enforce, "mx.test", "mta-sts.a.test")
+	p.zones["b.test."] = p.zones["a.test."]
+	c := p.courier(t, nil)
+	other := job()
+	other.Domain, other.TLS = "b.test", gateway.TLSEnforced
+	for i, want := range []string{PolicyDomain, PolicySTS, PolicyDomain} {
+		if r := carry(t, c, []Job{other, job()}[i%2])[0]; r.Hop.TLS.Policy != want || r.Hop.Reused != (i > 0) {
+			t.Errorf("%d: %+v", i, r)
+		}
+	}
+}
+
 // What is no policy does not count, and is not fetched for each mail.
 func TestSTSNotFetched(t *testing.T) {
 	write := func(kind, text string) http.HandlerFunc {

@@ -57,7 +57,7 @@ func (s *session) tlsConfig() *tls.Config {
 	return cfg
 }
 
-// handshake puts TLS on the connection. What was known of the other side is void.
+// handshake puts TLS on the connection.
 func (s *session) handshake(ctx context.Context) *fault {
 	s.deadline(ctx, gateway.ConnectTimeout)
 	conn := tls.Client(s.conn, s.tlsConfig())
@@ -68,7 +68,6 @@ func (s *session) handshake(ctx context.Context) *fault {
 		return f
 	}
 	s.wire(conn)
-	s.ext = extensions{}
 	st := conn.ConnectionState()
 	on := TLS{State: TLSOn, Version: tls.VersionName(st.Version), Cipher: tls.CipherSuiteName(st.CipherSuite), Policy: s.hop.TLS.Policy, Verified: true}
 	if !s.strict {

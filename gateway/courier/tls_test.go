@@ -96,10 +96,11 @@ func TestAttackSTARTTLSStripped(t *testing.T) {
 // instead: somebody is on the way.
 func TestAttackSTARTTLSInjected(t *testing.T) {
 	for _, policy := range []gateway.TLSPolicy{gateway.TLSOpportunistic, gateway.TLSEnforced} {
-		s := secure(t, nil, always("STARTTLS", inject))
+		ca := newAuthority(t)
+		s := secure(t, ca.server(t, time.Now().Add(time.Hour), "mx.test"), always("STARTTLS", "220 ready\r\n250 injected"))
 		j := job()
 		j.TLS = policy
-		r := carry(t, simple(s).courier(t, nil), j)[0]
+		r := carry(t, simple(s).courier(t, func(cfg *Config) { cfg.Roots = ca.pool }), j)[0]
 		if r.Outcome != Deferred || r.Enhanced != [3]int{4, 7, 5} || s.connections() != 1 || len(s.got()) != 0 {
 			t.Errorf("%s: %+v on %d connections", policy, r.Answer, s.connections())
 		}
@@ -122,6 +123,18 @@ func TestOfferAfterTLS(t *testing.T) {
 	})
 	if r := carry(t, simple(s).courier(t, nil), job())[0]; r.Outcome != Failed || r.Enhanced != [3]int{5, 3, 4} {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What was spent on replies before TLS stays spent.
+func TestRepliesAcrossTLS(t *testing.T) {
+	hello := "250-" + strings.Repeat("x", 500) + "\r\n250 STARTTLS"
+	s := secure(t, newAuthority(t).server(t, time.Now().Add(time.Hour), "mx.test"), always("EHLO", hello))
+	for most, want := range map[int64]Outcome{1000: Deferred, 2000: Delivered} {
+		r := carry(t, simple(s).courier(t, func(cfg *Config) { cfg.Limits.CourierReplies = most }), job())[0]
+		if r.Outcome != want {
+			t.Errorf("%d bytes: %+v", most, r)
+		}
 	}
 }
 
@@ -231,7 +244,7 @@ func TestSmartHost(t *testing.T) {
 // TLS from the first byte, and never without.
 func TestSmartHostImplicit(t *testing.T) {
 	ca := newAuthority(t)
-	for name, want := range map[string]Outcome{"relay.test": Delivered, "other.test": Deferred} {
+	for name, want := range map[string]Outcome{"relay.test": Delivered, "other.test": Deferred, "127.0.0.1": Deferred} {
 		s := mx(t, nil, "AUTH PLAIN")
 		front, err := tls.Listen("tcp", "127.0.0.1:0", ca.server(t, time.Now().Add(time.Hour), name))
 		if err != nil {
@@ -248,10 +261,15 @@ func TestSmartHostImplicit(t *testing.T) {
 			}
 		})
 		t.Cleanup(func() { front.Close() })
-		w := &world{zones: map[string]mockdns.Zone{"relay.test.": {A: []string{"5.0.0.1"}}}, at: map[string]string{"5.0.0.1:465": front.Addr().String()}}
+		// On this machine any certificate would do, but this one speaks no TLS at all.
+		w := &world{zones: map[string]mockdns.Zone{"relay.test.": {A: []string{"5.0.0.1"}}}, at: map[string]string{"5.0.0.1:465": front.Addr().String(), "127.0.0.1:465": s.ln.Addr().String()}}
+		host := "relay.test"
+		if name == "127.0.0.1" {
+			host = name
+		}
 		c := w.courier(t, func(cfg *Config) {
 			cfg.Roots = ca.pool
-			cfg.SmartHost = &SmartHost{Host: "relay.test", Port: 465, Username: "user", Password: "secret", Implicit: true}
+			cfg.SmartHost = &SmartHost{Host: host, Port: 465, Username: "user", Password: "secret", Implicit: true}
 		})
 		if r := carry(t, c, job())[0]; r.Outcome != want || len(w.dialled()) != 1 || r.Hop.TLS.Policy != PolicySmartHost {
 			t.Errorf("%s: %+v after %v", name, r, w.dialled())
@@ -267,6 +285,8 @@ func TestLoopByName(t *testing.T) {
 	w := simple(s)
 	w.zones["a.test."] = mockdns.Zone{MX: []net.MX{{Host: "mx.test.", Pref: 1}, {Host: "next.test.", Pref: 2}}}
 	w.zones["next.test."] = mockdns.Zone{A: []string{"5.0.0.2"}}
+	w.zones["mx.test."] = mockdns.Zone{A: []string{"5.0.0.1", "5.0.0.3"}}
+	w.at["5.0.0.3:25"] = w.at["5.0.0.1:25"]
 	r := carry(t, w.courier(t, nil), job())[0]
 	if r.Outcome != Failed || r.Enhanced != [3]int{5, 4, 6} || len(w.dialled()) != 1 {
 		t.Errorf("%+v after %v", r, w.dialled())
