@@ -69,12 +69,13 @@ func TestAttackReplyText(t *testing.T) {
 // Attack: 250 before anything was asked, to be taken for the reply to the final dot, or
 // to shift which reply is for whom.
 func TestAttackEarlyReplies(t *testing.T) {
-	for _, at := range []string{"", "EHLO", "DATA"} {
-		usually := map[string]string{"": "220 hi", "EHLO": "250-mx.test\r\n250 PIPELINING", "DATA": "354 go"}[at]
-		s := mx(t, always(at, usually+strings.Repeat("\r\n250 taken", 5)))
+	for _, tt := range []struct{ at, usually string }{
+		{"", "220 hi"}, {"EHLO", "250-mx.test\r\n250 PIPELINING"}, {"EHLO", "250-mx.test\r\n250 STARTTLS"}, {"DATA", "354 go"},
+	} {
+		s := mx(t, always(tt.at, tt.usually+strings.Repeat("\r\n250 taken", 5)))
 		r := carry(t, simple(s).courier(t, nil), job())[0]
-		if r.Outcome != Deferred || r.Enhanced != [3]int{4, 5, 0} {
-			t.Errorf("at %q: %+v", at, r)
+		if r.Outcome != Deferred || r.Enhanced != [3]int{4, 5, 0} || s.connections() != 1 {
+			t.Errorf("at %q: %+v on %d connections", tt.at, r, s.connections())
 		}
 	}
 }

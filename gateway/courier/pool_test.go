@@ -78,21 +78,44 @@ func TestGoodbyeIsNotReused(t *testing.T) {
 	}
 }
 
+// A connection that has heard half of what it may is not used again: the next message
+// would break off for it.
+func TestTalkativeIsNotReused(t *testing.T) {
+	s := mx(t, always("RSET", "250 "+strings.Repeat("x", 300)))
+	c := simple(s).courier(t, func(cfg *Config) { cfg.Limits.CourierReplies = 2000 })
+	for range 10 {
+		if r := carry(t, c, job())[0]; r.Outcome != Delivered {
+			t.Errorf("%+v", r)
+		}
+	}
+	if n := s.connections(); n < 3 || n > 5 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // A connection that breaks after the message was sent says nothing about it, old or new:
-// it is not sent again here.
+// it is not sent again here, nor to another address.
 func TestReuseUnknown(t *testing.T) {
 	var mails atomic.Int64
 	s := mx(t, func(_ int, command string) string {
-		if command == "." && mails.Add(1) == 2 {
-			return drop
+		if command == "." {
+			if n := mails.Add(1); n == 2 || n == 3 {
+				return drop
+			}
 		}
 		return ""
 	})
-	c := simple(s).courier(t, nil)
-	for _, want := range []Outcome{Delivered, Unknown, Delivered} {
+	w := simple(s)
+	w.zones["mx.test."] = mockdns.Zone{A: []string{"5.0.0.1", "5.0.0.2"}}
+	w.at["5.0.0.2:25"] = w.at["5.0.0.1:25"]
+	c := w.courier(t, nil)
+	for _, want := range []Outcome{Delivered, Unknown, Unknown, Delivered} {
 		if r := carry(t, c, job())[0]; r.Outcome != want {
 			t.Errorf("%+v, want %s", r, want)
 		}
+	}
+	if n := len(w.dialled()); n != 3 {
+		t.Errorf("dialled %v", w.dialled())
 	}
 }
 

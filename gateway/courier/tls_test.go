@@ -293,6 +293,14 @@ func TestLoopByName(t *testing.T) {
 	}
 }
 
+// Whoever is called localhost is not alone: a mail host of that name may be another one.
+func TestLoopByCommonName(t *testing.T) {
+	c := simple(mx(t, always("EHLO", "250 localhost"))).courier(t, func(cfg *Config) { cfg.Hostname = "localhost" })
+	if r := carry(t, c, job())[0]; r.Outcome != Delivered {
+		t.Errorf("%+v", r)
+	}
+}
+
 // The end of the context ends an attempt: what was not sent is put off, what was is
 // unknown.
 func TestContextEnds(t *testing.T) {
