@@ -201,7 +201,7 @@ func (m *mission) stopped() bool { return m.worst != nil && m.worst.stop }
 func (m *mission) results(ctx context.Context) []Result {
 	if !m.done() {
 		if m.worst == nil {
-			m.worst = broken(PhaseConnect, context.Cause(ctx))
+			m.worst = broken(PhaseConnect, ctx.Err())
 		}
 		m.decide(m.left(), m.worst.Answer, m.worst.hop)
 	}

@@ -37,6 +37,36 @@ func TestBusy(t *testing.T) {
 	})
 }
 
+// Attack: a host that agrees to TLS and then says nothing. It gets the mail in the clear,
+// after the time of a handshake, unless it has to have a certificate.
+func TestAttackSilentHandshake(t *testing.T) {
+	for policy, want := range map[gateway.TLSPolicy]Outcome{gateway.TLSOpportunistic: Delivered, gateway.TLSEnforced: Deferred} {
+		synctest.Test(t, func(t *testing.T) {
+			conns := 0
+			c := piped(t, func(conn net.Conn) {
+				conns++
+				(&server{t: t, ext: []string{"STARTTLS"}, answer: func(_ int, command string) string {
+					if command != "STARTTLS" {
+						return ""
+					}
+					_, _ = io.WriteString(conn, "220 ready\r\n")
+					return hang
+				}}).serve(conn, 1)
+			})
+			begun := time.Now()
+			j := job()
+			j.TLS = policy
+			res, err := c.Carry(t.Context(), j)
+			if took := time.Since(begun); err != nil || res[0].Outcome != want || took != gateway.ConnectTimeout || res[0].Hop.TLS.State != TLSFailed {
+				t.Errorf("%s: %+v, %v after %s", policy, res, err, took)
+			}
+			if (conns == 2) != (want == Delivered) {
+				t.Errorf("%s: %d connections", policy, conns)
+			}
+		})
+	}
+}
+
 // An address that swallows packets costs its time once, and the next one is tried.
 func TestConnectTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
