@@ -70,7 +70,15 @@ type waiting struct {
 
 // scanTimed reads one of the two indexes up to a time.
 func (s *Store) scanTimed(ctx context.Context, sub byte, to time.Time, most int) (found []waiting, err error) {
-	rng := engine.Range{From: []byte{sub}, To: binary.BigEndian.AppendUint64([]byte{sub}, ms(to)+1), KeysOnly: true, Limit: most}
+	index, end := timedIndex(sub), ms(to)+1
+	begun := s.fronts.begin(index)
+	if begun.from >= end {
+		return nil, nil
+	}
+	rng := engine.Range{
+		From: binary.BigEndian.AppendUint64([]byte{sub}, begun.from), To: binary.BigEndian.AppendUint64([]byte{sub}, end),
+		KeysOnly: true, Limit: most,
+	}
 	err = s.view(ctx, func(r engine.Reader) error {
 		return r.Scan(rng, func(k, _ []byte) error {
 			found = append(found, waiting{
@@ -80,6 +88,12 @@ func (s *Store) scanTimed(ctx context.Context, sub byte, to time.Time, most int)
 			return nil
 		})
 	})
+	if err == nil {
+		if len(found) > 0 {
+			end = ms(found[0].at)
+		}
+		s.fronts.raise(index, begun, end)
+	}
 	return found, err
 }
 

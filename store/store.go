@@ -46,6 +46,7 @@ type Store struct {
 	engine    engine.Engine
 	cfg       Config
 	installed installed
+	fronts    fronts
 }
 
 // New returns a Store over e, which the caller opens and closes.
@@ -80,6 +81,7 @@ type tx struct {
 	domain gateway.DomainID
 	now    time.Time
 	plugin bool // an installation has changed
+	timed  [len(timedIndexes)]timedPut
 }
 
 // update runs fn durably in the lane of d.
@@ -106,9 +108,10 @@ func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) er
 		return fn(&ran)
 	}
 	_, err := s.engine.Update(ctx, op)
-	if ran.plugin { // whatever err says: it may be there all the same
+	if ran.plugin { // whatever err says, here and below: it may be there all the same
 		s.installed.forget(d)
 	}
+	s.noteTimed(&ran)
 	return translate(err)
 }
 
