@@ -54,7 +54,8 @@ func (r *request) finish(err error) {
 //     with those that came meanwhile. Until then views read it from where it is.
 //
 // A group is closed when the log is ready for it, not earlier: so whoever comes
-// during a sync shares the next one. There is no timer. A view that begins after an
+// during a sync shares the next one, and so does whoever only needs his turn on a
+// processor to come. There is no timer. A view that begins after an
 // answer sees what was answered, in the index or in the groups on their way there: so
 // nobody waits for the index.
 type committer struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -21,6 +22,12 @@ const (
 	// 64, 96, 128, 192 and 512.
 	groupOps    = 128
 	groupBodies = 4 << 20
+	// gatherYields is how often the others that are ready to run have a turn before a
+	// group without a newcomer is closed: who comes to his commit meanwhile shares its
+	// sync. Where nobody is ready it takes no time. With 16 SMTP sessions a mail took 0.2
+	// syncs instead of 0.3, with 64 0.06 instead of 0.12; 8 callers made a sixth more
+	// commits. More turns than two brought nothing.
+	gatherYields = 2
 	// opBodies bounds the small bodies of one closure, in bytes.
 	opBodies = 16 << 20
 )
@@ -90,7 +97,7 @@ func (c *committer) gather(first *request) *group {
 	g.base, g.end = c.store.index.begin()
 	c.recent = slices.Insert(c.recent, 0, g)
 	c.take(g, first)
-	free := false
+	free, yields := false, 0
 	for len(g.ran)+len(g.failed) < groupOps && g.bodies < groupBodies {
 		var r *request
 		if !free {
@@ -99,11 +106,16 @@ func (c *committer) gather(first *request) *group {
 			case <-c.writing:
 				free = true
 			}
-		} else { // take who is here, wait for nobody
+		} else { // take who is here or about to be, wait for nobody
 			select {
 			case r = <-c.queue:
+				yields = 0
 			default:
-				return g
+				if yields++; yields > gatherYields {
+					return g
+				}
+				runtime.Gosched()
+				continue
 			}
 		}
 		if r != nil && r.wanted() && !c.take(g, r) {
