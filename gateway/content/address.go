@@ -102,6 +102,9 @@ func ParseAddress(s string) (gateway.Address, error) {
 	if local == "" || len(local) > 64 || !isDotAtom(local) {
 		return bad("the part before the @ is too long or has characters that need quoting")
 	}
+	if len(domain) > gateway.DomainWritten {
+		return bad("the domain is not valid")
+	}
 	if domain, err = idna.Lookup.ToASCII(domain); err != nil || domain == "" || len(domain) > 253 || strings.HasPrefix(domain, "[") {
 		return bad("the domain is not valid")
 	}

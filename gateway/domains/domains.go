@@ -88,6 +88,9 @@ func New(cfg Config) (*Domains, error) {
 func Canonical(name string) (string, error) {
 	bad := gateway.Fieldf(gateway.InvalidParameter, "name", "%.100q is not the name of a domain", name)
 	name = strings.TrimSuffix(strings.TrimSpace(name), ".")
+	if len(name) > gateway.DomainWritten {
+		return "", bad
+	}
 	ascii, err := idna.Lookup.ToASCII(name)
 	if err != nil || len(ascii) > 253 || !strings.Contains(ascii, ".") {
 		return "", bad

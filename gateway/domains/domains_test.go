@@ -3,6 +3,7 @@ package domains
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCanonical(t *testing.T) {
@@ -16,6 +17,26 @@ func TestCanonical(t *testing.T) {
 		if got != want || (err != nil) != (want == "") {
 			t.Errorf("Canonical(%q) = %q, %v, want %q", in, got, err, want)
 		}
+	}
+}
+
+// What is far too long is refused before anything is made of it: a label of another
+// script takes time by the square of its length, and anybody may name one at MAIL or RCPT.
+func TestCanonicalLong(t *testing.T) {
+	var long strings.Builder
+	for r := rune(0x4e00); r < 0x4e00+20_000; r++ {
+		long.WriteRune(r)
+	}
+	start := time.Now()
+	if got, err := Canonical(long.String() + ".example"); err == nil {
+		t.Errorf("%d bytes: %.100q", long.Len(), got)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+	labels := strings.TrimSuffix(strings.Repeat(strings.Repeat("é", 50)+".", 4), ".")
+	if _, err := Canonical(labels); err != nil {
+		t.Errorf("four long labels: %v", err)
 	}
 }
 

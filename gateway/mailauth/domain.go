@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+
+	"github.com/centerleap/postern/gateway"
 )
 
 // asciiDomain writes a domain in one way: A-labels, lower case, no dot at the end. It
@@ -11,6 +13,9 @@ import (
 // beyond letters, digits, hyphens and underscores.
 func asciiDomain(s string) (string, bool) {
 	s = strings.TrimSuffix(s, ".")
+	if len(s) > gateway.DomainWritten {
+		return "", false
+	}
 	for i := range len(s) {
 		if s[i] >= 0x80 {
 			a, err := idna.Lookup.ToASCII(s)

@@ -153,7 +153,12 @@ func TestClaims(t *testing.T) {
 // Neither the body nor anything before it hides such a field, or makes one.
 func TestAttackHiddenClaims(t *testing.T) {
 	c := checkerOf(t, nil, gateway.DefaultLimits())
+	defer soon(t)()
 	const ours = "Authentication-Results: mx.test; dmarc=pass\r\n"
+	var long strings.Builder
+	for r := rune(0x4e00); r < 0x4e00+20_000; r++ {
+		long.WriteRune(r)
+	}
 	for name, tt := range map[string]struct {
 		message string
 		want    int
@@ -164,6 +169,7 @@ func TestAttackHiddenClaims(t *testing.T) {
 		"thousands":                       {strings.Repeat(ours, 2500) + "\r\n", 2500},
 		"at the end of it all":            {"X: y\r\n" + ours, 1},
 		"in the body":                     {"X: y\r\n\r\n" + ours, 0},
+		"behind a name without an end":    {"Authentication-Results: " + long.String() + ";\r\n" + ours + "\r\n", 1},
 		"folded at the beginning":         {" " + ours + "\r\n", 0},
 	} {
 		if res := check(t, c, "", tt.message); len(res.Claims) != tt.want {
