@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,7 @@ import (
 // hold it. Files are named from the root of the repository.
 var attacks = []struct{ class, file, test string }{
 	{"From: many addresses, two fields, encoded names, @ in local parts", "gateway/mailauth/attack_test.go", "TestAttackFrom"},
+	{"From: what takes long to read", "gateway/mailauth/attack_test.go", "TestAttackLongFrom"},
 	{"From: names that show another address, marks of direction, mixed scripts", "gateway/mailauth/spoof_test.go", "TestAttackSpoofedName"},
 	{"From: what people and programs get to see of these", "gateway/gatewaytest/senders_test.go", "TestSpoofedFrom"},
 	{"DKIM: a thousand signatures", "gateway/mailauth/attack_test.go", "TestAttackManySignatures"},
@@ -362,6 +364,44 @@ func TestAttackDMARC(t *testing.T) {
 
 // Mail that shows one author to some and another to others never passes, and fails by
 // the strictest of them.
+// What can't be read as addresses is looked through once, however much of it there is.
+func TestAttackLongFrom(t *testing.T) {
+	c := checker(t, dnsOf())
+	list := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	var han strings.Builder
+	for r := rune(0x4e00); r < 0x4e00+20_000; r++ {
+		han.WriteRune(r)
+	}
+	for what, lines := range map[string][]string{
+		"comments without an end": slices.Repeat([]string{strings.Repeat("(", 1000)}, 240),
+		"quotes and comments":     slices.Repeat([]string{strings.Repeat("(\"\\", 333)}, 240),
+		"many domains":            strings.SplitAfter(list(24_000, "@%05d.t\n"), "\n"),
+		"a domain of Han":         {"x@" + han.String() + ".test"},
+		"many domains of Han":     slices.Repeat([]string{"@" + han.String()[:900] + ".test"}, 240),
+	} {
+		t.Run(what, func(t *testing.T) {
+			defer soon(t)()
+			var b strings.Builder
+			for i := 0; i < len(lines); i += 100 {
+				b.WriteString(strings.ReplaceAll(strings.Join(lines[i:min(i+100, len(lines))], "\n"), "\n", " "))
+				b.WriteString("\r\n ")
+			}
+			from := "From: " + b.String() + "x\r\n"
+			fake := list(64, "DKIM-Signature: v=1; a=rsa-sha256; d=x%d.b.test; s=long; h=from; bh=AAAA; b=AAAA;\r\n")
+			if res := check(t, c, "", fake+from+"\r\nx\r\n"); res.DMARC.Result != PermError || res.DMARC.Aligned {
+				t.Errorf("%+v", res.DMARC)
+			}
+			check(t, c, "", strings.Repeat("From: "+strings.ReplaceAll(lines[0], "\n", "")+"\r\n", 240)+"\r\nx\r\n")
+		})
+	}
+}
+
 func TestAttackFrom(t *testing.T) {
 	c := checker(t, dnsOf("b.test TXT v=spf1 +all", "_dmarc.a.test TXT v=DMARC1; p=reject", "_dmarc.b.test TXT v=DMARC1; p=none", "_dmarc.q.test TXT v=DMARC1; p=quarantine", "_dmarc.failing.test FAIL"))
 	tests := []struct {

@@ -82,6 +82,9 @@ func (c *Checker) candidates(head []field) (list []*candidate, unchecked int) {
 			list = append(list, c.read(f))
 		}
 	}
+	if int64(len(authors)) > c.cfg.Limits.AuthAuthors {
+		authors = nil // DMARC looks at none of them
+	}
 	most := int(c.cfg.Limits.DKIMSignatures)
 	if len(list) <= most {
 		return list, unchecked

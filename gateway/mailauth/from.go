@@ -4,7 +4,6 @@ import (
 	"io"
 	"mime"
 	"net/mail"
-	"slices"
 	"strings"
 )
 
@@ -21,6 +20,7 @@ type authors struct {
 // authorsOf reads all From fields.
 func authorsOf(head []field) (out authors) {
 	fields := 0
+	seen := make(map[string]bool)
 	for _, f := range head {
 		if !f.is("from") {
 			continue
@@ -34,7 +34,8 @@ func authorsOf(head []field) (out authors) {
 			out.note = odd
 		}
 		for _, d := range domains {
-			if !slices.Contains(out.domains, d) {
+			if !seen[d] {
+				seen[d] = true
 				out.domains = append(out.domains, d)
 			}
 		}
@@ -95,20 +96,32 @@ func addresses(f field) (domains []string, odd, fault string) {
 
 // guess finds what stands behind each "@" outside of comments and quotes.
 func guess(s string) (domains []string) {
+	seen := make(map[string]bool)
+	open := "" // beginnings that have no end from here on: looked for once, or a field of them costs its square
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
 			i++
-		case '"':
-			i += closing(s[i+1:], '"')
-		case '(':
-			i += closing(s[i+1:], ')')
+		case '"', '(':
+			if strings.IndexByte(open, s[i]) >= 0 {
+				continue
+			}
+			end := byte('"')
+			if s[i] == '(' {
+				end = ')'
+			}
+			n := closing(s[i+1:], end)
+			if n == 0 {
+				open += s[i : i+1]
+			}
+			i += n
 		case '@':
 			end := i + 1
 			for end < len(s) && !strings.ContainsRune(" \t<>()[],;:\"\\@", rune(s[end])) {
 				end++
 			}
-			if d, ok := asciiDomain(strings.Trim(s[i+1:end], ".")); ok && strings.Contains(d, ".") && !slices.Contains(domains, d) {
+			if d, ok := asciiDomain(strings.Trim(s[i+1:end], ".")); ok && strings.Contains(d, ".") && !seen[d] {
+				seen[d] = true
 				domains = append(domains, d)
 			}
 			i = end - 1
