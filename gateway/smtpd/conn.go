@@ -33,7 +33,8 @@ type conn struct {
 	out      []byte // replies that are not sent yet
 	swallow  int    // replies of the library that the client has had from the front
 	over     bool   // hung up: nothing more goes either way
-	busy     bool   // a message is on its way
+	busy     bool   // a message is on its way, its reply, or a handshake
+	done     bool   // busy with the reply alone
 	stopping bool   // the gateway stops; hang up once it is not busy
 }
 
@@ -99,6 +100,9 @@ func (c *conn) goodbye() string { return "421 4.3.2 " + c.door.cfg.Hostname + " 
 // beforeWait sends what was gathered, and says goodbye if it is time.
 func (c *conn) beforeWait() error {
 	c.mu.Lock()
+	if c.done {
+		c.busy, c.done = false, false
+	}
 	stopping := c.stopping && !c.busy
 	err := c.flush()
 	c.mu.Unlock()
@@ -229,16 +233,17 @@ func (c *conn) pause(d time.Duration) bool {
 	}
 }
 
-// begin marks that a message is on its way; end that its reply is known.
+// begin marks that a message is on its way; end that its reply is known. The client
+// gets that before a goodbye, or it would send again what is stored.
 func (c *conn) begin() (end func()) {
-	c.setBusy(true)
-	return func() { c.setBusy(false) }
-}
-
-func (c *conn) setBusy(v bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.busy = v
+	c.busy, c.done = true, false
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.done = true
+	}
 }
 
 // stop is called when the gateway stops.
@@ -246,8 +251,12 @@ func (c *conn) stop() {
 	c.mu.Lock()
 	c.stopping = true
 	busy := c.busy
+	if !busy { // and nothing begins any more
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		c.end(c.goodbye())
+	}
 	c.mu.Unlock()
 	if !busy {
-		c.hangUp(c.goodbye())
+		_ = c.Conn.Close()
 	}
 }

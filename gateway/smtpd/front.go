@@ -141,6 +141,7 @@ func (d *door) startTLS(c *conn, arg string) (ok, answered bool) {
 		c.hangUp("501 5.5.1 nothing may follow STARTTLS before TLS")
 		return false, false
 	}
+	defer c.begin()() // a goodbye in the clear would go into the handshake
 	c.say("220 2.0.0 Go ahead")
 	if c.send() != nil || c.Secure(d.cfg.TLS) != nil {
 		return false, false
