@@ -81,7 +81,7 @@ func (c *Checker) methods(ctx context.Context, cancel func(), res *Result, in In
 	var found []discovery
 	if m.err == nil {
 		who = authorsOf(m.head)
-		found = c.discover(ctx, &wait, who.domains)
+		found = c.discover(ctx, &wait, who.domains[:c.mostAuthors(who)])
 	}
 	if err := c.dkim(resolve.Limit(ctx, most), res, m); err != nil && ctx.Err() == nil {
 		cancel()

@@ -70,20 +70,15 @@ func (c *Checker) dkim(ctx context.Context, res *Result, m arrived) error {
 // candidates reads the signatures of a header and chooses which are checked: those of
 // the domains in From first, since DMARC asks for them, then by their order.
 func (c *Checker) candidates(head []field) (list []*candidate, unchecked int) {
-	var authors []string
+	who := authorsOf(head)
+	authors := who.domains[:c.mostAuthors(who)]
 	for _, f := range head {
 		switch {
-		case f.is("from") && len(authors) < int(c.cfg.Limits.AuthAuthors):
-			d, _, _ := addresses(f)
-			authors = append(authors, d...)
 		case f.is("dkim-signature") && len(list) == mostScanned:
 			unchecked++
 		case f.is("dkim-signature"):
 			list = append(list, c.read(f))
 		}
-	}
-	if int64(len(authors)) > c.cfg.Limits.AuthAuthors {
-		authors = nil // DMARC looks at none of them
 	}
 	most := int(c.cfg.Limits.DKIMSignatures)
 	if len(list) <= most {

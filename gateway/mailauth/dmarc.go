@@ -40,9 +40,6 @@ type discovery struct {
 // questions of their own: what else a mail makes us ask, and whom, must not keep us from
 // the answer. They are there once wait is over.
 func (c *Checker) discover(ctx context.Context, wait *sync.WaitGroup, domains []string) []discovery {
-	if int64(len(domains)) > c.cfg.Limits.AuthAuthors {
-		return nil
-	}
 	out := make([]discovery, len(domains))
 	for i, d := range domains {
 		out[i] = discovery{domain: d, walk: walk{start: d, class: resolve.Temporary}} // unless it gets further
@@ -63,13 +60,14 @@ func (c *Checker) look(ctx context.Context, domain string) discovery {
 	return d
 }
 
-// dmarc evaluates each Author Domain; the worst counts, RFC 9989 section 11.5.
+// dmarc evaluates the Author Domains that were looked up; the worst counts, RFC 9989
+// section 11.5.
 func (c *Checker) dmarc(ctx context.Context, res *Result, who authors, found []discovery) DMARC {
 	switch {
 	case len(who.domains) == 0:
 		return DMARC{Result: PermError, Reason: who.fault}
-	case len(found) == 0:
-		return DMARC{Result: PermError, Reason: "too many domains in From"}
+	case len(who.domains) > len(found):
+		who.fault = "too many domains in From"
 	}
 	worst := c.author(ctx, found[0], res)
 	aligned := worst.Aligned

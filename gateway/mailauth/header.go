@@ -71,14 +71,19 @@ func split(raw []byte, lim gateway.Limits) (fields []field, err error) {
 		}
 		at += len(line)
 	}
+	for i := range fields {
+		if f := &fields[i]; f.name == "" {
+			f.name = fieldName(f.raw) // some readers take out the folds first
+		}
+	}
 	return fields, nil
 }
 
 // fieldName is the name before the colon of a line, RFC 5322 section 3.6.8; obsolete
-// white space before the colon is allowed for.
+// white space before the colon is allowed for, and a fold.
 func fieldName(line []byte) string {
 	name, _, found := bytes.Cut(line, []byte(":"))
-	name = bytes.TrimRight(name, " \t")
+	name = bytes.TrimRight(name, " \t\r\n")
 	if !found || bytes.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		return ""
 	}
