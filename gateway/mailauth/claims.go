@@ -3,6 +3,7 @@ package mailauth
 import (
 	"bytes"
 	"strings"
+	"unicode"
 )
 
 // Span is a piece of a message, in bytes from its beginning.
@@ -17,7 +18,7 @@ const resultsName = "authentication-results"
 func claims(raw []byte, authservID string) (out []Span) {
 	at, start := 0, -1 // of the line; of such a field, if the line before is one's
 	end := func() {
-		if start >= 0 && claimed(field{raw: raw[start:at]}.value(), authservID) {
+		if start >= 0 && named(raw[start:at]) && claimed(field{raw: raw[start:at]}.value(), authservID) {
 			out = append(out, Span{start, at})
 		}
 		start = -1
@@ -25,7 +26,7 @@ func claims(raw []byte, authservID string) (out []Span) {
 	for line := range bytes.Lines(raw) {
 		if c := line[0]; at == 0 || c != ' ' && c != '\t' {
 			end()
-			if len(line) > len(resultsName) && bytes.EqualFold(line[:len(resultsName)], []byte(resultsName)) && lower(fieldName(line)) == resultsName {
+			if len(line) > len(resultsName) && bytes.EqualFold(line[:len(resultsName)], []byte(resultsName)) {
 				start = at
 			}
 		}
@@ -35,11 +36,20 @@ func claims(raw []byte, authservID string) (out []Span) {
 	return out
 }
 
+// named reports whether a field that begins with our name has no other: white space may
+// follow it, of any kind that readers take off, and a fold.
+func named(field []byte) bool {
+	name, _, found := bytes.Cut(field, []byte(":"))
+	return found && len(bytes.TrimFunc(name[len(resultsName):], blank)) == 0
+}
+
+func blank(r rune) bool { return r <= ' ' || r == 0x7f || unicode.IsSpace(r) }
+
 // claimed reports whether the value of a field names us as who checked.
 func claimed(value []byte, authservID string) bool {
-	ours := canonicalID(authservID)
+	ours := canonicalID(strings.TrimFunc(authservID, blank))
 	if id, ok := parseID(string(value)); ok {
-		return canonicalID(id) == ours
+		return canonicalID(strings.TrimFunc(id, blank)) == ours
 	}
 	return strings.Contains(lower(unfold.Replace(string(value))), ours)
 }
