@@ -111,13 +111,14 @@ func fateOf(c *gateway.DomainCheck, of ...string) fate {
 }
 
 // settle makes of what was found the status of a domain, and when to look again. A
-// question that failed changes nothing; what is gone has some days to come back.
+// question that failed changes nothing, unless it is known already that the domain may
+// not send; what is gone has some days to come back.
 func settle(dom *gateway.Domain, c *gateway.DomainCheck, now time.Time) {
 	sends, receives := fateOf(c, ofOwnership, ofDKIM), fateOf(c, ofMX)
 	switch {
 	case !dom.Sends():
 		gain(dom, c, now, sends, receives)
-	case sends == unknown || receives == unknown && dom.Receives():
+	case sends == unknown || sends == yes && receives == unknown && dom.Receives():
 	case sends == yes && (receives == yes || !dom.Receives()):
 		c.Failing = time.Time{}
 		if receives == yes {

@@ -344,6 +344,18 @@ func TestLosesOnlyWhatIsGone(t *testing.T) {
 	w.is(gateway.DomainFailed, never)
 }
 
+// A domain that is certainly not its tenant's any more loses what it may, whatever else
+// DNS does not say.
+func TestLosesDespiteFailures(t *testing.T) {
+	w := newWorld(t)
+	w.publish()
+	w.verify()
+	delete(w.texts, "_postern."+name)
+	w.mx, w.fails["MX"], w.fails["s._domainkey."+name] = nil, true, true
+	w.pass(5 * sureEvery)
+	w.is(gateway.DomainFailed, never)
+}
+
 // What an operator says stands: it is shown what is there, and nothing follows.
 func TestLocalStands(t *testing.T) {
 	w := newWorld(t)
