@@ -183,7 +183,7 @@ var LimitTable = []Limit{
 	{"dns_aliases", 8, "CNAMEs that lead to one answer", Unavailable, "ours; content networks use three", func(l *Limits) *int64 { return &l.DNSAliases }},
 	{"dns_cache", 4 * miB, "bytes of remembered answers from DNS", Unavailable, "ours; some 8,000 answers", func(l *Limits) *int64 { return &l.DNSCache }},
 	{"auth_seconds", 10, "seconds to check who sent a mail; what is not known by then is temperror", Unavailable, "ours; RFC 7208 section 4.6.4 wants 20 for SPF alone, but the sender waits", func(l *Limits) *int64 { return &l.AuthSeconds }},
-	{"auth_authors", 4, "domains in From that DMARC looks at; with more the mail has no author", Unavailable, "ours; RFC 9989 section 11.5 wants a limit", func(l *Limits) *int64 { return &l.AuthAuthors }},
+	{"auth_authors", 4, "domains in From that DMARC looks at, the first; with more the mail never passes", Unavailable, "ours; RFC 9989 section 11.5 wants a limit", func(l *Limits) *int64 { return &l.AuthAuthors }},
 	{"dkim_signatures", 5, "DKIM signatures of a mail that are checked", Unavailable, "ours; RFC 6376 section 8.4 warns of many", func(l *Limits) *int64 { return &l.DKIMSignatures }},
 	{"dkim_names", 200, "names in the h= of a DKIM signature", Unavailable, "ours; ten times what is usual", func(l *Limits) *int64 { return &l.DKIMNames }},
 	{"spf_lookups", 10, "terms of SPF records that ask DNS; more is permerror", Unavailable, "RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.SPFLookups }},
