@@ -174,7 +174,7 @@ func TestDamagedPluginCache(t *testing.T) {
 		r.start()
 		ask(round)
 		r.stop()
-		if is := cached(t, r.data); len(is) != 4 || !maps.EqualFunc(is, whole, bytes.Equal) {
+		if is := cached(t, r.data); len(is) != 8 || !maps.EqualFunc(is, whole, bytes.Equal) {
 			t.Errorf("round %d: the %d files are not as they were", round, len(is))
 		}
 	}
@@ -191,7 +191,7 @@ func damage(random *rand.Rand, round int, content []byte) []byte {
 	return out
 }
 
-// cached are the files of compiled code.
+// cached are the files of rewritten modules, and of their compiled code.
 func cached(t *testing.T, data string) map[string][]byte {
 	t.Helper()
 	all := make(map[string][]byte)

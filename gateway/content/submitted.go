@@ -84,10 +84,18 @@ func readHeader(r *bufio.Reader, lim gateway.Limits) ([]byte, error) {
 }
 
 // notSubmitted are fields that a sender's message does not carry on: Bcc is the
-// sender's secret, the others are written where mail arrives. A sender of ours could
-// else claim to a neighbour what we have checked, RFC 8601 section 5.
+// sender's secret, signing is ours, the others are written where mail arrives. A sender
+// of ours could else claim to a neighbour what we have checked, RFC 8601 section 5.
 var notSubmitted = map[string]bool{
-	"bcc": true, "resent-bcc": true, "return-path": true, "delivered-to": true, "authentication-results": true,
+	"bcc": true, "resent-bcc": true, "return-path": true, "delivered-to": true, "authentication-results": true, "dkim-signature": true,
+}
+
+// ownFields begins the names of fields that only Postern writes.
+const ownFields = "x-postern-"
+
+func goesOn(name string) bool {
+	name = strings.ToLower(name)
+	return !notSubmitted[name] && !strings.HasPrefix(name, ownFields)
 }
 
 // keptFields drops the fields that don't go on, and a leading From_ line. Any
@@ -108,7 +116,7 @@ func keptFields(raw []byte) ([]byte, error) {
 		case at <= 0 || !isToken(bytes.TrimRight(line[:at], " \t")):
 			return nil, badField(line)
 		default:
-			keep = !notSubmitted[strings.ToLower(string(bytes.TrimRight(line[:at], " \t")))]
+			keep = goesOn(string(bytes.TrimRight(line[:at], " \t")))
 		}
 		first = false
 		if keep {

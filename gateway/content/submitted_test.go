@@ -35,6 +35,7 @@ func TestSubmitted(t *testing.T) {
 		{"unusable ones are replaced", "Message-ID: nonsense\r\nDate: soon\r\n enough\r\nFrom: a@demo.localhost\r\n\r\n", added + "From: a@demo.localhost\r\n\r\n"},
 		{"Bcc is gone, folded or not", "From: a@demo.localhost\r\nBCC: x@y.example,\r\n z@y.example\r\nTo: b@y.example\r\n\r\n", added + "From: a@demo.localhost\r\nTo: b@y.example\r\n\r\n"},
 		{"what only we may say is gone", "Authentication-Results: mail.demo.localhost;\r\n dmarc=pass\r\nFrom: a@demo.localhost\r\nReturn-Path: <x@y.example>\r\n\r\n", added + "From: a@demo.localhost\r\n\r\n"},
+		{"so is what we write", "DKIM-Signature: v=1;\r\n b=x\r\nX-Postern-Hop: 1\r\nx-postern-: y\r\nX-Post: z\r\nFrom: a@demo.localhost\r\n\r\n", added + "X-Post: z\r\nFrom: a@demo.localhost\r\n\r\n"},
 		{"bare line feeds", "From: a@demo.localhost\nTo: b@y.example\n\none\ntwo", added + "From: a@demo.localhost\r\nTo: b@y.example\r\n\r\none\r\ntwo\r\n"},
 		{"a lone CR, also at the end", "From: a@demo.localhost\r\n\r\none\rtwo\r", added + "From: a@demo.localhost\r\n\r\none\r\ntwo\r\n"},
 		{"no body", "From: a@demo.localhost", added + "From: a@demo.localhost\r\n\r\n"},

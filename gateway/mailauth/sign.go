@@ -88,14 +88,14 @@ func parsePrivate(k gateway.SigningKey) (signingKey, error) {
 // oversigned fields are named once more than they are there, so that nobody can add one:
 // what readers are shown, and what says how the body is to be read.
 var oversigned = []string{
-	"From", "Reply-To", "Subject", "Date", "To", "Cc", "Message-ID",
+	"From", "Sender", "Reply-To", "Subject", "Date", "To", "Cc", "Message-ID",
 	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 }
 
 // signed fields are named as often as they are there. RFC 6376 section 5.4.1; RFC 8058
 // section 4 wants the List-Unsubscribe ones.
 var signed = []string{
-	"Sender", "In-Reply-To", "References", "Auto-Submitted", "Content-ID", "Content-Description",
+	"In-Reply-To", "References", "Auto-Submitted", "Content-ID", "Content-Description",
 	"Resent-Date", "Resent-From", "Resent-To", "Resent-Cc", "Resent-Message-ID",
 	"List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
 }
