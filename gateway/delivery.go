@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Delivery is the job of carrying one message to one recipient.
 type Delivery struct {
@@ -15,6 +19,7 @@ type Delivery struct {
 	Blob       Blob   // the bytes to carry; linked until the delivery ends
 	Prefix     []byte // what stands before them; there when it is leased
 	Recipient  string
+	Site       string // that it goes to: the recipient's domain; empty if that lives here
 	State      DeliveryState
 	Held       HeldReason // why, when State is held
 	Then       HeldReason // what holds it after that
@@ -30,22 +35,28 @@ type Delivery struct {
 // DeliveryState is where a delivery stands.
 type DeliveryState string
 
-// The states: queued -> leased -> delivered | queued again | failed; or held; or
-// suppressed, from the start.
+// The states: queued -> leased -> delivered | sent | queued again | failed | bounced; or
+// held; or suppressed, from the start. Of what was sent or delivered somebody may say
+// later that it bounced, or complain.
 const (
 	DeliveryQueued    DeliveryState = "queued"
 	DeliveryLeased    DeliveryState = "leased"
 	DeliveryDelivered DeliveryState = "delivered"
-	DeliveryFailed    DeliveryState = "failed"
-	DeliveryHeld      DeliveryState = "held"
-	DeliveryCanceled  DeliveryState = "canceled"
+	// DeliverySent is in the hands of a smart host: what that one does with it only a
+	// report tells.
+	DeliverySent       DeliveryState = "sent"
+	DeliveryFailed     DeliveryState = "failed"  // we gave up
+	DeliveryBounced    DeliveryState = "bounced" // another host refused it for good
+	DeliveryComplained DeliveryState = "complained"
+	DeliveryHeld       DeliveryState = "held"
+	DeliveryCanceled   DeliveryState = "canceled"
 	// DeliverySuppressed is never tried: its recipient is not to get mail.
 	DeliverySuppressed DeliveryState = "suppressed"
 )
 
 // Ended reports whether no attempt will follow: the bytes are let go.
 func (s DeliveryState) Ended() bool {
-	return s == DeliveryDelivered || s == DeliveryFailed || s == DeliveryCanceled || s == DeliverySuppressed
+	return s != DeliveryQueued && s != DeliveryLeased && s != DeliveryHeld
 }
 
 // HeldReason says why a delivery waits for somebody.
@@ -56,18 +67,59 @@ const (
 	HeldCapture   HeldReason = "capture"   // the gateway keeps foreign mail until an operator releases it
 	HeldScheduled HeldReason = "scheduled" // until its time
 	HeldPlugin    HeldReason = "plugin"    // an outbound hook asked for approval
+	HeldOperator  HeldReason = "operator"  // until an operator releases it
+	HeldDomain    HeldReason = "domain"    // until the domain releases it, or an operator
 )
 
 // LastDraft is the last event of a message that was never sent. Source: the list of
 // statuses in openapi.yaml.
 const LastDraft = "draft"
 
-// Outcome is how one attempt ended.
+// Outcome is how one attempt ended, and in whose words.
 type Outcome struct {
-	State DeliveryState // delivered, failed, or queued to try again
-	Code  int           // SMTP reply code, or ours
-	Text  string
-	Retry time.Time // when State is queued
+	State    DeliveryState // delivered, sent, failed, bounced, or queued to try again
+	Code     int           // SMTP reply code, or ours
+	Enhanced [3]int        // RFC 3463; zero if there is none
+	Text     string        // one line, without the codes
+	Retry    time.Time     // when State is queued
+
+	Remote bool   // code and text are another host's
+	Host   string // the one that was asked last; empty if none was
+	TLS    string // of the connection to it, such as "TLS 1.3"; empty if it was in the clear
+	Phase  string // how far the attempt came, in the courier's words
+	// Unknown: the whole message was sent and no reply came. It may have arrived.
+	Unknown bool
+	// Down: no host of the site took a connection, or spoke SMTP. So it is about the
+	// site, and not about this message.
+	Down bool
+	// Untried: nobody was asked. The attempt does not count, and nobody hears of it.
+	Untried bool
+	// Suppress, if set, has the sender's domain send nothing to the recipient any more.
+	Suppress SuppressionOrigin
+}
+
+// Status is the enhanced status code as text, such as 5.1.1; empty if there is none.
+func (o *Outcome) Status() string {
+	if o.Enhanced == ([3]int{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%d", o.Enhanced[0], o.Enhanced[1], o.Enhanced[2])
+}
+
+// Words are status and text, as SMTP has them behind the reply code.
+func (o *Outcome) Words() string { return strings.TrimSpace(o.Status() + " " + o.Text) }
+
+// Attempt is a leased delivery and how its attempt ended.
+type Attempt struct {
+	Delivery Delivery
+	Outcome  Outcome
+}
+
+// DueSite is a site at which mail of a domain is due.
+type DueSite struct {
+	At     time.Time
+	Domain DomainID
+	Site   string
 }
 
 // DeliveryMode says what becomes of mail to foreign domains.

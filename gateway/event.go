@@ -33,9 +33,12 @@ const (
 	EventQueued     EventType = "email.queued"
 	EventScheduled  EventType = "email.scheduled"
 	EventDrafted    EventType = "email.drafted"
+	EventSent       EventType = "email.sent" // to a smart host
 	EventDelivered  EventType = "email.delivered"
 	EventDelayed    EventType = "email.delivery_delayed"
 	EventFailed     EventType = "email.failed"
+	EventBounced    EventType = "email.bounced"
+	EventComplained EventType = "email.complained"
 	EventHeld       EventType = "email.held"
 	EventCanceled   EventType = "email.canceled"
 	EventSuppressed EventType = "email.suppressed"

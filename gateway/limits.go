@@ -65,6 +65,10 @@ type Limits struct {
 	AuthSeconds, AuthAuthors               int64
 	DKIMSignatures, DKIMNames              int64
 	SPFLookups, SPFVoids                   int64
+	QueueAttempts, QueueDomain, QueueSite  int64
+	QueueBatch, QueueHours                 int64
+	QueueDeliveries, QueueBytes            int64
+	QueueSites                             int64
 	CourierRecipients, CourierHosts        int64
 	CourierTries, CourierMessages          int64
 	CourierHost, CourierIdle               int64
@@ -188,6 +192,14 @@ var LimitTable = []Limit{
 	{"dkim_names", 200, "names in the h= of a DKIM signature", Unavailable, "ours; ten times what is usual", func(l *Limits) *int64 { return &l.DKIMNames }},
 	{"spf_lookups", 10, "terms of SPF records that ask DNS; more is permerror", Unavailable, "RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.SPFLookups }},
 	{"spf_voids", 2, "of these, terms that find nothing; more is permerror", Unavailable, "RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.SPFVoids }},
+	{"queue_attempts", 200, "messages that are being carried to other hosts at once; more wait", Unavailable, "ours; each takes a connection and about 100 KiB", func(l *Limits) *int64 { return &l.QueueAttempts }},
+	{"queue_domain", 100, "of these, messages of one domain", Unavailable, "ours; half, so that no tenant keeps all others waiting", func(l *Limits) *int64 { return &l.QueueDomain }},
+	{"queue_site", 10, "of these, messages to one site; it begins with two, and two more each second", Unavailable, "ours; half of what large providers allow", func(l *Limits) *int64 { return &l.QueueSite }},
+	{"queue_batch", 50, "recipients of one message that one transaction carries to a site", Unavailable, "ours; RFC 5321 section 4.5.3.1.8 has servers take 100", func(l *Limits) *int64 { return &l.QueueBatch }},
+	{"queue_hours", 48, "hours that a delivery is tried; then its sender learns that it failed", Unavailable, "ours; RFC 5321 section 4.5.4.1 says 4 to 5 days, senders of transactional mail want to know sooner", func(l *Limits) *int64 { return &l.QueueHours }},
+	{"queue_deliveries", 200_000, "deliveries of a domain that wait for other hosts", Unavailable, "ours; about 0.5 KiB of disk each, beside the bodies", func(l *Limits) *int64 { return &l.QueueDeliveries }},
+	{"queue_bytes", 4096 * miB, "bytes of bodies that they carry, counted for each", Unavailable, "ours; one body may serve many", func(l *Limits) *int64 { return &l.QueueBytes }},
+	{"queue_sites", 10_000, "sites of which the queue remembers how they are doing; those that fail and are forgotten are tried again at once", Unavailable, "ours; about 0.2 KiB each", func(l *Limits) *int64 { return &l.QueueSites }},
 	{"courier_recipients", 100, "recipients of one transaction with a next hop", InvalidParameter, "RFC 5321 section 4.5.3.1.8: what each server takes", func(l *Limits) *int64 { return &l.CourierRecipients }},
 	{"courier_hosts", 10, "mail hosts of a domain that are tried, the preferred ones first", Unavailable, "ours; large providers have five", func(l *Limits) *int64 { return &l.CourierHosts }},
 	{"courier_tries", 10, "addresses of them that one attempt to deliver connects to", Unavailable, "ours; RFC 5321 section 5.1 wants at least two", func(l *Limits) *int64 { return &l.CourierTries }},

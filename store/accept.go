@@ -134,6 +134,9 @@ func (t *tx) dispatch(m *stored, a *gateway.Acceptance) error {
 	if err != nil {
 		return err
 	}
+	if err := t.mayQueue(deliveries, m.Blob.Size); err != nil {
+		return err
+	}
 	if err := t.fileAccepted(m, a, deliveries); err != nil {
 		return err
 	}

@@ -20,11 +20,13 @@ func addressKey(d gateway.DomainID, addr string) []byte {
 
 // Places in a domain's counters.
 const (
-	countAccounts   = iota // numbers given out
-	countFull              // accounts made on purpose
-	countImplicit          // accounts made by use
-	countKeys              // live keys
-	countSuppressed        // suppressed addresses
+	countAccounts    = iota // numbers given out
+	countFull               // accounts made on purpose
+	countImplicit           // accounts made by use
+	countKeys               // live keys
+	countSuppressed         // suppressed addresses
+	countQueued             // deliveries to other hosts that have not ended
+	countQueuedBytes        // sizes of what they carry
 )
 
 // Places in an account's counters. Its quota stands beside what it bounds, so that

@@ -79,10 +79,10 @@ const (
 
 // ofDomain are the sub-spaces whose keys have the domain as their second field.
 // The others are dealt with by name: 01 first, 07 by the keys in 06, 31 and 32 by
-// the deliveries in 30, 33 by the check in 0C.
+// the deliveries in 30, 33 by the check in 0C, 37 by the rows of 38.
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subCheck, subMessage, subUUID, subMailbox, subEntry, subList,
-	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subCarried, subOutcome,
+	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subSite, subSiteMark, subCarried, subOutcome,
 	subSuppressed, subRefused, subOrigin, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }
 
@@ -99,6 +99,9 @@ func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
 		return err
 	}
 	if err := s.page(ctx, id, subDelivery, (*tx).forgetDelivery); err != nil {
+		return err
+	}
+	if err := s.page(ctx, id, subSiteMark, (*tx).forgetMark); err != nil {
 		return err
 	}
 	for gone := 1; gone > 0; { // again, until nothing was left by what was under way

@@ -159,7 +159,7 @@ func (s *Store) eraseDeliveries(ctx context.Context, a *gateway.Account) error {
 		if j.State.Ended() {
 			return nil
 		}
-		return t.Unlink(blobRef(j.Blob))
+		return t.end(j)
 	})
 }
 

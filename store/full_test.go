@@ -108,7 +108,7 @@ func TestNearlyFull(t *testing.T) {
 	w.ok(w.TouchKeys(w.ctx(), system, []gateway.KeyUse{{Domain: w.ours.ID, ID: key.ID, At: w.clock}}))
 	_, err = w.UpdateKey(w.ctx(), system, key.ID, func(k *gateway.Key) error { k.RevokedAt = w.clock; return nil })
 	w.ok(err)
-	w.ok(w.Finish(w.ctx(), system, leased[0], gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250}))
+	w.ok(w.Finish(w.ctx(), system, gateway.Attempt{Delivery: leased[0], Outcome: gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250}}))
 	if again, err := w.LeaseDue(w.ctx(), system, 10, time.Minute); err != nil || len(again) != 1 {
 		t.Errorf("leased %d, %v; want the other one", len(again), err)
 	}

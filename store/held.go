@@ -32,7 +32,7 @@ func pending(j *gateway.Delivery) bool {
 func (t *tx) cancel(all []*gateway.Delivery) error {
 	for _, j := range all {
 		t.unqueue(j)
-		if err := t.Unlink(blobRef(j.Blob)); err != nil {
+		if err := t.end(j); err != nil {
 			return err
 		}
 		j.State, j.Held, j.Then, j.UpdatedAt = gateway.DeliveryCanceled, "", "", t.now
@@ -78,7 +78,9 @@ func (s *Store) Reschedule(ctx context.Context, sc gateway.Scope, m *gateway.Mes
 			}
 			t.unqueue(j)
 			j.Due, j.UpdatedAt = at.Truncate(time.Millisecond), t.now
-			t.Set(timedKey(subDue, j.Due, t.domain, j.ID), nil)
+			if err := t.queueUp(j); err != nil {
+				return err
+			}
 			t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
 		}
 		rec, err := readMessage(t, t.domain, m.Account, m.Number)
@@ -123,7 +125,9 @@ func (t *tx) release(j *gateway.Delivery) error {
 		j.State, j.Held, j.Due = gateway.DeliveryQueued, "", t.now.Truncate(time.Millisecond)
 	}
 	j.UpdatedAt = t.now
-	t.Set(timedKey(subDue, j.Due, t.domain, j.ID), nil)
+	if err := t.queueUp(j); err != nil {
+		return err
+	}
 	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
 	t.emit(deliveryEvent(j, typ))
 	return t.noteEvent(j, typ)

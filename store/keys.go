@@ -13,7 +13,7 @@ import (
 // complement. Every key belongs to the lane of the domain it names. A key whose
 // domain field is 0 belongs to the instance, with one exception: 07 points at
 // one domain for life and is written in its lane, since a digest never changes
-// hands. In 31 to 33 the domain stands behind the time.
+// hands. In 31 to 33, and in 37, the domain stands behind the time.
 //
 //	01 | domain                                        domain record
 //	02 | 0 | name                                      instance setting or counter
@@ -43,8 +43,11 @@ import (
 //	31 | due ms | domain | delivery uuid               due index -> empty
 //	32 | until ms | domain | delivery uuid             leases -> empty
 //	33 | due ms | domain                               when to look at a domain's DNS -> empty
+//	34 | domain | hash(site) | due ms | delivery uuid  what waits for another host -> empty
 //	35 | domain | account | message | delivery uuid    deliveries of a message -> empty
 //	36 | domain | delivery uuid                        outcome of mail from inside; expires
+//	37 | due ms | domain | hash(site)                  when to look at 34 of a site -> its name
+//	38 | domain | hash(site)                           -> where its row in 37 is
 //	40 | domain | suppression uuid                     suppression
 //	41 | domain | address                              -> its uuid
 //	42 | domain | hash(origin) | suppression uuid      suppressions of an origin -> empty
@@ -87,8 +90,11 @@ const (
 	subDue        = 0x31
 	subLease      = 0x32
 	subCheckDue   = 0x33
+	subSite       = 0x34
 	subCarried    = 0x35
 	subOutcome    = 0x36
+	subSiteDue    = 0x37
+	subSiteMark   = 0x38
 	subSuppressed = 0x40
 	subRefused    = 0x41
 	subOrigin     = 0x42

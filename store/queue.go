@@ -10,10 +10,10 @@ import (
 	"github.com/centerleap/postern/store/engine"
 )
 
-// The queue: each delivery that waits for an attempt stands in the due index;
-// each that is being attempted stands in the lease index. An attempt that dies
-// leaves its lease behind, and the delivery becomes due again when the lease
-// ends, or at the next start.
+// The queue: each delivery that waits for an attempt stands in the due index, or in
+// that of its site (sites.go) if it goes to another host; each that is being attempted
+// stands in the lease index. An attempt that dies leaves its lease behind, and the
+// delivery becomes due again when the lease ends, or at the next start.
 //
 // The queue goes on draining when the disk is nearly full: a body that waits for
 // its delivery goes with it.
@@ -37,10 +37,15 @@ func (t *tx) enqueue(m *stored, d gateway.Delivery) error {
 		if err := t.Link(blobRef(d.Blob)); err != nil {
 			return err
 		}
+		if err := t.countWaiting(&d, 1); err != nil {
+			return err
+		}
 	}
 	switch {
 	case timed(&d):
-		t.Set(timedKey(subDue, d.Due, t.domain, d.ID), nil)
+		if err := t.queueUp(&d); err != nil {
+			return err
+		}
 	case d.State == gateway.DeliveryHeld:
 		t.emit(deliveryEvent(&d, gateway.EventHeld))
 	case d.State == gateway.DeliverySuppressed:
@@ -49,6 +54,55 @@ func (t *tx) enqueue(m *stored, d gateway.Delivery) error {
 	t.Set(carriedKey(t.domain, m.Account, m.Number).id(d.ID), nil)
 	t.Set(deliveryKey(t.domain, d.ID), encodeDelivery(&d))
 	return nil
+}
+
+// countWaiting counts deliveries to other hosts, and what they carry.
+func (t *tx) countWaiting(j *gateway.Delivery, by int) error {
+	if j.Site == "" {
+		return nil
+	}
+	n, err := loadOr(t, key(subDomainSeq, t.domain), decodeNumbers)
+	if err != nil {
+		return err
+	}
+	n[countQueued] += uint64(by)
+	n[countQueuedBytes] += uint64(int64(by) * j.Blob.Size)
+	t.Set(key(subDomainSeq, t.domain), n.encode())
+	return nil
+}
+
+// mayQueue says whether a domain may have more waiting for other hosts.
+func (t *tx) mayQueue(list []gateway.Delivery, size int64) error {
+	more := uint64(0)
+	for i := range list {
+		if list[i].Site != "" && !list[i].State.Ended() {
+			more++
+		}
+	}
+	if more == 0 {
+		return nil
+	}
+	n, err := loadOr(t, key(subDomainSeq, t.domain), decodeNumbers)
+	if err != nil {
+		return err
+	}
+	lim := t.store.cfg.Limits
+	if n[countQueued]+more > uint64(lim.QueueDeliveries) || n[countQueuedBytes]+more*uint64(size) > uint64(lim.QueueBytes) {
+		return &gateway.Error{
+			Kind: gateway.Unavailable, Retry: time.Minute, Reason: "the domain's queue is full",
+			Message: "too much mail of the domain waits for other hosts; try again later",
+		}
+	}
+	return nil
+}
+
+// end lets go the body of a delivery that will not be tried again.
+func (t *tx) end(j *gateway.Delivery) error {
+	if err := t.Unlink(blobRef(j.Blob)); err != nil {
+		return err
+	}
+	j.Prefix = nil
+	return t.countWaiting(j, -1)
 }
 
 // timed reports whether a delivery stands in the due index: its time will come by
@@ -141,28 +195,46 @@ func (s *Store) lease(ctx context.Context, d gateway.DomainID, ws []waiting, lea
 			if !j.Due.Equal(w.at) || !timed(j) && j.State != gateway.DeliveryLeased {
 				continue // taken, or changed, since the scan
 			}
-			t.unqueue(j)
-			if j.State == gateway.DeliveryHeld && j.Then != "" {
-				if err := t.holdOn(j); err != nil {
-					return err
+			switch {
+			case j.State == gateway.DeliveryHeld && j.Then != "":
+				t.unqueue(j)
+				err = t.holdOn(j)
+			case j.Site != "": // its time has come, or an attempt at it was lost
+				err = t.requeue(j)
+			default:
+				if err = t.take(j, lease); err == nil {
+					leased = append(leased, *j)
 				}
-				continue
 			}
-			j.Held, j.Then = "", ""
-			j.State, j.Due = gateway.DeliveryLeased, t.now.Add(lease).Truncate(time.Millisecond)
-			j.Attempts++
-			j.Fence = max(j.Fence+1, s.engine.Boot()<<32)
-			j.UpdatedAt = t.now
-			t.Set(timedKey(subLease, j.Due, d, j.ID), nil)
-			t.Set(deliveryKey(d, j.ID), encodeDelivery(j))
-			if err := t.fetchPrefix(j); err != nil {
+			if err != nil {
 				return err
 			}
-			leased = append(leased, *j)
 		}
 		return nil
 	})
 	return leased, err
+}
+
+// take leases one delivery.
+func (t *tx) take(j *gateway.Delivery, lease time.Duration) error {
+	t.unqueue(j)
+	j.Held, j.Then = "", ""
+	j.State, j.Due = gateway.DeliveryLeased, t.now.Add(lease).Truncate(time.Millisecond)
+	j.Attempts++
+	j.Fence = max(j.Fence+1, t.store.engine.Boot()<<32)
+	j.UpdatedAt = t.now
+	t.Set(timedKey(subLease, j.Due, t.domain, j.ID), nil)
+	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	return t.fetchPrefix(j)
+}
+
+// requeue has a delivery wait for its attempt from now on.
+func (t *tx) requeue(j *gateway.Delivery) error {
+	t.unqueue(j)
+	j.Held, j.Then = "", ""
+	j.State, j.Due = gateway.DeliveryQueued, t.now.Truncate(time.Millisecond)
+	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	return t.queueUp(j)
 }
 
 // fetchPrefix completes what a leased delivery carries: what stands before the body is
@@ -179,13 +251,16 @@ func (t *tx) fetchPrefix(j *gateway.Delivery) error {
 	return nil
 }
 
-// unqueue takes a delivery out of the index it stands in.
+// unqueue takes a delivery out of the index it stands in. Its site's row stays where it
+// is: who looks there and finds nothing removes it.
 func (t *tx) unqueue(j *gateway.Delivery) {
 	switch {
-	case timed(j):
-		t.Delete(timedKey(subDue, j.Due, t.domain, j.ID))
 	case j.State == gateway.DeliveryLeased:
 		t.Delete(timedKey(subLease, j.Due, t.domain, j.ID))
+	case timed(j) && j.Site != "" && j.State == gateway.DeliveryQueued:
+		t.Delete(siteKey(t.domain, j.Site).u64(ms(j.Due)).id(j.ID))
+	case timed(j):
+		t.Delete(timedKey(subDue, j.Due, t.domain, j.ID))
 	}
 }
 
@@ -197,47 +272,134 @@ func (t *tx) holdOn(j *gateway.Delivery) error {
 	return t.noteEvent(j, gateway.EventHeld)
 }
 
-// Finish records how a leased attempt ended. InvalidState if the lease was lost
-// to a later one, whose outcome then counts.
-func (s *Store) Finish(ctx context.Context, sc gateway.Scope, j gateway.Delivery, o gateway.Outcome) error {
-	if !sc.CoversDomain(j.Domain) {
+// Finish records how leased attempts ended, all of one domain. An attempt whose lease was
+// lost to a later one, whose outcome then counts, changes nothing; the error then is
+// InvalidState, or NotFound if the delivery is gone, when it is the only one.
+func (s *Store) Finish(ctx context.Context, sc gateway.Scope, attempts ...gateway.Attempt) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+	d := attempts[0].Delivery.Domain
+	if !sc.CoversDomain(d) {
 		return denied("delivery")
 	}
-	return s.frees(ctx, j.Domain, func(t *tx) error {
-		now, err := readDelivery(t, j.Domain, j.ID)
-		if err != nil {
-			return missing(err, "delivery")
+	return s.frees(ctx, d, func(t *tx) error {
+		for i := range attempts {
+			err := t.finish(&attempts[i].Delivery, &attempts[i].Outcome)
+			if k := gateway.KindOf(err); err != nil && (len(attempts) == 1 || k != gateway.NotFound && k != gateway.InvalidState) {
+				return err
+			}
 		}
-		if now.Fence != j.Fence || now.State != gateway.DeliveryLeased {
-			return gateway.Errorf(gateway.InvalidState, "the attempt's lease was lost")
-		}
-		t.unqueue(now)
-		return t.finish(now, o)
+		return nil
 	})
 }
 
-func (t *tx) finish(j *gateway.Delivery, o gateway.Outcome) error {
-	j.State, j.LastCode, j.LastText, j.UpdatedAt = o.State, o.Code, o.Text, t.now
-	typ := gateway.EventDelivered
-	switch o.State {
-	case gateway.DeliveryQueued:
-		typ, j.Due = gateway.EventDelayed, o.Retry.Truncate(time.Millisecond)
-		t.Set(timedKey(subDue, j.Due, t.domain, j.ID), nil)
-	case gateway.DeliveryFailed:
-		typ = gateway.EventFailed
-	case gateway.DeliveryDelivered:
-	default:
+func (t *tx) finish(was *gateway.Delivery, o *gateway.Outcome) error {
+	if was.Domain != t.domain {
+		return denied("delivery")
+	}
+	j, err := readDelivery(t, t.domain, was.ID)
+	if err != nil {
+		return missing(err, "delivery")
+	}
+	if j.Fence != was.Fence || j.State != gateway.DeliveryLeased {
+		return gateway.Errorf(gateway.InvalidState, "the attempt's lease was lost")
+	}
+	t.unqueue(j)
+	if err := t.moveSite(j, was.Site); err != nil {
+		return err
+	}
+	j.State, j.UpdatedAt = o.State, t.now
+	typ, known := ending[o.State]
+	switch {
+	case o.State == gateway.DeliveryQueued && o.Untried:
+		j.Attempts--
+		j.Due = o.Retry.Truncate(time.Millisecond)
+		t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+		return t.queueUp(j)
+	case !known:
 		return gateway.Errorf(gateway.InvalidState, "no attempt ends as %s", o.State)
+	case o.State == gateway.DeliveryQueued:
+		j.Due = o.Retry.Truncate(time.Millisecond)
+		err = t.queueUp(j)
+	default:
+		err = t.end(j)
 	}
-	if o.State != gateway.DeliveryQueued {
-		if err := t.Unlink(blobRef(j.Blob)); err != nil {
-			return err
-		}
-		j.Prefix = nil
+	if err != nil {
+		return err
 	}
+	j.LastCode, j.LastText = o.Code, o.Words()
 	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	return t.tell(j, o, typ)
+}
+
+// ending are the events of what an attempt may come to.
+var ending = map[gateway.DeliveryState]gateway.EventType{
+	gateway.DeliveryQueued: gateway.EventDelayed, gateway.DeliveryDelivered: gateway.EventDelivered, gateway.DeliverySent: gateway.EventSent,
+	gateway.DeliveryFailed: gateway.EventFailed, gateway.DeliveryBounced: gateway.EventBounced,
+}
+
+// tell makes known how an attempt ended: to who follows the domain, in the message's
+// record, and in the log if another host had a word in it, or ours was no.
+func (t *tx) tell(j *gateway.Delivery, o *gateway.Outcome, typ gateway.EventType) error {
 	t.emit(deliveryEvent(j, typ))
+	if o.Suppress != "" {
+		if _, _, err := t.addSuppression(j.Recipient, o.Suppress); err != nil && gateway.KindOf(err) != gateway.InvalidState {
+			return err // one that there is no room for is left out
+		}
+	}
+	if j.Site != "" || j.State != gateway.DeliveryDelivered {
+		t.logDelivery(j, typ)
+	}
 	return t.noteEvent(j, typ)
+}
+
+// logDelivery adds a row about what became of a delivery. It names the email; who it is
+// for, that shows.
+func (t *tx) logDelivery(j *gateway.Delivery, typ gateway.EventType) {
+	t.logRow(&gateway.Activity{
+		Domain: t.domain, Account: j.Account, Key: j.Key, Protocol: "system", Method: "DELIVER", Endpoint: j.Site,
+		Status: j.LastCode, Email: j.Email, Reason: string(typ)[len("email."):] + ": " + j.LastText,
+	})
+}
+
+// moveSite notes that a delivery goes elsewhere than was thought when it was accepted: its
+// domain came here, or left.
+func (t *tx) moveSite(j *gateway.Delivery, site string) error {
+	if j.Site == site {
+		return nil
+	}
+	if err := t.countWaiting(j, -1); err != nil {
+		return err
+	}
+	j.Site = site
+	return t.countWaiting(j, 1)
+}
+
+// Renew gives attempts under way more time. Those whose lease was lost are left alone.
+func (s *Store) Renew(ctx context.Context, sc gateway.Scope, under []gateway.Delivery, lease time.Duration) error {
+	if len(under) == 0 {
+		return nil
+	}
+	d := under[0].Domain
+	if !sc.CoversDomain(d) {
+		return denied("delivery")
+	}
+	return s.frees(ctx, d, func(t *tx) error {
+		for i := range under {
+			j, err := readDelivery(t, d, under[i].ID)
+			if errors.Is(err, engine.ErrNotFound) || err == nil && (j.Fence != under[i].Fence || j.State != gateway.DeliveryLeased) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			t.unqueue(j)
+			j.Due = t.now.Add(lease).Truncate(time.Millisecond)
+			t.Set(timedKey(subLease, j.Due, d, j.ID), nil)
+			t.Set(deliveryKey(d, j.ID), encodeDelivery(j))
+		}
+		return nil
+	})
 }
 
 // noteEvent shows the newest fate in the message's record, if it still exists.
@@ -272,12 +434,8 @@ func (s *Store) Reclaim(ctx context.Context, sc gateway.Scope) error {
 				if err != nil || j.Fence >= s.engine.Boot()<<32 || j.State != gateway.DeliveryLeased {
 					return missing(err, "delivery")
 				}
-				t.unqueue(j)
-				j.State, j.Due = gateway.DeliveryQueued, t.now.Truncate(time.Millisecond)
-				t.Set(timedKey(subDue, j.Due, w.domain, j.ID), nil)
-				t.Set(deliveryKey(w.domain, j.ID), encodeDelivery(j))
 				reclaimed++
-				return nil
+				return t.requeue(j)
 			})
 			if err != nil {
 				return err
@@ -289,8 +447,8 @@ func (s *Store) Reclaim(ctx context.Context, sc gateway.Scope) error {
 	}
 }
 
-// NextDue is when LeaseDue will next find something; the zero time if nothing
-// waits.
+// NextDue is when LeaseDue will next find something, or DueSites something that is not
+// due now; the zero time if nothing waits.
 func (s *Store) NextDue(ctx context.Context, sc gateway.Scope) (next time.Time, err error) {
 	if sc.Level() != gateway.LevelInstance {
 		return next, denied("queue")
@@ -304,7 +462,16 @@ func (s *Store) NextDue(ctx context.Context, sc gateway.Scope) (next time.Time, 
 			next = found[0].at
 		}
 	}
-	return next, nil
+	err = s.view(ctx, func(r engine.Reader) error {
+		rng := engine.Range{From: siteDueKey(s.cfg.Now().Add(time.Millisecond), 0, nil), To: []byte{subSiteDue + 1}, KeysOnly: true, Limit: 1}
+		return r.Scan(rng, func(k, _ []byte) error {
+			if at := fromMS(k[1:]); next.IsZero() || at.Before(next) {
+				next = at
+			}
+			return nil
+		})
+	})
+	return next, err
 }
 
 // Deliveries lists the deliveries of a message, in the order they were made.

@@ -298,7 +298,7 @@ func decodeOutcome(b []byte) (o gateway.Outcome, err error) {
 }
 
 // numbers is a record of counters.
-type numbers [6]uint64
+type numbers [8]uint64
 
 func (n *numbers) encode() []byte {
 	e := newRecord(32)

@@ -355,13 +355,13 @@ func TestQueue(t *testing.T) {
 	if len(first) != 2 || len(lease()) != 0 {
 		t.Fatalf("leased %d, then some again", len(first))
 	}
-	w.ok(w.Finish(w.ctx(), system, first[0], gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250}))
+	w.ok(w.Finish(w.ctx(), system, gateway.Attempt{Delivery: first[0], Outcome: gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250}}))
 	w.clock = w.clock.Add(2 * time.Minute)
 	again := lease()
 	if len(again) != 1 || again[0].ID != first[1].ID || again[0].Attempts != 2 {
 		t.Fatalf("after the lease: %+v", again)
 	}
-	if err := w.Finish(w.ctx(), system, first[1], gateway.Outcome{State: gateway.DeliveryDelivered}); gateway.KindOf(err) != gateway.InvalidState {
+	if err := w.Finish(w.ctx(), system, gateway.Attempt{Delivery: first[1], Outcome: gateway.Outcome{State: gateway.DeliveryDelivered}}); gateway.KindOf(err) != gateway.InvalidState {
 		t.Errorf("a lost lease decides: %v", err)
 	}
 	w.reopen()
@@ -374,13 +374,13 @@ func TestQueue(t *testing.T) {
 		t.Fatalf("after a restart: %+v", again)
 	}
 	later := w.clock.Add(time.Hour)
-	w.ok(w.Finish(w.ctx(), system, again[0], gateway.Outcome{State: gateway.DeliveryQueued, Code: 450, Text: "later", Retry: later}))
+	w.ok(w.Finish(w.ctx(), system, gateway.Attempt{Delivery: again[0], Outcome: gateway.Outcome{State: gateway.DeliveryQueued, Code: 450, Text: "later", Retry: later}}))
 	if next, err := w.NextDue(w.ctx(), system); err != nil || !next.Equal(later) {
 		t.Errorf("next due %v, %v, want %v", next, err, later)
 	}
 	w.clock = later
 	last := lease()
-	w.ok(w.Finish(w.ctx(), system, last[0], gateway.Outcome{State: gateway.DeliveryFailed, Code: 550, Text: "no"}))
+	w.ok(w.Finish(w.ctx(), system, gateway.Attempt{Delivery: last[0], Outcome: gateway.Outcome{State: gateway.DeliveryFailed, Code: 550, Text: "no"}}))
 	m, err := w.Message(w.ctx(), inside(w.ours.ID), id)
 	w.ok(err)
 	if m.LastEvent != "failed" {

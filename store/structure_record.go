@@ -194,6 +194,7 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.uint(17, d.Fence)
 	e.text(18, string(d.Then))
 	e.bytes(19, d.Prefix)
+	e.text(20, d.Site)
 	return e.b
 }
 
@@ -249,6 +250,8 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 		d.Then = gateway.HeldReason(f.text())
 	case 19:
 		d.Prefix = f.clone()
+	case 20:
+		d.Site = f.text()
 	}
 }
 

@@ -69,22 +69,25 @@ func (s *Store) AddSuppression(ctx context.Context, sc gateway.Scope, addr strin
 		if _, err := readDomain(t, d); err != nil {
 			return missing(err, "domain")
 		}
-		added = false
-		if sup, err = suppressed(t, d, addr); !errors.Is(err, engine.ErrNotFound) {
-			return err
-		}
-		if err := t.countSuppression(1); err != nil {
-			return err
-		}
-		added = true
-		sup = &gateway.Suppression{ID: newID(), Domain: d, Email: gateway.FoldAddress(addr), Origin: origin, CreatedAt: t.now}
-		t.Set(suppressionKey(d, sup.ID), encodeSuppression(sup))
-		t.Set(refusedKey(d, sup.Email), sup.ID[:])
-		t.Set(originKey(d, origin).id(sup.ID), nil)
-		t.emit(gateway.Event{Type: gateway.EventSuppressionAdded, Detail: sup.Email})
-		return nil
+		sup, added, err = t.addSuppression(addr, origin)
+		return err
 	})
 	return sup, added, err
+}
+
+func (t *tx) addSuppression(addr string, origin gateway.SuppressionOrigin) (sup *gateway.Suppression, added bool, err error) {
+	if sup, err = suppressed(t, t.domain, addr); !errors.Is(err, engine.ErrNotFound) {
+		return sup, false, err
+	}
+	if err := t.countSuppression(1); err != nil {
+		return nil, false, err
+	}
+	sup = &gateway.Suppression{ID: newID(), Domain: t.domain, Email: gateway.FoldAddress(addr), Origin: origin, CreatedAt: t.now}
+	t.Set(suppressionKey(t.domain, sup.ID), encodeSuppression(sup))
+	t.Set(refusedKey(t.domain, sup.Email), sup.ID[:])
+	t.Set(originKey(t.domain, origin).id(sup.ID), nil)
+	t.emit(gateway.Event{Type: gateway.EventSuppressionAdded, Detail: sup.Email})
+	return sup, true, nil
 }
 
 func (t *tx) countSuppression(by int) error {

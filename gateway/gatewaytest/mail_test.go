@@ -108,7 +108,7 @@ func TestMailFlows(t *testing.T) {
 
 // Foreign mail is kept, not sent; the sender sees it.
 func TestCapture(t *testing.T) {
-	g := gatewaytest.Start(t)
+	g := gatewaytest.Start(t, gatewaytest.Setting("dns.servers", ""))
 	sent := send(t, g, g.Keys.Domain, mail(gatewaytest.Account, "someone@example.com", "Hi"))
 	_, a := g.Do("GET", "/emails/"+sent.Str("id"), g.Keys.Domain, nil)
 	if a.At("last_event") != "held" || a.At("events.0.type") != "held" || a.At("events.0.reason") != "capture" {
@@ -120,7 +120,7 @@ func TestCapture(t *testing.T) {
 	sent = send(t, g, g.Keys.Domain, mail(gatewaytest.Account, "someone@example.com", "Hi"))
 	gatewaytest.Eventually(t, "an attempt is made and put off", func() bool {
 		_, a := g.Do("GET", "/emails/"+sent.Str("id"), g.Keys.Domain, nil)
-		return a.At("events.0.type") == "queued" && a.At("events.0.code") == 450.0
+		return a.At("events.0.type") == "delivery_delayed" && a.At("events.0.code") == 451.0
 	})
 }
 

@@ -108,8 +108,17 @@ type Store interface {
 	// RemindPlugins makes durable what plugins remember of a message that is not kept.
 	RemindPlugins(ctx context.Context, s gateway.Scope, e gateway.Effects) error
 
+	// LeaseDue takes deliveries inside, LeaseSite those to a site: of most messages, each
+	// of one. Nobody else gets them until the lease ends, which Renew puts off.
 	LeaseDue(ctx context.Context, s gateway.Scope, most int, lease time.Duration) ([]gateway.Delivery, error)
-	Finish(ctx context.Context, s gateway.Scope, d gateway.Delivery, o gateway.Outcome) error
+	LeaseSite(ctx context.Context, s gateway.Scope, at gateway.DueSite, most, each int, lease time.Duration) ([]gateway.Delivery, error)
+	Renew(ctx context.Context, s gateway.Scope, under []gateway.Delivery, lease time.Duration) error
+	// DueSites lists sites at which something is due, behind one of the page before;
+	// PostponeSite has one not listed before a time.
+	DueSites(ctx context.Context, s gateway.Scope, behind *gateway.DueSite, most int) ([]gateway.DueSite, error)
+	PostponeSite(ctx context.Context, s gateway.Scope, at gateway.DueSite, until time.Time) error
+	// Finish records attempts, of one domain. One whose lease was lost changes nothing.
+	Finish(ctx context.Context, s gateway.Scope, attempts ...gateway.Attempt) error
 	Reclaim(ctx context.Context, s gateway.Scope) error
 	NextDue(ctx context.Context, s gateway.Scope) (time.Time, error)
 }
@@ -121,10 +130,50 @@ type Receiver interface {
 	Receive(ctx context.Context, env gateway.Envelope, raw io.Reader) error
 }
 
+// Courier carries mail to other hosts; the courier room does.
+type Courier interface {
+	// Hop names the next hop of a site: what its connections, and so their limits, are
+	// shared by.
+	Hop(ctx context.Context, site string) (string, error)
+	// Carry makes one attempt, and says what came of it for each recipient, in their
+	// order: delivered, sent, failed, or queued to be tried again.
+	Carry(ctx context.Context, t Trip) ([]gateway.Outcome, error)
+}
+
+// Trip is a message on its way to recipients of one site.
+type Trip struct {
+	Site       string
+	ReturnPath string   // empty is the null reverse-path
+	Recipients []string // forward-paths
+	Size       int64    // bytes that Open gives
+	EightBit   bool     // it has bytes over 127: RFC 6152
+	UTF8       bool     // its header has: RFC 6531
+	TLS        gateway.TLSPolicy
+	// Open gives the message from its first byte, with CRLF line ends, as often as it is
+	// called.
+	Open func() (io.ReadCloser, error)
+}
+
+// nowhere is the courier of a gateway that has none.
+type nowhere struct{}
+
+// Hop implements Courier.
+func (nowhere) Hop(_ context.Context, site string) (string, error) { return site, nil }
+
+// Carry implements Courier: what it gets waits.
+func (nowhere) Carry(_ context.Context, t Trip) ([]gateway.Outcome, error) {
+	out := make([]gateway.Outcome, len(t.Recipients))
+	for i := range out {
+		out[i] = gateway.Outcome{State: gateway.DeliveryQueued, Code: 450, Enhanced: [3]int{4, 4, 0}, Text: "this gateway has no courier", Down: true}
+	}
+	return out, nil
+}
+
 // Config of a Sender.
 type Config struct {
 	Store    Store
 	Receiver Receiver
+	Courier  Courier // default: mail for other hosts waits
 	// System and Internal are the scopes of Postern's own work: all of it, and
 	// that of one domain. The keys room makes them.
 	System   gateway.Scope
@@ -142,6 +191,7 @@ type Config struct {
 type Sender struct {
 	cfg  Config
 	wake chan struct{} // one slot: something may be due
+	hops *hops
 }
 
 // New checks cfg and fills its defaults. It starts nothing; Run is the queue.
@@ -161,7 +211,10 @@ func New(cfg Config) (*Sender, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Sender{cfg: cfg, wake: make(chan struct{}, 1)}, nil
+	if cfg.Courier == nil {
+		cfg.Courier = nowhere{}
+	}
+	return &Sender{cfg: cfg, wake: make(chan struct{}, 1), hops: newHops(cfg.Limits)}, nil
 }
 
 // Wake makes the queue look for due deliveries now.

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// attemptsAtOnce is how many deliveries are tried side by side. Ours: enough
+	// attemptsAtOnce is how many deliveries inside are tried side by side. Ours: enough
 	// to keep the store's commits grouped, few enough to bound memory.
 	attemptsAtOnce = 32
 	// idlePoll is how long the queue sleeps when nothing is known to be due: a
@@ -18,6 +18,15 @@ const (
 	idlePoll = time.Minute
 	// troubleWait is how long the queue waits after the store failed.
 	troubleWait = time.Second
+	// rampWait is how long it waits for a hop to which more may go soon.
+	rampWait = 250 * time.Millisecond
+	// sitesLooked is how many sites one look goes through for one that may be served, and
+	// sitesPage how many it asks for at once. Ours.
+	sitesLooked = 5000
+	sitesPage   = 100
+	// perSlot is how many messages are leased for each attempt that may begin, so that a
+	// commit serves several and none waits long for its turn.
+	perSlot = 4
 )
 
 // Run is the queue: it leases what is due and tries it, until ctx ends; then it
@@ -27,47 +36,169 @@ func (s *Sender) Run(ctx context.Context) error {
 	if err := s.cfg.Store.Reclaim(ctx, s.cfg.System); err != nil {
 		return err
 	}
-	var attempts sync.WaitGroup
-	defer attempts.Wait()
-	free := make(chan struct{}, attemptsAtOnce)
+	q := &queue{s: s, free: make(chan struct{}, attemptsAtOnce)}
+	defer q.attempts.Wait()
 	for {
-		for _, d := range s.due(ctx, cap(free)-len(free)) {
-			free <- struct{}{}
-			attempts.Go(func() {
-				defer s.Wake() // a place is free
-				defer func() { <-free }()
-				s.attempt(context.WithoutCancel(ctx), d)
-			})
-		}
-		if !s.rest(ctx, len(free) == cap(free)) {
+		q.inside(ctx)
+		soon := q.outside(ctx)
+		if !q.rest(ctx, soon) {
 			return nil
 		}
 	}
 }
 
-// due leases what may be tried now, at most room.
-func (s *Sender) due(ctx context.Context, room int) []gateway.Delivery {
+// queue is one run of it.
+type queue struct {
+	s        *Sender
+	attempts sync.WaitGroup
+	free     chan struct{} // full when all attempts inside are taken
+}
+
+// inside tries what is for recipients who live here.
+func (q *queue) inside(ctx context.Context) {
+	room := cap(q.free) - len(q.free)
 	if room == 0 || ctx.Err() != nil {
-		return nil
+		return
 	}
-	leased, err := s.cfg.Store.LeaseDue(ctx, s.cfg.System, room, gateway.LeaseTime)
+	leased, err := q.s.cfg.Store.LeaseDue(ctx, q.s.cfg.System, room, gateway.LeaseTime)
+	q.complain(ctx, err)
+	for _, d := range leased { // also what was leased before an error
+		q.free <- struct{}{}
+		q.attempts.Go(func() {
+			defer q.s.Wake() // a place is free
+			defer func() { <-q.free }()
+			q.s.attempt(context.WithoutCancel(ctx), "", []gateway.Delivery{d})
+		})
+	}
+}
+
+// outside begins attempts at other hosts, as many as may be. soon says that more may
+// follow in a moment although nothing will wake the queue.
+func (q *queue) outside(ctx context.Context) (soon bool) {
+	var behind *gateway.DueSite
+	for looked := 0; looked < sitesLooked && q.s.hops.free() && ctx.Err() == nil; looked += sitesPage {
+		found, err := q.s.cfg.Store.DueSites(ctx, q.s.cfg.System, behind, sitesPage)
+		q.complain(ctx, err)
+		for i := range found {
+			later, err := q.serve(ctx, found[i])
+			q.complain(ctx, err)
+			soon = soon || later
+		}
+		if len(found) < sitesPage {
+			break
+		}
+		behind = &found[len(found)-1]
+	}
+	return soon
+}
+
+// serve begins attempts at one site, or puts it off.
+func (q *queue) serve(ctx context.Context, at gateway.DueSite) (soon bool, err error) {
+	s := q.s
+	hop, err := s.cfg.Courier.Hop(ctx, at.Site)
+	if err != nil {
+		return false, err
+	}
+	p := s.hops.plan(hop, at.Domain, s.cfg.Now())
+	switch {
+	case !p.shut.IsZero():
+		return false, s.cfg.Store.PostponeSite(ctx, s.cfg.System, at, p.shut)
+	case p.slots == 0:
+		return p.ramp, nil
+	}
+	most := p.slots * perSlot
+	if p.probe {
+		most = 1
+	}
+	leased, err := s.cfg.Store.LeaseSite(ctx, s.cfg.System, at, most, int(s.cfg.Limits.QueueBatch), gateway.LeaseTime)
+	if err != nil || len(leased) == 0 {
+		return false, err
+	}
+	all := trips(leased)
+	work := make(chan []gateway.Delivery, len(all))
+	for _, trip := range all {
+		work <- trip
+	}
+	close(work)
+	workers := min(p.slots, len(all))
+	s.hops.enter(hop, at.Domain, workers, s.cfg.Now())
+	for range workers {
+		q.attempts.Go(func() {
+			defer s.Wake()
+			defer s.hops.leave(hop, at.Domain)
+			for trip := range work {
+				q.carry(ctx, hop, trip)
+			}
+		})
+	}
+	return p.ramp, nil
+}
+
+// carry makes one trip, unless the hop went down while it waited, or the gateway stops.
+func (q *queue) carry(ctx context.Context, hop string, trip []gateway.Delivery) {
+	s := q.s
+	now := s.cfg.Now()
+	until := s.hops.shutUntil(hop, now)
+	if ctx.Err() == nil && until.IsZero() {
+		s.attempt(context.WithoutCancel(ctx), hop, trip)
+		return
+	}
+	s.finish(context.WithoutCancel(ctx), untried(trip, now))
+}
+
+// untried gives back what was leased: it is as due as it was, and what nobody has tried
+// yet keeps its place by age. The row of its site may be put off with all that wait there.
+func untried(trip []gateway.Delivery, now time.Time) (all []gateway.Attempt) {
+	for _, d := range trip {
+		due := now
+		if d.Attempts == 1 {
+			due = d.CreatedAt
+		}
+		all = append(all, gateway.Attempt{Delivery: d, Outcome: gateway.Outcome{State: gateway.DeliveryQueued, Retry: due, Untried: true}})
+	}
+	return all
+}
+
+// trips puts together what one transaction can carry: recipients of one message with one
+// return path.
+func trips(leased []gateway.Delivery) (all [][]gateway.Delivery) {
+	type same struct {
+		email gateway.ID
+		path  string
+	}
+	at := make(map[same]int)
+	for _, d := range leased {
+		k := same{d.Email, d.ReturnPath}
+		i, known := at[k]
+		if !known {
+			i = len(all)
+			at[k], all = i, append(all, nil)
+		}
+		all[i] = append(all[i], d)
+	}
+	return all
+}
+
+func (q *queue) complain(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
-		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "queue can't lease", slog.Any("err", err))
+		q.s.cfg.Log.LogAttrs(ctx, slog.LevelError, "queue can't lease", slog.Any("err", err))
 	}
-	return leased // also what was leased before an error
 }
 
 // rest waits until something may be due; false when ctx has ended.
-func (s *Sender) rest(ctx context.Context, full bool) bool {
+func (q *queue) rest(ctx context.Context, soon bool) bool {
+	s := q.s
 	wait := idlePoll
-	if !full {
-		next, err := s.cfg.Store.NextDue(ctx, s.cfg.System)
-		switch {
-		case err != nil:
-			wait = troubleWait
-		case !next.IsZero():
-			wait = min(wait, max(next.Sub(s.cfg.Now()), time.Millisecond))
-		}
+	next, err := s.cfg.Store.NextDue(ctx, s.cfg.System)
+	switch now := s.cfg.Now(); {
+	case err != nil:
+		wait = troubleWait
+	case next.IsZero():
+	case next.After(now) || len(q.free) < cap(q.free):
+		wait = min(wait, max(next.Sub(now), time.Millisecond))
+	}
+	if soon {
+		wait = min(wait, rampWait)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

@@ -312,17 +312,21 @@ func (s *Sender) address(ctx context.Context, t *tray) error {
 			return err
 		}
 		t.leaves = t.leaves || !here
-		t.acceptance.Deliveries = append(t.acceptance.Deliveries, t.delivery(rcpt, !here && mode == gateway.ModeCapture))
+		t.acceptance.Deliveries = append(t.acceptance.Deliveries, t.delivery(rcpt, !here, mode == gateway.ModeCapture))
 	}
 	return nil
 }
 
 // delivery is the job for one recipient. What holds it: a plugin, then its time, then
 // the capturing of foreign mail.
-func (t *tray) delivery(rcpt string, captured bool) gateway.Delivery {
+func (t *tray) delivery(rcpt string, foreign, capturing bool) gateway.Delivery {
+	captured := foreign && capturing
 	d := gateway.Delivery{
 		ID: newID(), Recipient: rcpt, ReturnPath: t.returnPath, Author: t.domain.Name,
 		State: gateway.DeliveryQueued, Due: t.now.Truncate(time.Millisecond), Held: t.held,
+	}
+	if foreign {
+		d.Site = siteOf(rcpt)
 	}
 	if !t.sub.At.IsZero() {
 		d.Due = t.sub.At.UTC().Truncate(time.Millisecond)

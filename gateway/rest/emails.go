@@ -111,7 +111,7 @@ func (s *Server) detail(k *call, scope gateway.Scope, it mailbox.Item) (*emailDe
 	jobs, err := s.cfg.Mail.Deliveries(k.ctx, scope, it)
 	for _, j := range jobs {
 		d.Events = append(d.Events, deliveryStatus{
-			Type: string(j.State), At: stamp(j.UpdatedAt), Recipient: j.Recipient, Reason: string(j.Held), Code: j.LastCode, Message: j.LastText,
+			Type: fateOf(&j), At: stamp(j.UpdatedAt), Recipient: j.Recipient, Reason: string(j.Held), Code: j.LastCode, Message: j.LastText,
 		})
 	}
 	return d, err

@@ -164,6 +164,17 @@ type deliveryStatus struct {
 	Message   string `json:"message,omitempty"`
 }
 
+// fateOf is the name of the newest event of a delivery.
+func fateOf(j *gateway.Delivery) string {
+	switch {
+	case j.State != gateway.DeliveryQueued && j.State != gateway.DeliveryLeased:
+		return string(j.State)
+	case j.LastCode != 0:
+		return "delivery_delayed"
+	}
+	return string(gateway.DeliveryQueued)
+}
+
 // attachment is a file of an email. Source: API guide, "List Attachments".
 type attachment struct {
 	ID          string  `json:"id"`

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -29,6 +30,9 @@ type Config struct {
 	Mode              string
 	SmartHost         string
 	AllowPrivate      bool
+	// Dial connects to mail hosts; no setting, tests have theirs elsewhere. Default: as
+	// the courier does.
+	Dial              func(ctx context.Context, network, address string) (net.Conn, error)
 	DMARC             string
 	PluginUploads     bool
 	PluginCache       string   // folder for compiled plugins; empty: in the data folder

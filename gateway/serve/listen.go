@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/guard"
 )
 
@@ -57,11 +56,6 @@ func (g *Gateway) mailTLS() *tls.Config {
 func (g *Gateway) confess() {
 	for _, name := range g.cfg.Idle() {
 		g.log.LogAttrs(context.Background(), slog.LevelWarn, "this setting has no effect in this version", slog.String("setting", name))
-	}
-	mode, err := g.DeliveryMode(context.Background())
-	if err == nil && mode != gateway.ModeCapture {
-		g.log.LogAttrs(context.Background(), slog.LevelWarn, "this version has no courier: mail to foreign domains waits in the queue",
-			slog.String("mode", string(mode)))
 	}
 }
 

@@ -56,6 +56,7 @@ type Gateway struct {
 	plugins  *plugins.Plugins
 	hub      *notify.Hub
 	dns      *resolve.Resolver // nil: nobody is asked
+	couriers *couriers
 	cert     certificate
 
 	erased chan struct{}           // a domain was deleted
@@ -137,8 +138,11 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
+	if err = g.buildCouriers(); err != nil {
+		return err
+	}
 	if g.Sender, err = outbound.New(outbound.Config{
-		Store: g.Store, Receiver: g.Receiver, Hooks: g.plugins, Signer: newSigners(g.Domains.SigningKeys, lim, now),
+		Store: g.Store, Receiver: g.Receiver, Courier: g.couriers, Hooks: g.plugins, Signer: newSigners(g.Domains.SigningKeys, lim, now),
 		System: keys.System(), Internal: keys.Internal, Mode: g.DeliveryMode, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
@@ -210,6 +214,9 @@ func (g *Gateway) Close() error {
 	}
 	if g.socket != nil {
 		_ = g.socket.Close()
+	}
+	if g.couriers != nil && g.couriers.direct != nil {
+		g.couriers.close()
 	}
 	var err error
 	if g.plugins != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/courier"
 	"github.com/centerleap/postern/gateway/telemetry"
 )
 
@@ -47,8 +48,8 @@ func settings() []setting {
 		number("mx.banner_millis", "milliseconds that a client must wait silently for the greeting", 0, maxBannerMillis, func(c *Config) *int64 { return &c.BannerMillis }),
 		text("smtp.username", func(c *Config) *string { return &c.SMTPUsername }, notEmpty),
 		text("delivery.mode", func(c *Config) *string { return &c.Mode }, oneOf("capture", "direct", "relay")),
-		text("delivery.smarthost", func(c *Config) *string { return &c.SmartHost }, remoteAddr),
-		later(boolean("delivery.allow_private", func(c *Config) *bool { return &c.AllowPrivate })),
+		text("delivery.smarthost", func(c *Config) *string { return &c.SmartHost }, smartHost),
+		boolean("delivery.allow_private", func(c *Config) *bool { return &c.AllowPrivate }),
 		text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off")),
 		text("plugins.cache", func(c *Config) *string { return &c.PluginCache }, notEmpty),
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),
@@ -108,11 +109,6 @@ func find(name string) *setting {
 		return &table[i]
 	}
 	return nil
-}
-
-func later(s setting) setting {
-	s.later = true
-	return s
 }
 
 func text(name string, field func(*Config) *string, check func(string) error) setting {
@@ -234,6 +230,15 @@ func remoteAddr(v string) error {
 		return fmt.Errorf("a host and port such as mail.example.com:587 is expected, not %q", v)
 	}
 	return nil
+}
+
+// smartHost takes what the courier does; empty is none.
+func smartHost(v string) error {
+	if v == "" {
+		return nil
+	}
+	_, err := courier.ParseSmartHost(v)
+	return err
 }
 
 // networks takes addresses and networks such as 192.0.2.0/24, with commas between.
