@@ -115,6 +115,21 @@ type Attempt struct {
 	Outcome  Outcome
 }
 
+// QueueFilter narrows a listing of what waits, which is oldest first.
+type QueueFilter struct {
+	State DeliveryState // queued, leased or held; empty: all
+	Held  HeldReason    // empty: whatever holds it
+	Site  string
+	Email ID
+	After ID // cursor: behind this one
+	Limit int
+}
+
+// Wants reports whether a delivery is in the list.
+func (f *QueueFilter) Wants(d *Delivery) bool {
+	return (f.State == "" || f.State == d.State) && (f.Held == "" || f.Held == d.Held) && (f.Site == "" || f.Site == d.Site) && (f.Email.IsZero() || f.Email == d.Email)
+}
+
 // DueSite is a site at which mail of a domain is due.
 type DueSite struct {
 	At     time.Time

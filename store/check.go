@@ -180,13 +180,22 @@ func (c *checker) bytes() error {
 
 // others counts the references of deliveries and plugins.
 func (c *checker) others() error {
+	var waiting, size uint64
 	err := c.r.Scan(engine.Prefix(key(subDelivery, c.domain)), func(k, v []byte) error {
 		j, err := decodeDelivery(c.domain, lastID(k), v)
-		if err == nil && !j.State.Ended() {
-			c.refs[j.Blob.ID]++
+		if err != nil || j.State.Ended() {
+			return err
 		}
-		return err
+		c.refs[j.Blob.ID]++
+		if j.Site != "" {
+			waiting++
+			size += uint64(j.Blob.Size)
+		}
+		return c.queued(j)
 	})
+	if err == nil {
+		err = c.checkQueue(waiting, size)
+	}
 	if err != nil {
 		return err
 	}

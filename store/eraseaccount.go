@@ -156,6 +156,7 @@ func (s *Store) eraseDeliveries(ctx context.Context, a *gateway.Account) error {
 		}
 		t.unqueue(j)
 		t.Delete(deliveryKey(t.domain, j.ID))
+		t.Delete(waitingKey(t.domain, j.ID))
 		if j.State.Ended() {
 			return nil
 		}

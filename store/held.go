@@ -36,7 +36,9 @@ func (t *tx) cancel(all []*gateway.Delivery) error {
 			return err
 		}
 		j.State, j.Held, j.Then, j.UpdatedAt = gateway.DeliveryCanceled, "", "", t.now
-		t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+		if err := t.putDelivery(j); err != nil {
+			return err
+		}
 		t.emit(deliveryEvent(j, gateway.EventCanceled))
 	}
 	return t.noteEvent(all[0], gateway.EventCanceled)
@@ -59,7 +61,9 @@ func (t *tx) leaveDeliveries(m *stored) error {
 			held = append(held, j)
 		case !j.State.Ended():
 			j.Prefix = m.Prefix
-			t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+			if err := t.putDelivery(j); err != nil {
+				return err
+			}
 		}
 	}
 	if len(held) == 0 {
@@ -81,7 +85,9 @@ func (s *Store) Reschedule(ctx context.Context, sc gateway.Scope, m *gateway.Mes
 			if err := t.queueUp(j); err != nil {
 				return err
 			}
-			t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+			if err := t.putDelivery(j); err != nil {
+				return err
+			}
 		}
 		rec, err := readMessage(t, t.domain, m.Account, m.Number)
 		if err != nil {
@@ -128,7 +134,9 @@ func (t *tx) release(j *gateway.Delivery) error {
 	if err := t.queueUp(j); err != nil {
 		return err
 	}
-	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	if err := t.putDelivery(j); err != nil {
+		return err
+	}
 	t.emit(deliveryEvent(j, typ))
 	return t.noteEvent(j, typ)
 }

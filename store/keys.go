@@ -48,6 +48,7 @@ import (
 //	36 | domain | delivery uuid                        outcome of mail from inside; expires
 //	37 | due ms | domain | hash(site)                  when to look at 34 of a site -> its name
 //	38 | domain | hash(site)                           -> where its row in 37 is
+//	39 | domain | delivery uuid                        what waits, for lists -> empty
 //	40 | domain | suppression uuid                     suppression
 //	41 | domain | address                              -> its uuid
 //	42 | domain | hash(origin) | suppression uuid      suppressions of an origin -> empty
@@ -95,6 +96,7 @@ const (
 	subOutcome    = 0x36
 	subSiteDue    = 0x37
 	subSiteMark   = 0x38
+	subWaiting    = 0x39
 	subSuppressed = 0x40
 	subRefused    = 0x41
 	subOrigin     = 0x42

@@ -20,6 +20,8 @@ import (
 
 func deliveryKey(d gateway.DomainID, id gateway.ID) []byte { return key(subDelivery, d).id(id) }
 
+func waitingKey(d gateway.DomainID, id gateway.ID) []byte { return key(subWaiting, d).id(id) }
+
 func carriedKey(d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) keyBuilder {
 	return key(subCarried, d).account(a).number(n)
 }
@@ -52,7 +54,25 @@ func (t *tx) enqueue(m *stored, d gateway.Delivery) error {
 		t.emit(deliveryEvent(&d, gateway.EventSuppressed))
 	}
 	t.Set(carriedKey(t.domain, m.Account, m.Number).id(d.ID), nil)
-	t.Set(deliveryKey(t.domain, d.ID), encodeDelivery(&d))
+	return t.putDelivery(&d)
+}
+
+// putDelivery keeps a delivery, and lists it while it waits for more than its first
+// attempt inside: that is made at once, and nobody could look in between.
+func (t *tx) putDelivery(j *gateway.Delivery) error {
+	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	waits := !j.State.Ended() && (j.Site != "" || j.State == gateway.DeliveryHeld || j.LastCode != 0)
+	k := waitingKey(t.domain, j.ID)
+	switch _, err := t.Get(k); {
+	case errors.Is(err, engine.ErrNotFound):
+		if waits {
+			t.Set(k, nil)
+		}
+	case err != nil:
+		return err
+	case !waits:
+		t.Delete(k)
+	}
 	return nil
 }
 
@@ -224,7 +244,9 @@ func (t *tx) take(j *gateway.Delivery, lease time.Duration) error {
 	j.Fence = max(j.Fence+1, t.store.engine.Boot()<<32)
 	j.UpdatedAt = t.now
 	t.Set(timedKey(subLease, j.Due, t.domain, j.ID), nil)
-	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	if err := t.putDelivery(j); err != nil {
+		return err
+	}
 	return t.fetchPrefix(j)
 }
 
@@ -233,7 +255,9 @@ func (t *tx) requeue(j *gateway.Delivery) error {
 	t.unqueue(j)
 	j.Held, j.Then = "", ""
 	j.State, j.Due = gateway.DeliveryQueued, t.now.Truncate(time.Millisecond)
-	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	if err := t.putDelivery(j); err != nil {
+		return err
+	}
 	return t.queueUp(j)
 }
 
@@ -267,7 +291,9 @@ func (t *tx) unqueue(j *gateway.Delivery) {
 // holdOn lets the next reason hold a delivery, in no index.
 func (t *tx) holdOn(j *gateway.Delivery) error {
 	j.Held, j.Then, j.UpdatedAt = j.Then, "", t.now
-	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	if err := t.putDelivery(j); err != nil {
+		return err
+	}
 	t.emit(deliveryEvent(j, gateway.EventHeld))
 	return t.noteEvent(j, gateway.EventHeld)
 }
@@ -315,7 +341,9 @@ func (t *tx) finish(was *gateway.Delivery, o *gateway.Outcome) error {
 	case o.State == gateway.DeliveryQueued && o.Untried:
 		j.Attempts--
 		j.Due = o.Retry.Truncate(time.Millisecond)
-		t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+		if err := t.putDelivery(j); err != nil {
+			return err
+		}
 		return t.queueUp(j)
 	case !known:
 		return gateway.Errorf(gateway.InvalidState, "no attempt ends as %s", o.State)
@@ -329,7 +357,9 @@ func (t *tx) finish(was *gateway.Delivery, o *gateway.Outcome) error {
 		return err
 	}
 	j.LastCode, j.LastText = o.Code, o.Words()
-	t.Set(deliveryKey(t.domain, j.ID), encodeDelivery(j))
+	if err := t.putDelivery(j); err != nil {
+		return err
+	}
 	return t.tell(j, o, typ)
 }
 
@@ -396,7 +426,9 @@ func (s *Store) Renew(ctx context.Context, sc gateway.Scope, under []gateway.Del
 			t.unqueue(j)
 			j.Due = t.now.Add(lease).Truncate(time.Millisecond)
 			t.Set(timedKey(subLease, j.Due, d, j.ID), nil)
-			t.Set(deliveryKey(d, j.ID), encodeDelivery(j))
+			if err := t.putDelivery(j); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -44,7 +44,7 @@ func (s *Sender) attempt(ctx context.Context, hop string, trip []gateway.Deliver
 		done = append(done, gateway.Attempt{Delivery: trip[i], Outcome: o})
 	}
 	s.finish(ctx, done)
-	if !until.IsZero() {
+	if !until.IsZero() && s.cfg.Now().Sub(trip[0].CreatedAt) >= untoldAfter { // nothing else is older
 		s.sweep(ctx, trip[0].Domain, trip[0].Site, outcomes[0])
 	}
 }

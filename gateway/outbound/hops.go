@@ -148,7 +148,7 @@ func (h *hops) down(name string, now time.Time) time.Time {
 	}
 	wait := min(shutMost, shutFirst<<min(at.shut, 10))
 	at.shut++
-	at.until = now.Add(jittered(wait, jitter()))
+	at.until = now.Add(jittered(wait, jitter())).Truncate(time.Millisecond) // as the store keeps it
 	return at.until
 }
 

@@ -94,6 +94,16 @@ type Store interface {
 	Release(ctx context.Context, s gateway.Scope, m *gateway.Message) error
 	CancelOfKey(ctx context.Context, s gateway.Scope, d gateway.DomainID, key gateway.ID) (int, error)
 
+	// What waits, of the domain that the scope is for, and what may be done about one of
+	// it: InvalidState if it is being tried, or can't be done.
+	Waiting(ctx context.Context, s gateway.Scope, f gateway.QueueFilter) (all []gateway.Delivery, at gateway.ID, more bool, err error)
+	Delivery(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Delivery, error)
+	HoldDelivery(ctx context.Context, s gateway.Scope, id gateway.ID, why gateway.HeldReason) (*gateway.Delivery, error)
+	ReleaseDelivery(ctx context.Context, s gateway.Scope, id gateway.ID, may func(gateway.HeldReason) error) (*gateway.Delivery, error)
+	RetryDelivery(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Delivery, error)
+	CancelDelivery(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Delivery, error)
+	DropDelivery(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Delivery, error)
+
 	// Suppressions of the domain that the scope is for. NotFound if there is none of
 	// that id or address; added is false if the address was suppressed before.
 	AddSuppression(ctx context.Context, s gateway.Scope, addr string, origin gateway.SuppressionOrigin) (sup *gateway.Suppression, added bool, err error)

@@ -28,7 +28,7 @@ import (
 
 // lab is the flow over a real store, with everything else played.
 type lab struct {
-	*testing.T
+	testing.TB
 	*outbound.Sender
 	store  *store.Store
 	domain *gateway.Domain
@@ -45,9 +45,9 @@ type lab struct {
 	arrived chan struct{}   // one for each
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
-	l := &lab{T: t, arrived: make(chan struct{}, 100), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	l := &lab{TB: t, arrived: make(chan struct{}, 100), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	quiet := slog.New(slog.DiscardHandler)
 	e, err := badgerstore.Open(badgerstore.Config{Dir: t.TempDir(), Log: quiet, Now: l.now})
 	l.ok(err)

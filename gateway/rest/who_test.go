@@ -67,6 +67,13 @@ var targets = map[string]target{
 	"addSuppression":    {path: "/suppressions?domain=demo.localhost", body: `{"email":"{fresh}@example.com"}`, ok: 201, own: true, named: true, fresh: aName},
 	"getSuppression":    {path: "/suppressions/{suppressed}?domain=demo.localhost", ok: 200},
 	"removeSuppression": {path: "/suppressions/{fresh}?domain=demo.localhost", ok: 200, fresh: spareSuppression},
+	"listQueue":         {path: "/queue?domain=demo.localhost", ok: 200, own: true, named: true},
+	"getDelivery":       {path: "/queue/{waiting}?domain=demo.localhost", ok: 200},
+	"dropDelivery":      {path: "/queue/{fresh}?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
+	"holdDelivery":      {path: "/queue/{fresh}/hold?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
+	"releaseDelivery":   {path: "/queue/{fresh}/release?domain=demo.localhost", ok: 200, fresh: heldDelivery},
+	"retryDelivery":     {path: "/queue/{waiting}/retry?domain=demo.localhost", ok: 409}, // it is held
+	"cancelDelivery":    {path: "/queue/{fresh}/cancel?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
 	"listPlugins":       {path: "/plugins?email={bot}", ok: 200},
 	"installPlugin":     {path: "/plugins?email={bot}", body: `{form}`, ok: 201, fresh: aName},
 	"getPlugin":         {path: "/plugins/{plugin}?email={bot}", ok: 200},
@@ -89,6 +96,18 @@ func aName(_ *client, _ caller, n int) string { return fmt.Sprint("made", n) }
 // scheduledMail is by the caller: who may send only, reaches only that.
 func scheduledMail(c *client, who caller, _ int) string {
 	return c.do(200, "POST", "/emails", who.token, email("from", gatewaytest.Account, "scheduled_at", soon())).Str("id")
+}
+
+// waitingDelivery waits for its time.
+func waitingDelivery(c *client, _ caller, _ int) string {
+	id := c.do(200, "POST", "/emails", c.g.Keys.Domain, email("from", gatewaytest.Account, "to", "x@example.com", "scheduled_at", soon())).Str("id")
+	return c.do(200, "GET", "/queue?email_id="+id, c.g.Keys.Domain, nil).Str("data.0.id")
+}
+
+func heldDelivery(c *client, who caller, n int) string {
+	id := waitingDelivery(c, who, n)
+	c.do(200, "POST", "/queue/"+id+"/hold", c.g.Keys.Domain, nil)
+	return id
 }
 
 func draftMail(c *client, _ caller, _ int) string {
@@ -178,6 +197,7 @@ func (c *client) world() map[string]string {
 		"{domain}":     c.do(200, "GET", "/domains", c.g.Keys.Domain, nil).Str("data.0.id"),
 		"{plugin}":     c.install(c.g.Keys.Account, "secret-plugin"),
 		"{link}":       strings.TrimPrefix(c.do(200, "GET", "/emails/"+id+"/attachments", c.g.Keys.Account, nil).Str("data.0.download_url"), c.g.URL),
+		"{waiting}":    waitingDelivery(c, caller{}, 0),
 		"{suppressed}": c.do(201, "POST", "/suppressions", c.g.Keys.Domain, `{"email":"secret@example.com"}`).Str("id"),
 	}
 }
