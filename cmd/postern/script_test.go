@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 			open := make(chats)
 			e.Values[chatsKey{}] = open
 			e.Values[nameserverKey{}] = new(*gatewaytest.DNS)
+			e.Values[nextHopKey{}] = new(*gatewaytest.MX)
 			e.Defer(open.close)
 			e.Setenv("PLUGINS", plugins)
 			for _, door := range serve.Doors {
@@ -50,7 +51,7 @@ func TestScripts(t *testing.T) {
 			"banner": banner, "http": httpCommand, "json": jsonCommand, "eventually": eventually, "maxlines": maxLines,
 			"chat": chatCommand, "plain": plainCommand, "shut": shutCommand,
 			"agekey": ageKey, "flip": flip,
-			"nameserver": nameserver, "publish": publish,
+			"nameserver": nameserver, "publish": publish, "nexthop": nextHop, "carried": carried,
 		},
 	})
 }

@@ -214,3 +214,120 @@ func TestLifeOfADelivery(t *testing.T) {
 		t.Errorf("%v", a["events"])
 	}
 }
+
+// Every type of event about a delivery has a cause that another host, or a caller, can
+// give; the email's record, its detail, the feed and the log agree on it.
+func TestEveryEvent(t *testing.T) {
+	smart := gatewaytest.ServeMX(t)
+	o := newOutside(t, gatewaytest.Setting("delivery.smarthost", smart.Addr))
+	o.mx.Answer(func(command string) string {
+		switch {
+		case strings.Contains(command, "gone@"):
+			return "550 5.1.1 nobody"
+		case strings.Contains(command, "later@"):
+			return "450 4.2.0 not now"
+		case strings.Contains(command, "big@"):
+			return "552 5.3.4 too big"
+		}
+		return ""
+	})
+	mode := func(m string) {
+		if status, a := o.g.Do("PATCH", "/instance", o.g.Keys.Admin, `{"delivery_mode":"`+m+`"}`); status != 200 {
+			t.Fatalf("%d %v", status, a)
+		}
+	}
+	by := make(map[string]string)
+	note := func(id, want string) string {
+		t.Helper()
+		o.wait(id, want)
+		by[want] = id
+		return id
+	}
+	note(o.send("a@example.com"), "delivered")
+	note(o.send("gone@example.com"), "bounced")
+	note(o.send("gone@example.com"), "suppressed")
+	late := note(o.send("later@example.com"), "delivery_delayed")
+	o.later(47 * time.Hour)
+	gatewaytest.Eventually(t, "a second attempt", func() bool { return strings.Count(o.g.Log.String(), `"delivery attempted","message":"`+late) == 2 })
+	o.later(3 * time.Hour)
+	note(late, "failed")
+	mode("relay")
+	note(o.send("b@example.com"), "sent")
+	mode("capture")
+	note(o.send("c@example.com"), "held")
+	m := mail(gatewaytest.Account, "d@example.com", "Hi")
+	m["scheduled_at"] = o.clock.now().Add(time.Hour).UTC().Format(time.RFC3339)
+	id := note(send(t, o.g, o.g.Keys.Domain, m).Str("id"), "scheduled")
+	if status, a := o.g.Do("POST", "/emails/"+id+"/cancel", o.g.Keys.Domain, nil); status != 200 {
+		t.Fatalf("%d %v", status, a)
+	}
+	note(id, "canceled")
+	if len(smart.Mail()) != 1 || smart.Mail()[0].To[0] != "b@example.com" {
+		t.Errorf("the smart host got %v", smart.Mail())
+	}
+	_, log := o.g.Do("GET", "/logs?protocol=system&limit=100", o.g.Keys.Domain, nil)
+	rows := fmt.Sprint(log["data"])
+	for want, id := range by {
+		types, told := o.events(id), gateway.EventType("email."+want)
+		if !slices.Contains(types, told) || want != "suppressed" && types[0] == told && want != "scheduled" && want != "held" {
+			t.Errorf("%s: the feed has %v", want, types)
+		}
+		_, fates := o.fate(id)
+		for to, got := range fates {
+			if next := map[string]string{"scheduled": "canceled", "delivery_delayed": "failed"}[want]; got != want && got != next {
+				t.Errorf("%s: %s is %s", want, to, got)
+			}
+		}
+		if tried := slices.Contains([]string{"delivered", "bounced", "delivery_delayed", "failed", "sent"}, want); tried && !strings.Contains(rows, want+": ") {
+			t.Errorf("%s is not in the log", want)
+		}
+	}
+}
+
+// A host that is down is left alone after three attempts, and gets what waits when it is
+// back; the mail of another site does not wait for it.
+func TestDownAndBack(t *testing.T) {
+	o := newOutside(t)
+	o.mx.Answer(func(command string) string {
+		if command == "CONNECT" {
+			return gatewaytest.Drop
+		}
+		return ""
+	})
+	var ids []string
+	for i := range 20 {
+		ids = append(ids, o.send(fmt.Sprintf("a%d@example.com", i)))
+	}
+	o.wait(o.send("b@example.org"), "delivered")
+	gatewaytest.Eventually(t, "the site is put off", func() bool {
+		sites, err := o.g.Store.DueSites(context.Background(), keys.System(), nil, 1)
+		return err == nil && len(sites) == 0
+	})
+	if n := o.mx.Opened(); n < 3 || n > 20 {
+		t.Errorf("%d connections to a host that is down", n)
+	}
+	o.mx.Answer(func(string) string { return "" })
+	for n := 0; len(o.mx.Mail()) < len(ids); n++ {
+		if n > 20 {
+			t.Fatalf("%d of %d arrived", len(o.mx.Mail()), len(ids))
+		}
+		next, err := o.g.Store.NextDue(t.Context(), keys.System())
+		if err != nil || next.IsZero() {
+			t.Fatal(next, err)
+		}
+		before := len(o.mx.Mail())
+		o.later(next.Sub(o.clock.now()))
+		gatewaytest.Eventually(t, "more arrives", func() bool { return len(o.mx.Mail()) > before })
+		gatewaytest.Eventually(t, "all that is due arrives", func() bool {
+			sites, err := o.g.Store.DueSites(context.Background(), keys.System(), nil, 1)
+			o.g.Sender.Wake()
+			return err == nil && len(sites) == 0
+		})
+	}
+	for _, id := range ids {
+		o.wait(id, "delivered")
+	}
+	if n := len(o.mx.Mail()); n != len(ids) {
+		t.Errorf("%d mails arrived, %d were sent", n, len(ids))
+	}
+}
