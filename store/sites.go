@@ -102,9 +102,13 @@ func (s *Store) DueSites(ctx context.Context, sc gateway.Scope, behind *gateway.
 	if sc.Level() != gateway.LevelInstance {
 		return nil, denied("queue")
 	}
-	rng := engine.Range{From: []byte{subSiteDue}, To: binary.BigEndian.AppendUint64([]byte{subSiteDue}, ms(s.cfg.Now())+1), Limit: most}
+	index, end := timedIndex(subSiteDue), ms(s.cfg.Now())+1
+	begun := s.fronts.begin(index)
+	rng := engine.Range{From: siteDueKey(time.UnixMilli(int64(begun.from)), 0, nil), To: siteDueKey(time.UnixMilli(int64(end)), 0, nil), Limit: most}
 	if behind != nil {
 		rng.From = append(siteDueKey(behind.At, behind.Domain, siteKey(0, behind.Site)[5:]), 0)
+	} else if begun.from >= end {
+		return nil, nil
 	}
 	err = s.view(ctx, func(r engine.Reader) error {
 		found = found[:0]
@@ -113,6 +117,12 @@ func (s *Store) DueSites(ctx context.Context, sc gateway.Scope, behind *gateway.
 			return nil
 		})
 	})
+	if err == nil && behind == nil {
+		if len(found) > 0 {
+			end = ms(found[0].At)
+		}
+		s.fronts.raise(index, begun, end)
+	}
 	return found, err
 }
 
