@@ -94,6 +94,8 @@ type Outcome struct {
 	Down bool
 	// Untried: nobody was asked. The attempt does not count, and nobody hears of it.
 	Untried bool
+	// Recorded: what brought about the outcome has recorded it, in its own commit.
+	Recorded bool
 	// Suppress, if set, has the sender's domain send nothing to the recipient any more.
 	Suppress SuppressionOrigin
 }

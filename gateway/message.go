@@ -176,6 +176,9 @@ type Envelope struct {
 	// Delivery is set for mail from inside: the job that carries it. Receiving
 	// the same delivery twice gives the first outcome again.
 	Delivery ID
+	// Leased is that job as its attempt was given it, if its sender's domain is the
+	// recipients': then one commit receives the message and ends the job.
+	Leased *Delivery
 	// Author is the domain that Submit authorised, Body where the bytes are, and
 	// Prefix what stands before them, for mail from inside.
 	Author string

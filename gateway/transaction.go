@@ -5,10 +5,12 @@ import "time"
 // Acceptance is all that one accepted submission makes durable, in one commit
 // of the sender's domain.
 type Acceptance struct {
-	Message    *Message // ID, Arrived, Recipients, Blob, Content, Tags, Key; the rest is filled
-	From       Address  // the author: its account is found or made in the commit
-	Facts      ThreadFacts
-	Deliveries []Delivery // ID, Recipient, State, Held, Due, ReturnPath, Author
+	Message *Message // ID, Arrived, Recipients, Blob, Content, Tags, Key; the rest is filled
+	From    Address  // the author: its account is found or made in the commit
+	Facts   ThreadFacts
+	// Deliveries have ID, Recipient, Site, State, Held, Due, ReturnPath and Author. One
+	// that is leased the caller tries as soon as the commit is durable, with no other lease.
+	Deliveries []Delivery
 	Thread     ThreadChoice
 	NewThread  ID // of the conversation it may start; zero: any
 	Effects    Effects
@@ -42,13 +44,15 @@ const OnceRetention = 24 * time.Hour
 type Accepted struct {
 	Account AccountID
 	Thread  ID
-	Used    Usage // of the key, this message included
+	Used    Usage      // of the key, this message included
+	Leased  []Delivery // those of its deliveries that the caller is to try now
 }
 
 // Filing is all that one received message makes durable, in one commit of the
 // recipients' domain.
 type Filing struct {
-	Delivery ID // for mail from inside; its outcome is remembered
+	Delivery ID        // for mail from inside; its outcome is remembered
+	Leased   *Delivery // the job, if it is of the same domain: it ends with this
 	Message  *Message
 	Facts    ThreadFacts
 	Copies   []Copy

@@ -113,7 +113,7 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	if err := t.addMessage(m, placed{a.Thread, thread}); err != nil {
 		return done, err
 	}
-	if err := t.dispatch(m, a); err != nil {
+	if done.Leased, err = t.dispatch(m, a); err != nil {
 		return done, err
 	}
 	if err := t.remindPlugins(a.Effects); err != nil {
@@ -128,24 +128,30 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	return done, nil
 }
 
-// dispatch files an accepted message, and hands the queue what may leave.
-func (t *tx) dispatch(m *stored, a *gateway.Acceptance) error {
+// dispatch files an accepted message, and hands the queue what may leave. It returns what
+// its sender is to try at once.
+func (t *tx) dispatch(m *stored, a *gateway.Acceptance) (leased []gateway.Delivery, err error) {
 	deliveries, err := t.suppress(a.Deliveries)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := t.mayQueue(deliveries, m.Blob.Size); err != nil {
-		return err
+		return nil, err
 	}
 	if err := t.fileAccepted(m, a, deliveries); err != nil {
-		return err
+		return nil, err
 	}
 	for i := range deliveries {
-		if err := t.enqueue(m, deliveries[i]); err != nil {
-			return err
+		d := &deliveries[i]
+		if err := t.enqueue(m, d); err != nil {
+			return nil, err
+		}
+		if d.State == gateway.DeliveryLeased {
+			d.Prefix = m.Prefix
+			leased = append(leased, *d)
 		}
 	}
-	return nil
+	return leased, nil
 }
 
 // fileAccepted puts an accepted message where its account finds it: in Drafts, or in
@@ -158,6 +164,8 @@ func (t *tx) fileAccepted(m *stored, a *gateway.Acceptance, deliveries []gateway
 		m.LastEvent = gateway.LastDraft
 	case leaving(deliveries).Held == gateway.HeldScheduled:
 		typ, m.LastEvent = gateway.EventScheduled, string(gateway.HeldScheduled)
+	case leaving(deliveries).State == gateway.DeliveryLeased:
+		m.LastEvent = string(gateway.DeliveryQueued)
 	default:
 		m.LastEvent = string(leaving(deliveries).State)
 	}

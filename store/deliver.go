@@ -17,7 +17,11 @@ func (s *Store) Deliver(ctx context.Context, sc gateway.Scope, f *gateway.Filing
 		return denied("domain")
 	}
 	return s.update(ctx, d, func(t *tx) error {
-		if !f.Delivery.IsZero() {
+		if f.Leased != nil {
+			if done, err := t.conclude(f.Leased); done || err != nil {
+				return err
+			}
+		} else if !f.Delivery.IsZero() {
 			if done, err := t.remember(f.Delivery); done || err != nil {
 				return err
 			}
@@ -33,6 +37,18 @@ func (s *Store) Deliver(ctx context.Context, sc gateway.Scope, f *gateway.Filing
 		}
 		return t.remindPlugins(f.Effects)
 	})
+}
+
+// conclude ends the job that brought a message, in the commit that receives it: so what
+// became of it needs no note of its own. True if it was received before, when jobs of the
+// same domain had such notes.
+func (t *tx) conclude(j *gateway.Delivery) (done bool, err error) {
+	o := gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250, Enhanced: [3]int{2, 1, 5}, Text: "delivered"}
+	if err := t.finish(j, &o); err != nil {
+		return false, err
+	}
+	_, err = t.Get(key(subOutcome, t.domain).id(j.ID))
+	return err == nil, ignoreMissing(err)
 }
 
 // remember notes that a delivery from inside is done; true if it was before.

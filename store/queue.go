@@ -32,29 +32,32 @@ func readDelivery(r engine.Reader, d gateway.DomainID, id gateway.ID) (*gateway.
 
 // enqueue adds one delivery of m. It holds the body until it has ended, which it has
 // from the start if its recipient is suppressed.
-func (t *tx) enqueue(m *stored, d gateway.Delivery) error {
+func (t *tx) enqueue(m *stored, d *gateway.Delivery) error {
 	d.Domain, d.Account, d.Message, d.Email = t.domain, m.Account, m.Number, m.ID
 	d.Key, d.Blob, d.CreatedAt, d.UpdatedAt = m.Key, m.Blob, t.now, t.now
 	if !d.State.Ended() {
 		if err := t.Link(blobRef(d.Blob)); err != nil {
 			return err
 		}
-		if err := t.countWaiting(&d, 1); err != nil {
+		if err := t.countWaiting(d, 1); err != nil {
 			return err
 		}
 	}
 	switch {
-	case timed(&d):
-		if err := t.queueUp(&d); err != nil {
+	case d.State == gateway.DeliveryLeased:
+		d.Due, d.Attempts, d.Fence = t.now.Add(gateway.LeaseTime).Truncate(time.Millisecond), 1, t.store.engine.Boot()<<32
+		t.Set(timedKey(subLease, d.Due, t.domain, d.ID), nil)
+	case timed(d):
+		if err := t.queueUp(d); err != nil {
 			return err
 		}
 	case d.State == gateway.DeliveryHeld:
-		t.emit(deliveryEvent(&d, gateway.EventHeld))
+		t.emit(deliveryEvent(d, gateway.EventHeld))
 	case d.State == gateway.DeliverySuppressed:
-		t.emit(deliveryEvent(&d, gateway.EventSuppressed))
+		t.emit(deliveryEvent(d, gateway.EventSuppressed))
 	}
 	t.Set(carriedKey(t.domain, m.Account, m.Number).id(d.ID), nil)
-	return t.putDelivery(&d)
+	return t.putDelivery(d)
 }
 
 // putDelivery keeps a delivery, and lists it while it waits for more than its first

@@ -147,19 +147,26 @@ func (w *world) deliver(a *gateway.Account, msgid string) gateway.ID {
 // accept sends one message from an account to some recipients.
 func (w *world) accept(sc gateway.Scope, from string, recipients ...string) (gateway.ID, error) {
 	w.Helper()
-	ref, done := w.blob(sc.Domain(), "sent")
+	a, done := w.acceptance(sc, from, recipients...)
 	defer done()
+	_, err := w.Accept(w.ctx(), sc, a)
+	return a.Message.ID, err
+}
+
+// acceptance is what a mail makes durable; done lets its body go.
+func (w *world) acceptance(sc gateway.Scope, from string, recipients ...string) (a *gateway.Acceptance, done func()) {
+	w.Helper()
+	ref, done := w.blob(sc.Domain(), "sent")
 	id := newID()
 	c := content("<"+id.String()+"@ours.test>", "sent", w.clock)
-	a := &gateway.Acceptance{
+	a = &gateway.Acceptance{
 		Message: &gateway.Message{ID: id, Arrived: w.clock, Blob: ref, Content: c, Key: sc.Key(), Recipients: recipients},
 		From:    gateway.Address{Addr: from}, Facts: threading.Facts(&c, w.clock),
 	}
 	for _, r := range recipients {
 		a.Deliveries = append(a.Deliveries, gateway.Delivery{ID: newID(), Recipient: r, State: gateway.DeliveryQueued, Due: w.clock})
 	}
-	_, err := w.Accept(w.ctx(), sc, a)
-	return id, err
+	return a, done
 }
 
 // Every read and write by an id of another domain, or another account, finds

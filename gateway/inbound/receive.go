@@ -78,7 +78,7 @@ func (r *Receiver) address(ctx context.Context, t *tray) (err error) {
 	if len(t.copies) == 0 {
 		return gateway.Errorf(gateway.MissingField, "no recipient")
 	}
-	if !t.env.Delivery.IsZero() {
+	if !t.env.Delivery.IsZero() && t.env.Leased == nil {
 		_, t.known, err = r.cfg.Store.Received(ctx, t.scope, t.env.Delivery)
 	}
 	return err
@@ -213,7 +213,7 @@ func (r *Receiver) store(ctx context.Context, t *tray) error {
 		c.Prefix = append(append(r.trace(t, c), content.Fields(c.Headers)...), t.env.Prefix...)
 	}
 	err := r.cfg.Store.Deliver(ctx, t.scope, &gateway.Filing{
-		Delivery: t.env.Delivery, Facts: t.facts, Copies: t.copies, Message: r.message(t), Effects: t.effects,
+		Delivery: t.env.Delivery, Leased: t.env.Leased, Facts: t.facts, Copies: t.copies, Message: r.message(t), Effects: t.effects,
 	})
 	if err != nil {
 		return fmt.Errorf("%d copies: %w", len(t.copies), err)

@@ -20,9 +20,15 @@ const attemptTime = 2 * time.Hour
 // how they ended. Whatever goes wrong with the recording leaves the lease to run out:
 // they are tried again, and receiving knows a delivery it has seen.
 func (s *Sender) attempt(ctx context.Context, hop string, trip []gateway.Delivery) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	most, stop := attemptTime, func() {}
+	if hop == "" {
+		most = gateway.LeaseTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	stop := s.renew(ctx, trip)
+	if hop != "" {
+		stop = s.renew(ctx, trip)
+	}
 	outcomes := s.carry(ctx, trip)
 	stop()
 	until := s.noted(hop, outcomes)
@@ -69,9 +75,15 @@ func (s *Sender) finish(ctx context.Context, done []gateway.Attempt) {
 	if len(done) == 0 {
 		return
 	}
-	err := s.cfg.Store.Finish(ctx, s.cfg.Internal(done[0].Delivery.Domain), done...)
+	var err error
+	if !done[0].Outcome.Recorded {
+		err = s.cfg.Store.Finish(ctx, s.cfg.Internal(done[0].Delivery.Domain), done...)
+	}
 	for i := range done {
 		d, o := &done[i].Delivery, &done[i].Outcome
+		if o.State == gateway.DeliveryQueued {
+			s.Wake() // it is due, some time
+		}
 		if o.Untried && err == nil {
 			continue
 		}
@@ -117,15 +129,15 @@ func (s *Sender) renew(ctx context.Context, trip []gateway.Delivery) (stop func(
 // here, or left, since the message was accepted.
 func (s *Sender) carry(ctx context.Context, trip []gateway.Delivery) []gateway.Outcome {
 	out := make([]gateway.Outcome, len(trip))
-	here, err := s.livesHere(ctx, trip[0].Recipient)
+	here, err := s.home(ctx, trip[0].Recipient)
 	switch {
 	case err != nil:
 		for i := range out {
 			out[i] = failed(err)
 		}
-	case here:
+	case here != nil:
 		for i := range trip {
-			out[i] = s.receive(ctx, &trip[i])
+			out[i] = s.receive(ctx, here, &trip[i])
 		}
 	case trip[0].Site == "":
 		trip[0].Site = siteOf(trip[0].Recipient)
@@ -143,14 +155,21 @@ func siteOf(addr string) string {
 	return gateway.FoldAddress(host)
 }
 
-func (s *Sender) receive(ctx context.Context, d *gateway.Delivery) gateway.Outcome {
-	err := s.cfg.Receiver.Receive(ctx, gateway.Envelope{
+// receive hands a message to the receiving flow. Within one domain that ends the delivery
+// in the same commit; across two, receiving remembers what it has seen.
+func (s *Sender) receive(ctx context.Context, at *gateway.Domain, d *gateway.Delivery) gateway.Outcome {
+	env := gateway.Envelope{
 		ReturnPath: d.ReturnPath, Recipients: []string{d.Recipient}, Delivery: d.ID, Author: d.Author, Body: d.Blob, Prefix: d.Prefix,
-	}, nil)
-	if err != nil {
+	}
+	if at.ID == d.Domain {
+		env.Leased = d
+	}
+	if err := s.cfg.Receiver.Receive(ctx, env, nil); err != nil {
 		return failed(err)
 	}
-	return gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250, Enhanced: [3]int{2, 1, 5}, Text: "delivered"}
+	return gateway.Outcome{
+		State: gateway.DeliveryDelivered, Code: 250, Enhanced: [3]int{2, 1, 5}, Text: "delivered", Recorded: env.Leased != nil,
+	}
 }
 
 // failed turns an error of the receiving flow into what an MX would have said.

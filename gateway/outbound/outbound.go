@@ -202,6 +202,8 @@ type Sender struct {
 	cfg  Config
 	wake chan struct{} // one slot: something may be due
 	hops *hops
+
+	inside places
 }
 
 // New checks cfg and fills its defaults. It starts nothing; Run is the queue.

@@ -36,8 +36,10 @@ func (s *Sender) Run(ctx context.Context) error {
 	if err := s.cfg.Store.Reclaim(ctx, s.cfg.System); err != nil {
 		return err
 	}
-	q := &queue{s: s, free: make(chan struct{}, attemptsAtOnce)}
+	q := &queue{s: s}
 	defer q.attempts.Wait()
+	s.inside.open()
+	defer s.inside.close()
 	for {
 		q.inside(ctx)
 		soon := q.outside(ctx)
@@ -50,25 +52,22 @@ func (s *Sender) Run(ctx context.Context) error {
 // queue is one run of it.
 type queue struct {
 	s        *Sender
-	attempts sync.WaitGroup
-	free     chan struct{} // full when all attempts inside are taken
+	attempts sync.WaitGroup // outside
 }
 
 // inside tries what is for recipients who live here.
 func (q *queue) inside(ctx context.Context) {
-	room := cap(q.free) - len(q.free)
+	s := q.s
+	room := s.inside.take(attemptsAtOnce)
 	if room == 0 || ctx.Err() != nil {
+		s.inside.giveBack(room)
 		return
 	}
-	leased, err := q.s.cfg.Store.LeaseDue(ctx, q.s.cfg.System, room, gateway.LeaseTime)
+	leased, err := s.cfg.Store.LeaseDue(ctx, s.cfg.System, room, gateway.LeaseTime)
 	q.complain(ctx, err)
-	for _, d := range leased { // also what was leased before an error
-		q.free <- struct{}{}
-		q.attempts.Go(func() {
-			defer q.s.Wake() // a place is free
-			defer func() { <-q.free }()
-			q.s.attempt(context.WithoutCancel(ctx), "", []gateway.Delivery{d})
-		})
+	s.inside.giveBack(room - len(leased))
+	for i := range leased { // also what was leased before an error
+		go s.attemptInside(context.WithoutCancel(ctx), leased[i])
 	}
 }
 
@@ -194,7 +193,7 @@ func (q *queue) rest(ctx context.Context, soon bool) bool {
 	case err != nil:
 		wait = troubleWait
 	case next.IsZero():
-	case next.After(now) || len(q.free) < cap(q.free):
+	case next.After(now) || s.inside.free():
 		wait = min(wait, max(next.Sub(now), time.Millisecond))
 	}
 	if soon {

@@ -97,11 +97,16 @@ func (s *Sender) SubmitAll(ctx context.Context, sc gateway.Scope, b Batch) (out 
 			return b.Once.Answer(Receipts{receipts(list, done), out.Refused})
 		}}
 	}
+	places := s.inside.claim(list)
 	accepted, err := s.cfg.Store.AcceptAll(ctx, sc, list, once)
 	if err != nil {
+		s.inside.giveBack(places)
 		return out, fmt.Errorf("outbound/store: %w", err)
 	}
-	s.Wake()
+	s.tryNow(ctx, accepted, places)
+	if waiting(list) {
+		s.Wake()
+	}
 	out.Sent = receipts(list, accepted)
 	return out, nil
 }
@@ -349,15 +354,21 @@ func (t *tray) delivery(rcpt string, foreign, capturing bool) gateway.Delivery {
 // livesHere reports whether an address belongs to a domain of ours. Only one whose mail
 // comes here counts: naming a domain must not catch other people's mail.
 func (s *Sender) livesHere(ctx context.Context, addr string) (bool, error) {
+	d, err := s.home(ctx, addr)
+	return d != nil, err
+}
+
+// home is the domain of ours that an address belongs to, or nil.
+func (s *Sender) home(ctx context.Context, addr string) (*gateway.Domain, error) {
 	_, host := gateway.SplitAddress(addr)
 	d, err := s.cfg.Store.DomainByName(ctx, s.cfg.System, host)
 	switch {
-	case err == nil:
-		return d.Receives(), nil
+	case err == nil && d.Receives():
+		return d, nil
 	case gateway.KindOf(err) == gateway.NotFound:
 		err = nil
 	}
-	return false, err
+	return nil, err
 }
 
 func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }
