@@ -141,7 +141,7 @@ func (y *yard) run() (stop func()) {
 	y.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(y.Context()))
 	done := make(chan error, 1)
-	go func() { done <- y.Sender.Run(ctx) }()
+	go func() { done <- y.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		y.ok(<-done)

@@ -155,7 +155,7 @@ func (l *lab) attempts(n int) {
 	before := len(l.carried)
 	l.Wake()
 	done := make(chan error, 1)
-	go func() { done <- l.Sender.Run(ctx) }()
+	go func() { done <- l.Run(ctx) }()
 	for made := before; made < n; made++ {
 		select {
 		case <-l.arrived:
