@@ -30,6 +30,29 @@ type Delivery struct {
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 	Fence      uint64 // of the newest lease; results of older ones are refused
+	Warned     bool   // its sender was told that it takes long
+
+	Report *Report // to its sender, which the next commit about it queues; not stored
+}
+
+// Report is a delivery status notification that waits to be queued, in one commit with
+// what it tells. Close drops its body, if no commit has taken it.
+type Report struct {
+	BlobWriter
+	Blob   Blob
+	Prefix []byte // signatures
+	To     string
+	Author string     // the domain that it comes from
+	Site   string     // that it goes to; empty if its recipient lives here
+	Held   HeldReason // what holds it, if anything does
+}
+
+// Drop lets go of a report that no commit has taken. It may always be deferred.
+func (d *Delivery) Drop() {
+	if d.Report != nil {
+		_ = d.Report.Close()
+		d.Report = nil
+	}
 }
 
 // DeliveryState is where a delivery stands.
@@ -57,6 +80,32 @@ const (
 // Ended reports whether no attempt will follow: the bytes are let go.
 func (s DeliveryState) Ended() bool {
 	return s != DeliveryQueued && s != DeliveryLeased && s != DeliveryHeld
+}
+
+// Returns reports whether a report that says that a delivery is now in state, or, for
+// queued, that it is delayed, changes anything. Only what was tried can come back, and
+// each thing is heard once.
+func (d *Delivery) Returns(state DeliveryState) bool {
+	switch state {
+	case DeliveryQueued:
+		return d.tried() && !d.Warned
+	case DeliveryBounced:
+		return d.tried()
+	case DeliveryComplained:
+		return d.tried() || d.State == DeliveryBounced
+	}
+	return false
+}
+
+// tried reports whether another host may have the message.
+func (d *Delivery) tried() bool {
+	switch d.State {
+	case DeliveryDelivered, DeliverySent, DeliveryLeased:
+		return true
+	case DeliveryQueued:
+		return d.Attempts > 0
+	}
+	return false
 }
 
 // HeldReason says why a delivery waits for somebody.

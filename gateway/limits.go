@@ -30,6 +30,8 @@ type Limits struct {
 	ImplicitAccounts                       int64
 	AliasesPerAccount                      int64
 	Suppressions                           int64
+	ReportBytes, ReportHeaderBytes         int64
+	ReturnPathDays, DelayReportMinutes     int64
 	ThreadMessages                         int64
 	Labels                                 int64
 	FailedLoginsMinute, FailedLoginsDay    int64
@@ -131,6 +133,10 @@ var LimitTable = []Limit{
 	{"implicit_accounts", 10000, "accounts of a domain made by use", InvalidState, "ours", func(l *Limits) *int64 { return &l.ImplicitAccounts }},
 	{"aliases_per_account", 100, "aliases of an account", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.AliasesPerAccount }},
 	{"suppressions", 100000, "suppressed addresses of a domain", InvalidState, "ours; far over what a sender with a good list collects", func(l *Limits) *int64 { return &l.Suppressions }},
+	{"report_bytes", 128 * kiB, "bytes of a mail to a return path that are read; the rest is passed over", TooLarge, "ours; what a report says stands before the message that it returns", func(l *Limits) *int64 { return &l.ReportBytes }},
+	{"report_header_bytes", 32 * kiB, "bytes of a message's header that a report to its sender shows; the rest is left out", TooLarge, "ours; a sender knows its message by less", func(l *Limits) *int64 { return &l.ReportHeaderBytes }},
+	{"return_path_days", 30, "days that a return path takes reports; after them it is unknown", NotFound, "ours; hosts give up after 5 days by RFC 5321 section 4.5.4.1, people complain later", func(l *Limits) *int64 { return &l.ReturnPathDays }},
+	{"delay_report_minutes", 240, "minutes until a sender is told that a delivery takes long; 0 is never", InvalidParameter, "RFC 5321 section 4.5.4.1 has no time; 4 hours is what Sendmail and Postfix were known for", func(l *Limits) *int64 { return &l.DelayReportMinutes }},
 	{"thread_messages", 2000, "messages of a thread; the next starts a new one", InvalidState, "ours; renumbering stays within one commit", func(l *Limits) *int64 { return &l.ThreadMessages }},
 	{"labels", 64, "labels of a message; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.Labels }},
 	{"failed_logins_minute", 10, "failed logins of a network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsMinute }},

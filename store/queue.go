@@ -338,6 +338,9 @@ func (t *tx) finish(was *gateway.Delivery, o *gateway.Outcome) error {
 	if err := t.moveSite(j, was.Site); err != nil {
 		return err
 	}
+	if err := t.queueReport(j, was.Report); err != nil {
+		return err
+	}
 	j.State, j.UpdatedAt = o.State, t.now
 	typ, known := ending[o.State]
 	switch {

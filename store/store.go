@@ -168,8 +168,12 @@ func loadOr[T any](r engine.Reader, k []byte, decode func([]byte) (T, error)) (T
 	return v, err
 }
 
-// emit appends an event to the domain's feed and returns its sequence.
+// emit appends an event to the domain's feed and returns its sequence. What becomes of
+// a report to a sender is no event: it is no email of anybody's.
 func (t *tx) emit(v gateway.Event) uint64 {
+	if !v.Delivery.IsZero() && v.Email.IsZero() {
+		return 0
+	}
 	v.At = t.now
 	return t.Emit(encodeEvent(&v))
 }

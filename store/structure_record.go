@@ -195,6 +195,7 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.text(18, string(d.Then))
 	e.bytes(19, d.Prefix)
 	e.text(20, d.Site)
+	e.bool(21, d.Warned)
 	return e.b
 }
 
@@ -252,6 +253,8 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 		d.Prefix = f.clone()
 	case 20:
 		d.Site = f.text()
+	case 21:
+		d.Warned = f.bool()
 	}
 }
 

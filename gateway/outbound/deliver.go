@@ -80,6 +80,9 @@ func (s *Sender) finish(ctx context.Context, done []gateway.Attempt) {
 		err = s.cfg.Store.Finish(ctx, s.cfg.Internal(done[0].Delivery.Domain), done...)
 	}
 	for i := range done {
+		done[i].Delivery.Drop() // what no commit has taken
+	}
+	for i := range done {
 		d, o := &done[i].Delivery, &done[i].Outcome
 		if o.State == gateway.DeliveryQueued {
 			s.Wake() // it is due, some time
@@ -91,6 +94,8 @@ func (s *Sender) finish(ctx context.Context, done []gateway.Attempt) {
 		switch {
 		case err != nil && gateway.KindOf(err) == gateway.NotFound:
 			log.LogAttrs(ctx, slog.LevelDebug, "the delivery went with its account")
+		case err != nil && gateway.KindOf(err) == gateway.InvalidState:
+			log.LogAttrs(ctx, slog.LevelInfo, "the delivery ended before its attempt") // such as by a bounce
 		case err != nil:
 			log.LogAttrs(ctx, slog.LevelError, "delivery not recorded", slog.Any("err", err))
 		case o.Unknown:
@@ -198,12 +203,16 @@ func (s *Sender) travel(ctx context.Context, trip []gateway.Delivery) []gateway.
 		return out
 	}
 	d := &trip[0]
+	from, err := s.returnPath(ctx, d)
+	if err != nil {
+		return all(failed(err))
+	}
 	dom, err := s.cfg.Store.Domain(ctx, s.cfg.Internal(d.Domain), d.Domain)
 	if err != nil {
 		return all(failed(err))
 	}
 	t := Trip{
-		Site: d.Site, ReturnPath: d.ReturnPath, TLS: dom.TLS, Size: int64(len(d.Prefix)) + d.Blob.Size,
+		Site: d.Site, ReturnPath: from, TLS: dom.TLS, Size: int64(len(d.Prefix)) + d.Blob.Size,
 		Open: func() (io.ReadCloser, error) { return s.whole(ctx, d) },
 	}
 	for i := range trip {

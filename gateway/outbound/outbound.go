@@ -8,10 +8,12 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -118,6 +120,16 @@ type Store interface {
 	// RemindPlugins makes durable what plugins remember of a message that is not kept.
 	RemindPlugins(ctx context.Context, s gateway.Scope, e gateway.Effects) error
 
+	// Deliveries lists those of a message.
+	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
+	// Returned makes durable what another host said of a delivery after its attempt, with
+	// d.Report. What can't be so any more changes nothing.
+	Returned(ctx context.Context, s gateway.Scope, d gateway.Delivery, o gateway.Outcome) error
+	// Setting reads a value of the instance, empty if it has none; KeepSetting makes one
+	// durable unless there is one, and returns the one that stands.
+	Setting(ctx context.Context, s gateway.Scope, name string) (string, error)
+	KeepSetting(ctx context.Context, s gateway.Scope, name, value string) (string, error)
+
 	// LeaseDue takes deliveries inside, LeaseSite those to a site: of most messages, each
 	// of one. Nobody else gets them until the lease ends, which Renew puts off.
 	LeaseDue(ctx context.Context, s gateway.Scope, most int, lease time.Duration) ([]gateway.Delivery, error)
@@ -190,6 +202,8 @@ type Config struct {
 	Internal func(gateway.DomainID) gateway.Scope
 	Hooks    Hooks  // default: none are installed
 	Signer   Signer // default: mail leaves unsigned
+	// Hostname is the name of this host: in reports, and behind "bounce." in return paths.
+	Hostname string // default: localhost
 	// Mode says what becomes of mail to foreign domains; default: capture.
 	Mode   func(ctx context.Context) (gateway.DeliveryMode, error)
 	Limits gateway.Limits   // required
@@ -204,6 +218,10 @@ type Sender struct {
 	hops *hops
 
 	inside places
+	secret struct { // of return paths
+		sync.Mutex
+		value string // empty: not read yet
+	}
 }
 
 // New checks cfg and fills its defaults. It starts nothing; Run is the queue.
@@ -214,6 +232,7 @@ func New(cfg Config) (*Sender, error) {
 	if cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("outbound: Limits are required")
 	}
+	cfg.Hostname = cmp.Or(cfg.Hostname, "localhost")
 	if cfg.Mode == nil {
 		cfg.Mode = func(context.Context) (gateway.DeliveryMode, error) { return gateway.ModeCapture, nil }
 	}

@@ -31,20 +31,46 @@ func (s *deliverer) Rcpt(to string, _ *smtp.RcptOptions) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), gateway.RequestTimeout)
 	defer cancel()
+	if ours, err := s.door.cfg.Sender.Returns(ctx, rcpt); ours || err != nil {
+		return s.returned(rcpt, err)
+	}
 	d, err := s.door.cfg.Receiver.Find(ctx, rcpt)
 	switch {
 	case gateway.KindOf(err) == gateway.NotFound && err != nil:
-		return s.guessed(reply(550, [3]int{5, 1, 1}, "nobody here has this address"))
+		return s.unknown()
 	case err != nil:
 		return s.failed(err)
 	case d == nil:
 		return s.guessed(reply(550, [3]int{5, 7, 1}, "relaying denied"))
-	case s.domain != 0 && s.domain != d.ID:
-		return reply(452, [3]int{4, 5, 3}, "one domain per transaction; send to this recipient in another")
+	case s.bounce || s.domain != 0 && s.domain != d.ID:
+		return oneDomain()
 	}
 	s.domain = d.ID
 	s.add(rcpt)
 	return nil
+}
+
+// returned takes a return path of ours, alone: what comes there is about one message.
+func (s *deliverer) returned(rcpt string, err error) error {
+	switch {
+	case gateway.KindOf(err) == gateway.NotFound && err != nil:
+		return s.unknown()
+	case err != nil:
+		return s.failed(err)
+	case s.bounce || s.domain != 0:
+		return oneDomain()
+	}
+	s.bounce = true
+	s.add(rcpt)
+	return nil
+}
+
+func oneDomain() error {
+	return reply(452, [3]int{4, 5, 3}, "one domain per transaction; send to this recipient in another")
+}
+
+func (s *deliverer) unknown() error {
+	return s.guessed(reply(550, [3]int{5, 1, 1}, "nobody here has this address"))
 }
 
 const (
@@ -77,13 +103,22 @@ func (s *deliverer) Data(r io.Reader) error {
 	}
 	body, ctx := s.door.receive(s.conn, r)
 	defer body.close()
-	if err := s.door.cfg.Receiver.Receive(ctx, env, body); err != nil {
+	err := s.deliver(ctx, env, body)
+	if err != nil {
 		s.log(err)
 		refusal := dataReply(err)
 		body.discard(refusal.Error())
 		return refusal
 	}
 	return reply(250, [3]int{2, 0, 0}, "Ok: delivered")
+}
+
+// deliver brings the message to whom it is for.
+func (s *deliverer) deliver(ctx context.Context, env gateway.Envelope, body io.Reader) error {
+	if s.bounce {
+		return s.door.cfg.Sender.Bounce(ctx, env.Recipients[0], body)
+	}
+	return s.door.cfg.Receiver.Receive(ctx, env, body)
 }
 
 // Logout ends the session.

@@ -36,6 +36,7 @@ type transaction struct {
 	env    gateway.Envelope
 	scope  gateway.Scope    // to send in; an instance key acts for a domain
 	domain gateway.DomainID // of the recipients, on the MX
+	bounce bool             // the recipient is a return path
 	utf8   bool             // SMTPUTF8 was said at MAIL
 }
 
@@ -60,7 +61,7 @@ func (t *transaction) begin(from string, scope func(string) (gateway.Scope, erro
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open, t.env, t.scope, t.domain, t.utf8 = true, env, sc, 0, opts.UTF8
+	t.open, t.env, t.scope, t.domain, t.bounce, t.utf8 = true, env, sc, 0, false, opts.UTF8
 	return nil
 }
 
@@ -112,7 +113,7 @@ func (t *transaction) envelope() (gateway.Envelope, gateway.Scope, bool) {
 func (t *transaction) Reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open, t.env, t.scope, t.domain, t.utf8 = false, gateway.Envelope{}, gateway.Scope{}, 0, false
+	t.open, t.env, t.scope, t.domain, t.bounce, t.utf8 = false, gateway.Envelope{}, gateway.Scope{}, 0, false, false
 }
 
 // failed logs what a client can't be told, and returns the reply to a command.

@@ -46,6 +46,11 @@ type Receiver interface {
 type Sender interface {
 	// Submit returns when the message is durable.
 	Submit(ctx context.Context, s gateway.Scope, sub outbound.Submission) (outbound.Receipt, error)
+	// Returns reports whether an address is at the host of our return paths. NotFound if
+	// it is none of them.
+	Returns(ctx context.Context, addr string) (bool, error)
+	// Bounce takes what came to a return path. It returns when what it says is durable.
+	Bounce(ctx context.Context, addr string, raw io.Reader) error
 }
 
 // Config of a Server. All but the defaults named is required.

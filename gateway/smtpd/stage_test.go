@@ -44,8 +44,9 @@ type accepted struct {
 }
 
 const (
-	stageDomain = "here.test"
-	stageKey    = "bm_live_0123456789abcdef0123456789abcdef01234567"
+	stageDomain  = "here.test"
+	stageReturns = "bounce.mx.here.test"
+	stageKey     = "bm_live_0123456789abcdef0123456789abcdef01234567"
 )
 
 // newStage opens the three doors. stop closes them.
@@ -130,6 +131,23 @@ func (s *stage) Receive(_ context.Context, env gateway.Envelope, raw io.Reader) 
 // Submit does too.
 func (s *stage) Submit(_ context.Context, _ gateway.Scope, sub outbound.Submission) (outbound.Receipt, error) {
 	return outbound.Receipt{}, s.keep(sub.Written.ReturnPath, sub.Written.Recipients, sub.Written.Body)
+}
+
+// Returns knows one return path.
+func (s *stage) Returns(_ context.Context, addr string) (bool, error) {
+	local, host := gateway.SplitAddress(addr)
+	if host != stageReturns {
+		return false, nil
+	}
+	if local != "b+good" {
+		return true, gateway.Errorf(gateway.NotFound, "not here")
+	}
+	return true, nil
+}
+
+// Bounce takes any mail that comes whole.
+func (s *stage) Bounce(_ context.Context, addr string, raw io.Reader) error {
+	return s.keep("bounce", []string{addr}, raw)
 }
 
 func (s *stage) keep(from string, to []string, raw io.Reader) error {
