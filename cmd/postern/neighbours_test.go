@@ -25,6 +25,12 @@ type neighbour struct{ addr, log string }
 // postfix starts Postfix. It needs root, as Postfix does.
 func postfix(t *testing.T, g *gatewaytest.Gateway) neighbour {
 	t.Helper()
+	return postfixWith(t, g, "")
+}
+
+// postfixWith has more in its configuration: another file in testdata/neighbours.
+func postfixWith(t *testing.T, g *gatewaytest.Gateway, more string) neighbour {
+	t.Helper()
 	_, err := exec.LookPath("postfix")
 	need(t, "postfix (.ci/setup installs it)", err)
 	needRoot(t, "Postfix")
@@ -33,6 +39,13 @@ func postfix(t *testing.T, g *gatewaytest.Gateway) neighbour {
 	writeConfig(t, "testdata/neighbours/main.cf", filepath.Join(conf, "main.cf"), map[string]string{
 		"DIR": dir, "MX_PORT": port(t, g, "mx"), "CA": trusted(t, g, dir),
 	})
+	if more != "" {
+		main := filepath.Join(conf, "main.cf")
+		text := append(mustRead(main), mustRead(filepath.Join("testdata", "neighbours", more))...)
+		if err := os.WriteFile(main, text, 0o644); err != nil { //nolint:gosec // the server reads it as a user of its own
+			t.Fatal(err)
+		}
+	}
 	writeConfig(t, "testdata/neighbours/master.cf", filepath.Join(conf, "master.cf"), map[string]string{"PORT": own})
 	for _, sub := range []string{"queue", "data"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
