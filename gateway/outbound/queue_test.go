@@ -127,11 +127,11 @@ func (y *yard) made() int {
 func (y *yard) queued(n, recipients int, site string) {
 	y.Helper()
 	for i := range n {
-		c := &gateway.Compose{From: gateway.Address{Addr: "ann@a.test"}, Subject: "Hello", Text: "hi"}
+		w := &outbound.Written{Body: strings.NewReader("From: ann@a.test\r\nSubject: Hello\r\n\r\nhi\r\n")} // whose sender wants no report
 		for j := range recipients {
-			c.To = append(c.To, gateway.Address{Addr: fmt.Sprintf("r%d.%d@%s", i, j, site)})
+			w.Recipients = append(w.Recipients, fmt.Sprintf("r%d.%d@%s", i, j, site))
 		}
-		_, err := y.Submit(y.Context(), keys.Internal(y.domain.ID), outbound.Submission{Compose: c})
+		_, err := y.Submit(y.Context(), keys.Internal(y.domain.ID), outbound.Submission{Written: w})
 		y.ok(err)
 	}
 }
