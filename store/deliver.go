@@ -17,38 +17,50 @@ func (s *Store) Deliver(ctx context.Context, sc gateway.Scope, f *gateway.Filing
 		return denied("domain")
 	}
 	return s.update(ctx, d, func(t *tx) error {
-		if f.Leased != nil {
-			if done, err := t.conclude(f.Leased); done || err != nil {
-				return err
-			}
-		} else if !f.Delivery.IsZero() {
-			if done, err := t.remember(f.Delivery); done || err != nil {
-				return err
-			}
-		}
-		dom, err := readDomain(t, d)
+		done, err := t.received(f)
 		if err != nil {
-			return missing(err, "domain")
+			return err
 		}
-		for i := range f.Copies {
-			if err := t.file(f, &f.Copies[i], dom.CatchAll); err != nil {
+		if !done {
+			if err := t.fileAll(f); err != nil {
 				return err
 			}
 		}
-		return t.remindPlugins(f.Effects)
+		if f.Leased == nil {
+			return nil
+		}
+		// The job that brought the message ends with it: so what became of it needs no note.
+		// It ends last, since it may be the only one that holds the body.
+		o := gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250, Enhanced: [3]int{2, 1, 5}, Text: "delivered"}
+		return t.finish(f.Leased, &o)
 	})
 }
 
-// conclude ends the job that brought a message, in the commit that receives it: so what
-// became of it needs no note of its own. True if it was received before, when jobs of the
-// same domain had such notes.
-func (t *tx) conclude(j *gateway.Delivery) (done bool, err error) {
-	o := gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250, Enhanced: [3]int{2, 1, 5}, Text: "delivered"}
-	if err := t.finish(j, &o); err != nil {
-		return false, err
+// received reports whether a message was received before, and notes that it is now, if
+// the job that brought it has no end in this commit.
+func (t *tx) received(f *gateway.Filing) (done bool, err error) {
+	switch {
+	case f.Leased != nil: // from when such jobs had notes
+		_, err = t.Get(key(subOutcome, t.domain).id(f.Leased.ID))
+		return err == nil, ignoreMissing(err)
+	case !f.Delivery.IsZero():
+		return t.remember(f.Delivery)
 	}
-	_, err = t.Get(key(subOutcome, t.domain).id(j.ID))
-	return err == nil, ignoreMissing(err)
+	return false, nil
+}
+
+// fileAll puts all copies into their accounts.
+func (t *tx) fileAll(f *gateway.Filing) error {
+	dom, err := readDomain(t, t.domain)
+	if err != nil {
+		return missing(err, "domain")
+	}
+	for i := range f.Copies {
+		if err := t.file(f, &f.Copies[i], dom.CatchAll); err != nil {
+			return err
+		}
+	}
+	return t.remindPlugins(f.Effects)
 }
 
 // remember notes that a delivery from inside is done; true if it was before.

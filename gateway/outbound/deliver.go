@@ -79,8 +79,8 @@ func (s *Sender) finish(ctx context.Context, done []gateway.Attempt) {
 	if !done[0].Outcome.Recorded {
 		err = s.cfg.Store.Finish(ctx, s.cfg.Internal(done[0].Delivery.Domain), done...)
 	}
-	for i := range done {
-		done[i].Delivery.Drop() // what no commit has taken
+	if dropReports(done) {
+		s.Wake()
 	}
 	for i := range done {
 		d, o := &done[i].Delivery, &done[i].Outcome
@@ -105,6 +105,16 @@ func (s *Sender) finish(ctx context.Context, done []gateway.Attempt) {
 				slog.String("site", d.Site), slog.String("host", o.Host), slog.String("tls", o.TLS), slog.String("phase", o.Phase))
 		}
 	}
+}
+
+// dropReports lets go of the reports that no commit has taken; it returns whether there
+// were any: those that a commit took are due.
+func dropReports(done []gateway.Attempt) (reported bool) {
+	for i := range done {
+		reported = reported || done[i].Delivery.Report != nil
+		done[i].Delivery.Drop()
+	}
+	return reported
 }
 
 // renew keeps the lease while an attempt takes long. Call stop when it has ended.

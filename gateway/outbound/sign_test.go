@@ -115,6 +115,18 @@ func (l *lab) Thread(context.Context, gateway.Scope, *gateway.Look) (gateway.Thr
 // Receive implements outbound.Receiver.
 func (l *lab) Receive(ctx context.Context, env gateway.Envelope, _ io.Reader) error {
 	whole := string(env.Prefix) + l.body(ctx, env.Body)
+	if l.refused(env, whole) {
+		return cmp.Or(l.refusal, error(gateway.Errorf(gateway.Unavailable, "later")))
+	}
+	if env.Leased == nil {
+		return nil
+	}
+	done := gateway.Outcome{State: gateway.DeliveryDelivered, Code: 250} // in the commit that receives it
+	return l.store.Finish(ctx, keys.Internal(l.domain.ID), gateway.Attempt{Delivery: *env.Leased, Outcome: done})
+}
+
+// refused notes what came, and whether it is refused; reports never are.
+func (l *lab) refused(env gateway.Envelope, whole string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.carried = append(l.carried, whole)
@@ -122,10 +134,7 @@ func (l *lab) Receive(ctx context.Context, env gateway.Envelope, _ io.Reader) er
 	case l.arrived <- struct{}{}:
 	default: // a test that doesn't count them
 	}
-	if l.refuses && env.ReturnPath != "" { // reports arrive
-		return cmp.Or(l.refusal, error(gateway.Errorf(gateway.Unavailable, "later")))
-	}
-	return nil
+	return l.refuses && env.ReturnPath != ""
 }
 
 func (l *lab) body(ctx context.Context, b gateway.Blob) string {
