@@ -25,11 +25,12 @@ type neighbour struct{ addr, log string }
 // postfix starts Postfix. It needs root, as Postfix does.
 func postfix(t *testing.T, g *gatewaytest.Gateway) neighbour {
 	t.Helper()
-	return postfixWith(t, g, "")
+	return postfixWith(t, g, nil)
 }
 
-// postfixWith has more in its configuration: another file in testdata/neighbours.
-func postfixWith(t *testing.T, g *gatewaytest.Gateway, more string) neighbour {
+// postfixWith has the hosts of bounces.cf behind it, with names for @NAMES@ there, if
+// there are any.
+func postfixWith(t *testing.T, g *gatewaytest.Gateway, more map[string]string) neighbour {
 	t.Helper()
 	_, err := exec.LookPath("postfix")
 	need(t, "postfix (.ci/setup installs it)", err)
@@ -39,9 +40,10 @@ func postfixWith(t *testing.T, g *gatewaytest.Gateway, more string) neighbour {
 	writeConfig(t, "testdata/neighbours/main.cf", filepath.Join(conf, "main.cf"), map[string]string{
 		"DIR": dir, "MX_PORT": port(t, g, "mx"), "CA": trusted(t, g, dir),
 	})
-	if more != "" {
+	if more != nil {
+		writeConfig(t, "testdata/neighbours/bounces.cf", filepath.Join(dir, "bounces.cf"), more)
 		main := filepath.Join(conf, "main.cf")
-		text := append(mustRead(main), mustRead(filepath.Join("testdata", "neighbours", more))...)
+		text := append(mustRead(main), mustRead(filepath.Join(dir, "bounces.cf"))...)
 		if err := os.WriteFile(main, text, 0o644); err != nil { //nolint:gosec // the server reads it as a user of its own
 			t.Fatal(err)
 		}
