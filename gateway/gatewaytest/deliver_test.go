@@ -180,7 +180,7 @@ func TestClassifies(t *testing.T) {
 // A delivery is tried through its whole life, and not after it; the clock does in a
 // second what takes two days.
 func TestLifeOfADelivery(t *testing.T) {
-	o := newOutside(t)
+	o := newOutside(t, gatewaytest.Limit("delay_report_minutes", "10000")) // a report would be due in between
 	o.mx.Answer(answers(map[string]string{"RCPT": "451 4.2.0 not now"}))
 	began := o.clock.now()
 	id := o.send("a@example.com")

@@ -61,7 +61,7 @@ func (s *Sender) reportOn(ctx context.Context, d *gateway.Delivery, o gateway.Ou
 // takesLong reports whether a delivery is as old as its sender should know.
 func (s *Sender) takesLong(d *gateway.Delivery) bool {
 	after := time.Duration(s.cfg.Limits.DelayReportMinutes) * time.Minute
-	return after > 0 && s.cfg.Now().Sub(d.CreatedAt) >= after
+	return s.cfg.Now().Sub(d.CreatedAt) >= after
 }
 
 // notify makes the report, unless its sender is not to get one.
