@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 			e.Values[nextHopKey{}] = new(*gatewaytest.MX)
 			e.Defer(open.close)
 			e.Setenv("PLUGINS", plugins)
+			e.Setenv("POSTERN_LIMITS_PLUGIN_COMPILE_SECONDS", "60") // with -race compiling takes ten times as long
 			for _, door := range serve.Doors {
 				e.Setenv("POSTERN_"+strings.ToUpper(door)+"_LISTEN", "127.0.0.1:0")
 			}
