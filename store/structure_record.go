@@ -16,15 +16,19 @@ func protoNumber(n int) protowire.Number { return protowire.Number(n) }
 // A structure that is long says nearly the same of each of its parts, so it is deflated:
 // ten thousand parts would be more than a value of an engine holds.
 const (
-	deflateFrom  = 32 << 10 // bytes; ours: no mail of people is described at such length
-	deflated     = 2        // the version of a record whose rest is one of recordVersion, deflated
-	inflatedMost = 64 << 20 // bytes; ours: more than the scanner makes of the largest mail
+	deflateFrom = 32 << 10 // bytes; ours: no mail of people is described at such length
+	deflated    = 2        // the version of a record whose rest is one of recordVersion, deflated
+	// inflatedMost is what reading such a record may cost, in bytes; ours: three times what
+	// 10,000 parts with a name each take. What is longer stays as it is, and so is refused
+	// as too large: else a mail of parameters that deflate well would be read at a hundred
+	// times its price.
+	inflatedMost = 8 << 20
 )
 
 // encodeStructure writes what only a reader of the whole message needs.
 func encodeStructure(c *gateway.Content) []byte {
 	b := plainStructure(c)
-	if len(b) < deflateFrom {
+	if len(b) < deflateFrom || len(b) > inflatedMost {
 		return b
 	}
 	out := bytes.NewBuffer([]byte{deflated})
@@ -58,9 +62,11 @@ func plainStructure(c *gateway.Content) []byte {
 
 func decodeStructure(b []byte, c *gateway.Content) error {
 	if len(b) > 0 && b[0] == deflated {
-		whole, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b[1:])), inflatedMost))
+		whole, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b[1:])), inflatedMost+1))
 		if err != nil {
 			return fmt.Errorf("structure: %w: %w", errRecord, err)
+		} else if len(whole) > inflatedMost {
+			return fmt.Errorf("structure: %w: over %d bytes", errRecord, inflatedMost)
 		}
 		b = whole
 	}

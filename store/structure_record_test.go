@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/centerleap/postern/gateway"
@@ -35,5 +38,32 @@ func TestLongStructure(t *testing.T) {
 				t.Errorf("%d of %d bytes: %v", len(damaged), len(b), err)
 			}
 		}
+	}
+}
+
+// What would take too much memory to read is not deflated, and so refused by its length;
+// nor is such a record believed.
+func TestVastStructure(t *testing.T) {
+	c := gateway.Content{TextPart: -1, HTMLPart: -1}
+	long := strings.Repeat("x", 100_000)
+	for range 100 {
+		c.Parts = append(c.Parts, gateway.Part{Type: "image/png", Filename: long})
+	}
+	if b := encodeStructure(&c); b[0] != recordVersion || len(b) <= inflatedMost {
+		t.Errorf("%d bytes of version %d", len(b), b[0])
+	}
+	bomb := bytes.NewBuffer([]byte{deflated})
+	w, err := flate.NewWriter(bomb, flate.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(plainStructure(&c)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := decodeStructure(bomb.Bytes(), &c); !errors.Is(err, errRecord) {
+		t.Errorf("%d bytes: %v", bomb.Len(), err)
 	}
 }
