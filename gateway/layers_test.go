@@ -43,7 +43,7 @@ var rooms = map[string]string{
 	"sdk/sdktest":       "sdk sdk/abi",
 	// Level 2: knowledge that asks others; and the store.
 	"gateway/mailauth":  "gateway gateway/resolve",
-	"gateway/courier":   "gateway gateway/resolve",
+	"gateway/courier":   "gateway gateway/resolve gateway/safehttp",
 	"gateway/domains":   "gateway gateway/resolve",
 	"gateway/notify":    "gateway gateway/safehttp",
 	"store":             "gateway store/engine",
@@ -84,7 +84,7 @@ var homes = map[string]string{
 	"github.com/emersion/go-msgauth":      "gateway/mailauth",
 	"blitiri.com.ar/go/spf":               "gateway/mailauth",
 	"github.com/miekg/dns":                "gateway/resolve gateway/gatewaytest",
-	"code.dny.dev/ssrf":                   "gateway/safehttp gateway/courier",
+	"code.dny.dev/ssrf":                   "gateway/safehttp",
 	"github.com/caddyserver/certmagic":    "gateway/serve",
 	"github.com/pelletier/go-toml":        "gateway/serve",
 	"github.com/prometheus/client_golang": "gateway/serve gateway/telemetry",

@@ -2,14 +2,12 @@ package courier
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 
-	"code.dny.dev/ssrf"
-
 	"github.com/centerleap/postern/gateway/resolve"
+	"github.com/centerleap/postern/gateway/safehttp"
 )
 
 var (
@@ -17,45 +15,22 @@ var (
 	errLoop   = errors.New("an address of our own")
 )
 
-// public knows the special-purpose registries of IANA, for both families.
-var public = ssrf.New(ssrf.WithAnyPort())
-
-// shared is the address space of carriers' NAT, RFC 6598.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
 // judge says whether an address may be connected to. Whoever publishes a domain chooses
 // its mail hosts, so they must not lead inside. What is judged is dialled as it is.
 // named is for the smart host, which the operator chose.
 func (c *Courier) judge(at netip.AddrPort, named bool) error {
 	ip := at.Addr().Unmap()
-	inside := ip.IsLoopback() || ip.IsPrivate() || shared.Contains(ip)
 	switch {
 	case c.own(at):
 		return errLoop
 	case ip.IsUnspecified() || ip.IsMulticast():
 		return errInside
-	case named, inside && c.cfg.AllowPrivate:
+	case named, c.cfg.AllowPrivate && safehttp.Private(ip):
 		return nil
-	case inside || public.SafeAddr(ip) != nil:
-		return errInside
-	}
-	if v4, ok := embedded(ip); ok && public.SafeAddr(v4) != nil {
+	case safehttp.Public(ip) != nil:
 		return errInside
 	}
 	return nil
-}
-
-// embedded finds the IPv4 address inside an ISATAP address, RFC 5214 section 6.1: the one
-// form that is in a public range, and so unknown to the registries.
-func embedded(ip netip.Addr) (netip.Addr, bool) {
-	if !ip.Is6() {
-		return netip.Addr{}, false
-	}
-	b := ip.As16()
-	if id := binary.BigEndian.Uint32(b[8:12]); id != 0x00005efe && id != 0x02005efe {
-		return netip.Addr{}, false
-	}
-	return netip.AddrFrom4([4]byte(b[12:])), true
 }
 
 // own reports whether one of our doors listens there.

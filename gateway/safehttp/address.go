@@ -2,6 +2,7 @@ package safehttp
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -24,8 +25,8 @@ type rule struct {
 	plain    bool // without TLS: only what the operator allows
 }
 
-// public knows the special-purpose registries of IANA, for both families.
-var public = ssrf.New(ssrf.WithAnyPort())
+// registries knows the special-purpose registries of IANA, for both families.
+var registries = ssrf.New(ssrf.WithAnyPort())
 
 // shared is the address space of carriers' NAT, RFC 6598, which the standard
 // library does not call private.
@@ -46,11 +47,8 @@ func (r rule) control(network, address string, _ syscall.RawConn) error {
 	case r.plain && !r.named:
 		return refused("%s may not be reached without TLS", ip)
 	}
-	if err := public.SafeAddr(ip); err != nil {
-		return refused("%s: %w", ip, err)
-	}
-	if v4, ok := embedded(ip); ok && public.SafeAddr(v4) != nil {
-		return refused("%s stands for %s", ip, v4)
+	if err := Public(ip); err != nil {
+		return refused("%w", err)
 	}
 	return nil
 }
@@ -58,7 +56,26 @@ func (r rule) control(network, address string, _ syscall.RawConn) error {
 // inside are the addresses of a network of one's own. Those of a link alone, where
 // clouds keep their secrets, count only if the operator wrote the address itself.
 func (r rule) inside(ip netip.Addr) bool {
-	return ip.IsLoopback() || ip.IsPrivate() || shared.Contains(ip) || r.literal && ip.IsLinkLocalUnicast() && ip.Zone() == ""
+	return Private(ip) || r.literal && ip.IsLinkLocalUnicast() && ip.Zone() == ""
+}
+
+// Public says why an address is not of the public network; nil if it is. It is for all
+// who connect to what others name, also without HTTP.
+func Public(ip netip.Addr) error {
+	ip = ip.Unmap()
+	if err := registries.SafeAddr(ip); err != nil {
+		return fmt.Errorf("%s: %w", ip, err)
+	}
+	if v4, ok := embedded(ip); ok && registries.SafeAddr(v4) != nil {
+		return fmt.Errorf("%s stands for %s", ip, v4)
+	}
+	return nil
+}
+
+// Private reports whether an address is of this machine or of a network of one's own.
+func Private(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsLoopback() || ip.IsPrivate() || shared.Contains(ip)
 }
 
 // embedded finds the IPv4 address inside an ISATAP address, RFC 5214 section 6.1:
