@@ -15,11 +15,13 @@ const (
 	HookInbound  Hook = "inbound"
 	HookOutbound Hook = "outbound"
 	HookThread   Hook = "thread"
+	HookEvent    Hook = "event" // after the fact: nothing waits for it
+	HookTick     Hook = "tick"
 )
 
 // Look is a message as a hook gets to see it. One goroutine uses it.
 type Look struct {
-	Message  *Message // what was parsed of it; it may have no id yet
+	Message  *Message // what was parsed of it; it may have no id yet; nil for HookTick
 	Envelope Envelope
 	// Account and Mailbox are whose copy it is about; 0 and empty when the
 	// domain's own plugins are asked about mail that arrives.
@@ -27,6 +29,20 @@ type Look struct {
 	Mailbox string
 	Via     string // rest, smtp or plugin, for mail that leaves
 	Reading Reading
+	// Automation says whether a program wrote it, and whether one may answer.
+	Automation Automation
+	// Folder, Flags and Labels are where it is, or will be as far as it is decided; Score
+	// is the sum of what was given.
+	Folder string
+	Flags  Flags
+	Labels []string
+	Score  float64
+	// Edit does to the message what a verdict wants changed of it, so that those who are
+	// asked after see it so. Nil if nothing can be changed.
+	Edit func(*Verdict) error
+	// Event is what happened, for HookEvent, and Tick which turn it is, for HookTick.
+	Event *Happening
+	Tick  *Tick
 	// Candidates finds the conversations it may belong to, for HookThread: it joins
 	// the first unless a plugin says otherwise, or starts NewThread. It is called
 	// only if somebody is asked.
@@ -53,31 +69,103 @@ type Reading interface {
 	Text(most int64) (text string, cut bool, err error)
 }
 
+// Automation says whether a program wrote a message, and whether one may answer it:
+// RFC 3834 section 2.
+type Automation struct {
+	Auto   bool // marked as automatic
+	List   bool // from a mailing list
+	Bulk   bool // Precedence: bulk, list or junk
+	Bounce bool // null reverse-path
+	// Silent is why a program must not answer; empty if it may.
+	Silent string
+}
+
+// Happening is an event as the plugin of an installation is told it.
+type Happening struct {
+	ID      string // the same each time it is told
+	Type    EventType
+	Detail  string // the recipient it is about, if it is about one
+	Attempt int    // 1 for the first
+}
+
+// Tick is one turn of a plugin that is asked at intervals.
+type Tick struct {
+	ID                  string
+	Scheduled, Previous time.Time // Previous is zero for the first
+}
+
 // Verdict is what a hook says about a message. The zero Verdict has no opinion:
 // accept, allow.
 type Verdict struct {
-	Action  Action
-	Code    int    // SMTP reply code of a refusal; 0 for the usual one
-	Text    string // for the sender, of a refusal
-	Folder  string // where an accepted copy goes, made if need be; empty for the usual place
-	Flags   Flags
-	Labels  []string
-	Headers []HeaderField // to be added: to a copy that arrives, or before mail that leaves is signed
-	Thread  ThreadChoice
-	Final   bool // nobody else is to be asked
+	Action   Action
+	Code     int    // SMTP reply code of a refusal; 0 for the usual one
+	Text     string // for the sender, of a refusal
+	Folder   string // where an accepted copy goes, made if need be; empty for the usual place
+	Flags    Flags
+	Labels   []string
+	Unlabel  []string
+	Redirect []string      // addresses that it is sent on to; a copy stays only with Keep
+	Keep     bool          //
+	Headers  []HeaderField // to be added: to a copy that arrives, or before mail that leaves is signed
+	Edits    []HeaderEdit  // to be made to the header of mail that leaves, in order
+	Subject  *string       // instead of its own, of mail that leaves
+	Body     *Body         // likewise
+	Tags     []Tag         // added to mail that leaves
+	Remove   []string      // recipients that mail that leaves is not for
+	Until    time.Time     // when mail that is held leaves by itself; zero: never
+	Reply    *AutoReply
+	Thread   ThreadChoice
+	Score    float64
+	Final    bool // nobody else is to be asked
+}
+
+// HeaderEdit changes the header of mail that leaves: with Set, the field is the only one
+// of its name; without, none of that name is left.
+type HeaderEdit struct {
+	Set         bool
+	Name, Value string
+}
+
+// Body is a text in both its forms; what is empty is not there.
+type Body struct{ Text, HTML string }
+
+// AutoReply is what a plugin answers.
+type AutoReply struct {
+	From    string // empty: the mailbox
+	Subject string // empty: that of the message, as an answer has it
+	Body
+}
+
+// Changes reports whether a verdict changes the message itself.
+func (v *Verdict) Changes() bool {
+	return len(v.Headers)+len(v.Edits)+len(v.Tags)+len(v.Remove) > 0 || v.Subject != nil || v.Body != nil
 }
 
 // And is what two hooks say that are asked one after the other: the later one
-// decides where it has an opinion, and what they add adds up.
+// decides where it has an opinion, and what they add adds up. There is one reply: the
+// first.
 func (v Verdict) And(later Verdict) Verdict {
 	if later.Action != ActionAccept { // with its own words, or none
-		v.Action, v.Code, v.Text = later.Action, later.Code, later.Text
+		v.Action, v.Code, v.Text, v.Until = later.Action, later.Code, later.Text, later.Until
 	}
 	v.Folder = cmp.Or(later.Folder, v.Folder)
 	v.Flags |= later.Flags
-	v.Labels = append(slices.Clone(v.Labels), later.Labels...)
-	v.Headers = append(slices.Clone(v.Headers), later.Headers...)
-	v.Thread = cmp.Or(later.Thread, v.Thread)
+	v.Labels = slices.DeleteFunc(slices.Clone(v.Labels), func(l string) bool { return slices.Contains(later.Unlabel, l) })
+	v.Labels = append(v.Labels, later.Labels...)
+	v.Unlabel = slices.Concat(v.Unlabel, later.Unlabel)
+	v.Redirect = slices.Concat(v.Redirect, later.Redirect)
+	v.Keep = v.Keep || later.Keep
+	v.Headers = slices.Concat(v.Headers, later.Headers)
+	v.Edits = slices.Concat(v.Edits, later.Edits)
+	v.Subject = cmp.Or(later.Subject, v.Subject)
+	v.Body = cmp.Or(later.Body, v.Body)
+	v.Tags = slices.Concat(v.Tags, later.Tags)
+	v.Remove = slices.Concat(v.Remove, later.Remove)
+	v.Reply = cmp.Or(v.Reply, later.Reply)
+	if !later.Thread.None() {
+		v.Thread = later.Thread
+	}
+	v.Score += later.Score
 	v.Final = v.Final || later.Final
 	return v
 }
@@ -98,20 +186,71 @@ const (
 )
 
 // ThreadChoice is what a plugin decides about a message's conversation: nothing,
-// or to join one, or to start one. One that is gone by the commit is as nothing.
+// or to join one, or to start one. One that is gone by the commit is as nothing, as is one
+// of another account.
 type ThreadChoice struct {
-	Join ID   // of the same account
-	New  bool // start Look.NewThread
+	Join  ID   // of the same account
+	New   bool // start Look.NewThread
+	Merge []ID // conversations that go into the message's own
+	Take  []ID // emails that go into the one that New starts
 }
 
-// Effects are what plugins remember because of a message. They are durable with
-// it: all or nothing.
-type Effects struct{ KV []PluginWrite }
+// None reports whether nothing is decided.
+func (c *ThreadChoice) None() bool {
+	return c.Join.IsZero() && !c.New && len(c.Merge)+len(c.Take) == 0
+}
 
-// PluginWrite is one value that a plugin remembers.
+// Effects are what comes of asking plugins about a message, besides the verdict. They are
+// durable with it: all or nothing.
+type Effects struct {
+	KV      []PluginWrite
+	Intents []Intent
+	Steps   []Step
+}
+
+// Empty reports whether there is nothing to make durable.
+func (e *Effects) Empty() bool { return len(e.KV)+len(e.Intents)+len(e.Steps) == 0 }
+
+// PluginWrite is one value that a plugin remembers, or forgets.
 type PluginWrite struct {
 	Plugin  ID
 	Key     string
 	Value   []byte
 	Expires time.Time // zero: never
+	Delete  bool
+}
+
+// Intent is mail that a plugin wants sent. It is durable with what caused it, and
+// submitted afterwards, once: its ID is what it happens once by.
+type Intent struct {
+	ID      ID
+	Domain  DomainID
+	Account AccountID // that it is sent for; 0: the domain, whose plugin names an address of it
+	Plugin  ID
+	Answers ID      // the email it replies to; zero for one that stands for itself
+	Mail    Compose // without attachments; of a reply From, Subject, Text and HTML
+	Created time.Time
+	Due     time.Time // when it is tried, or tried again
+	Tried   int
+}
+
+// Step is one plugin's part in what became of a message: its trace.
+type Step struct {
+	At       time.Time
+	Hook     Hook
+	Account  AccountID // whose plugin; 0: the domain's
+	Plugin   ID
+	Name     string
+	Version  string // see PluginVersion
+	SHA256   [32]byte
+	Verdict  Verdict // of its failure policy, if it failed
+	Reason   string  // of the verdict
+	Failure  string  // why it failed; empty if it did not
+	Paused   bool    // it was not asked: it failed too often
+	Fuel     int64
+	Calls    int64 // imports used
+	Took     time.Duration
+	Lines    []PluginLine // Level and Text
+	Event    EventType    // of HookEvent
+	Sequence uint64       // likewise
 }

@@ -510,7 +510,7 @@ func TestUploads(t *testing.T) {
 		{"no manifest", map[string]string{"wasm": string(wasm)}, 422, "no manifest in it"},
 		{"not wasm", map[string]string{"wasm": "MZ", "manifest": manifest}, 422, "no WebAssembly module"},
 		{"truncated", map[string]string{"wasm": string(wasm[:len(wasm)/2]), "manifest": manifest}, 422, "at byte"},
-		{"an unknown hook", map[string]string{"wasm": string(wasm), "manifest": `{"v":1,"name":"x","hooks":["tick"]}`}, 422, "no hook"},
+		{"an unknown hook", map[string]string{"wasm": string(wasm), "manifest": `{"v":1,"name":"x","hooks":["boot"]}`}, 422, "no hook"},
 		{"an unknown part", map[string]string{"wasm": string(wasm), "manifest": manifest, "more": "x"}, 422, "not known"},
 		{"grants that are none", map[string]string{"wasm": string(wasm), "manifest": manifest, "grants": "all"}, 422, "JSON list"},
 		{"more than it asks for", map[string]string{"wasm": string(wasm), "manifest": manifest, "grants": `["kv"]`}, 422, "does not ask"},

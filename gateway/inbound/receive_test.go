@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -220,7 +221,7 @@ func TestReceiveThread(t *testing.T) {
 		if err := receive(t, m, verdicts{1: {}}, gateway.Envelope{Recipients: []string{"ann@x.test"}}); err != nil {
 			t.Fatal(err)
 		}
-		if c := m.filed[0].Copies[0]; c.Thread != tt.want || c.NewThread.IsZero() == tt.told {
+		if c := m.filed[0].Copies[0]; !reflect.DeepEqual(c.Thread, tt.want) || c.NewThread.IsZero() == tt.told {
 			t.Errorf("%v: %+v", tt.joins, c)
 		}
 	}

@@ -36,6 +36,8 @@ func (e *Event) Value(path string) (value string, ok bool) {
 		return strconv.FormatBool(v.Bool()), true
 	case reflect.Int, reflect.Int64:
 		return strconv.FormatInt(v.Int(), 10), true
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'g', -1, 64), true
 	}
 	return "", false
 }
