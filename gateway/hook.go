@@ -29,8 +29,9 @@ type Look struct {
 	Mailbox string
 	Via     string // rest, smtp or plugin, for mail that leaves
 	Reading Reading
-	// Automation says whether a program wrote it, and whether one may answer.
-	Automation Automation
+	// Automation says whether a program wrote it, and whether one may answer. It reads
+	// the header, so it is called only if somebody asks; nil if there is no message.
+	Automation func() (Automation, error)
 	// Folder, Flags and Labels are where it is, or will be as far as it is decided; Score
 	// is the sum of what was given.
 	Folder string

@@ -76,7 +76,9 @@ func (v *view) event() (*abi.Event, error) {
 		p := &c.Parts[i]
 		e.Parts = append(e.Parts, abi.Part{Index: i, Type: p.Type, Name: p.Filename, Size: p.DecodedSize})
 	}
-	e.Automated = automated(look, fields)
+	if err := v.describeAutomation(e); err != nil {
+		return nil, err
+	}
 	if v.hook == gateway.HookOutbound {
 		describeSending(e, m)
 	}
@@ -133,28 +135,15 @@ func (v *view) describeThread(e *abi.Event) error {
 	return nil
 }
 
-// automated says whether a person wrote a message and may be answered by a
-// program: RFC 3834 section 2.
-func automated(look *gateway.Look, fields []gateway.HeaderField) abi.Automated {
-	m := look.Message
-	a := abi.Automated{Auto: m.Content.AutoReply, Bounce: look.Envelope.ReturnPath == ""}
-	suppressed := false
-	for _, f := range fields {
-		switch name := strings.ToLower(f.Name); {
-		case strings.HasPrefix(name, "list-"):
-			a.List = true
-		case name == "x-auto-response-suppress":
-			suppressed = true
-		}
+// describeAutomation says whether a person wrote the message, and whether a program may
+// answer it.
+func (v *view) describeAutomation(e *abi.Event) error {
+	if v.look.Automation == nil {
+		return nil
 	}
-	if len(m.Content.From) != 1 {
-		return a
-	}
-	from := m.Content.From[0].Addr
-	local, _ := gateway.SplitAddress(strings.ToLower(from))
-	system := local == "mailer-daemon" || local == "postmaster" || strings.HasSuffix(local, "-request") || strings.HasPrefix(local, "owner-")
-	a.ReplyOK = !a.Auto && !a.Bounce && !a.List && !suppressed && !system && m.Auth.DMARC.Result != "fail" && !strings.EqualFold(from, look.Mailbox)
-	return a
+	a, err := v.look.Automation()
+	e.Automated = abi.Automated{Auto: a.Auto, List: a.List, Bulk: a.Bulk, Bounce: a.Bounce, ReplyOK: err == nil && a.Silent == ""}
+	return err
 }
 
 // domainOf is the name of the domain that a look is about.

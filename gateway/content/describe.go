@@ -170,10 +170,7 @@ func date(v string) time.Time {
 // automatic reports whether a program sent the message, which must not be
 // answered by another: RFC 3834 section 2, and what lists and bulk senders set.
 func automatic(h header) bool {
-	auto := strings.ToLower(firstWord(h.get("Auto-Submitted")))
-	precedence := strings.ToLower(h.get("Precedence"))
-	return auto != "" && auto != "no" || precedence == "bulk" || precedence == "junk" || precedence == "list" ||
-		h.get("List-Id") != ""
+	return autoSubmitted(h.get("Auto-Submitted")) || inBulk(h.get("Precedence")) || h.get("List-Id") != ""
 }
 
 // choose takes a finished leaf as the message's text or HTML, if it is the first.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -35,9 +36,23 @@ func (r *Receiver) look(ctx context.Context, t *tray) gateway.Look {
 	if t.hooksUntil.IsZero() {
 		t.hooksUntil = time.Now().Add(time.Duration(r.cfg.Limits.PluginMessageMillis) * time.Millisecond)
 	}
-	return gateway.Look{
-		Message: r.message(t), Envelope: t.env, Until: t.hooksUntil, Effects: &t.effects,
-		Reading: &content.Reading{Open: open, Content: t.content, Limits: r.cfg.Limits},
+	reading := &content.Reading{Open: open, Content: t.content, Limits: r.cfg.Limits}
+	look := gateway.Look{
+		Message: r.message(t), Envelope: t.env, Until: t.hooksUntil, Effects: &t.effects, Reading: reading,
+	}
+	look.Automation = r.automation(t, reading, t.env.Recipients)
+	return look
+}
+
+// automation says whether a program wrote the message, and may answer it for own addresses.
+func (r *Receiver) automation(t *tray, reading gateway.Reading, own []string) func() (gateway.Automation, error) {
+	return func() (gateway.Automation, error) {
+		fields, err := reading.Header()
+		if err != nil {
+			return gateway.Automation{}, err
+		}
+		about := content.Correspondence{ReturnPath: t.env.ReturnPath, Own: own, DMARC: t.auth.DMARC.Result}
+		return content.Automation(t.content, fields, about), nil
 	}
 }
 
@@ -74,7 +89,7 @@ func (r *Receiver) ask(ctx context.Context, t *tray) ([]gateway.Verdict, error) 
 	for i := range t.copies {
 		verdicts[i] = all
 		if c := &t.copies[i]; all.Action == gateway.ActionAccept && !all.Final && c.Account != 0 {
-			about(&look, c)
+			r.about(&look, t, c)
 			v, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
 			if err != nil {
 				return nil, err
@@ -87,8 +102,9 @@ func (r *Receiver) ask(ctx context.Context, t *tray) ([]gateway.Verdict, error) 
 
 // about makes a look that of one copy. Who else got the message is not for its owner
 // to know: it may be a blind copy.
-func about(look *gateway.Look, c *gateway.Copy) {
+func (r *Receiver) about(look *gateway.Look, t *tray, c *gateway.Copy) {
 	look.Account, look.Mailbox, look.Envelope.Recipients = c.Account, c.Address, c.Recipients
+	look.Automation = r.automation(t, look.Reading, slices.Concat([]string{c.Address}, t.aliases[c.Account], c.Recipients))
 }
 
 // refusal is what the sender hears when nobody takes the message.
@@ -157,7 +173,7 @@ func (r *Receiver) choose(ctx context.Context, t *tray) error {
 	for i := range t.copies {
 		c, found := &t.copies[i], []gateway.Thread(nil)
 		look := r.look(ctx, t)
-		about(&look, c)
+		r.about(&look, t, c)
 		look.NewThread = newID()
 		asked := false
 		look.Candidates = func() (_ []gateway.Thread, err error) {

@@ -24,7 +24,9 @@ type tray struct {
 	domain *gateway.Domain
 	scope  gateway.Scope
 	copies []gateway.Copy
-	known  bool // this delivery was received before
+	// aliases are the other addresses of the accounts that get a copy.
+	aliases map[gateway.AccountID][]string
+	known   bool // this delivery was received before
 
 	body    gateway.BlobWriter
 	blob    gateway.Blob
@@ -120,6 +122,12 @@ func (r *Receiver) recipient(ctx context.Context, t *tray, rcpt string) error {
 	c := gateway.Copy{ID: newID(), Address: rcpt, Recipients: []string{rcpt}, Folder: gateway.Inbox}
 	if account != nil {
 		c.Account, c.Address = account.ID, account.Email
+		if len(account.Aliases) > 0 {
+			if t.aliases == nil {
+				t.aliases = make(map[gateway.AccountID][]string)
+			}
+			t.aliases[account.ID] = account.Aliases
+		}
 	}
 	t.copies = append(t.copies, c)
 	return nil

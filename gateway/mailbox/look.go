@@ -23,6 +23,7 @@ func (m *Mail) LookAt(s gateway.Scope, it Item) *gateway.Look {
 		return m.cfg.Store.OpenBlob(context.Background(), s, msg.Blob, off, n)
 	})
 	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: msg.Recipients}
+	look.Automation = m.automation(context.Background(), s, look)
 	look.Candidates = func() ([]gateway.Thread, error) { // it is where it was put
 		th, _, err := m.cfg.Store.Thread(context.Background(), s, msg.Thread, 0, 0)
 		if gateway.KindOf(err) == gateway.NotFound {
@@ -66,6 +67,7 @@ func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string
 		return io.NopCloser(strings.NewReader(rest)), nil
 	})
 	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: recipientsOf(owner, c)}
+	look.Automation = m.automation(ctx, s, look)
 	look.Candidates = func() ([]gateway.Thread, error) {
 		if msg.Account == 0 {
 			return nil, nil
@@ -74,6 +76,29 @@ func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string
 		return m.cfg.Store.Candidates(ctx, s, msg.Account, &facts)
 	}
 	return look, nil
+}
+
+// automation says whether a program wrote the message of a look, and may answer it.
+func (m *Mail) automation(ctx context.Context, s gateway.Scope, look *gateway.Look) func() (gateway.Automation, error) {
+	return func() (gateway.Automation, error) {
+		msg, own := look.Message, []string{look.Mailbox}
+		if !msg.Sent {
+			own = append(own, look.Envelope.Recipients...)
+		}
+		if msg.Account != 0 {
+			a, err := m.cfg.Store.AccountByID(ctx, s, msg.Domain, msg.Account)
+			if err != nil {
+				return gateway.Automation{}, err
+			}
+			own = append(append(own, a.Email), a.Aliases...)
+		}
+		fields, err := look.Reading.Header()
+		if err != nil {
+			return gateway.Automation{}, err
+		}
+		about := content.Correspondence{ReturnPath: look.Envelope.ReturnPath, Own: own, DMARC: msg.Auth.DMARC.Result}
+		return content.Automation(&msg.Content, fields, about), nil
+	}
 }
 
 // recipientsOf are whom a text that nobody sent is for.

@@ -77,8 +77,17 @@ func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
 	if t.sub.Written != nil {
 		look.Via = "smtp"
 	}
+	own := []string{t.from.Addr}
 	if t.account != nil {
 		look.Account, look.Mailbox = t.account.ID, t.account.Email
+		own = append(append(own, t.account.Email), t.account.Aliases...)
+	}
+	look.Automation = func() (gateway.Automation, error) {
+		fields, err := look.Reading.Header()
+		if err != nil {
+			return gateway.Automation{}, err
+		}
+		return content.Automation(t.content, fields, content.Correspondence{ReturnPath: t.returnPath, Own: own}), nil
 	}
 	return look
 }
