@@ -137,7 +137,9 @@ func encodeBlob(e *encoder, b gateway.Blob) {
 	e.uint(1, uint64(b.Domain))
 	e.uint(2, b.ID)
 	e.int(3, b.Size)
-	e.bytes(4, b.SHA256[:])
+	if b.SHA256 != [32]byte{} {
+		e.bytes(4, b.SHA256[:])
+	}
 	e.uint(5, uint64(b.CRC32C))
 }
 

@@ -1,9 +1,10 @@
 package store_test
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 
@@ -20,18 +21,22 @@ func TestVersionNamedLikeDigest(t *testing.T) {
 		t.Helper()
 		ref, done := w.blob(w.ours.ID, code)
 		defer done()
-		got, err := w.UpdatePlugin(w.ctx(), sc, p.ID, gateway.PluginVersion{Version: version, SHA256: ref.SHA256, Code: ref}, false)
+		got, err := w.UpdatePlugin(w.ctx(), sc, p.ID, gateway.PluginVersion{Version: version, SHA256: digest(code), Code: ref}, false)
 		w.ok(err)
 		return got
 	}
-	honest := sha256.Sum256([]byte("code 3"))
+	honest := digest("code 3")
 	named := push("code 2", hex.EncodeToString(honest[:]))
 	if v, err := named.Find(named.Version); err == nil {
 		t.Errorf("a digest finds %+v, which is called so", v)
 	}
 	for _, v := range push("code 3", "3").Versions() {
-		if v.Code.SHA256 != v.SHA256 {
-			t.Errorf("version %.8q is %x, its body %x", v.Version, v.SHA256, v.Code.SHA256)
+		r, err := w.OpenBlob(w.ctx(), sc, v.Code, 0, -1)
+		w.ok(err)
+		code, err := io.ReadAll(r)
+		w.ok(errors.Join(err, r.Close()))
+		if digest(string(code)) != v.SHA256 {
+			t.Errorf("version %.8q is %x, its body %q", v.Version, v.SHA256, code)
 		}
 	}
 }
@@ -45,7 +50,7 @@ func TestPluginListsNameOnce(t *testing.T) {
 	code := func(text string) gateway.PluginVersion {
 		ref, done := w.blob(w.ours.ID, text)
 		t.Cleanup(done)
-		return gateway.PluginVersion{SHA256: ref.SHA256, Code: ref, Hooks: hooks, Asks: many, Grants: many}
+		return gateway.PluginVersion{SHA256: digest(text), Code: ref, Hooks: hooks, Asks: many, Grants: many}
 	}
 	n := gateway.Plugin{ID: newID(), Domain: w.ours.ID, Name: "filter"}
 	n.Use(code("code 1"))

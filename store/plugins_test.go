@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,13 +13,16 @@ import (
 	"github.com/centerleap/postern/store/engine"
 )
 
+// digest is what names a code.
+func digest(code string) [32]byte { return sha256.Sum256([]byte(code)) }
+
 // install makes an installation of ours.test, of an account if there is one.
 func (w *world) install(name, code string, of *gateway.Account) gateway.Plugin {
 	w.Helper()
 	ref, done := w.blob(w.ours.ID, code)
 	defer done()
 	p := gateway.Plugin{
-		ID: newID(), Domain: w.ours.ID, Name: name, Code: ref, SHA256: ref.SHA256, Failure: gateway.FailOpen, Version: "1",
+		ID: newID(), Domain: w.ours.ID, Name: name, Code: ref, SHA256: digest(code), Failure: gateway.FailOpen, Version: "1",
 		Hooks: []gateway.Hook{gateway.HookInbound}, Asks: []string{"kv", "raw"}, Grants: []string{"kv"},
 	}
 	if of != nil {
@@ -98,7 +102,7 @@ func TestPluginVersions(t *testing.T) {
 		w.clock = w.clock.Add(time.Second)
 		ref, done := w.blob(w.ours.ID, code)
 		defer done()
-		got, err := w.UpdatePlugin(w.ctx(), sc, p.ID, gateway.PluginVersion{Version: version, SHA256: ref.SHA256, Code: ref, Asks: asks, Hooks: p.Hooks}, false)
+		got, err := w.UpdatePlugin(w.ctx(), sc, p.ID, gateway.PluginVersion{Version: version, SHA256: digest(code), Code: ref, Asks: asks, Hooks: p.Hooks}, false)
 		w.ok(err)
 		return got
 	}
@@ -431,7 +435,7 @@ func TestPluginBounds(t *testing.T) {
 	try := func(i int, account *gateway.Account) error {
 		ref, done := w.blob(w.ours.ID, "code")
 		defer done()
-		p := gateway.Plugin{ID: newID(), Domain: w.ours.ID, Name: fmt.Sprint("p", i), Code: ref, SHA256: ref.SHA256, Hooks: []gateway.Hook{"inbound"}}
+		p := gateway.Plugin{ID: newID(), Domain: w.ours.ID, Name: fmt.Sprint("p", i), Code: ref, SHA256: digest("code"), Hooks: []gateway.Hook{"inbound"}}
 		sc := inside(w.ours.ID)
 		if account != nil {
 			p.Account, sc = account.ID, of(account)

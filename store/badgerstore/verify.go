@@ -266,7 +266,7 @@ func (c *checker) checkBody(rec *blobRecord) error {
 	}
 	sum := sha256.New()
 	_, err = io.Copy(sum, r)
-	if err == nil && !bytes.Equal(sum.Sum(nil), rec.ref.SHA256[:]) {
+	if err == nil && !digests(rec.ref, sum) {
 		err = errDamaged
 	}
 	return errors.Join(err, r.Close())

@@ -250,6 +250,9 @@ type BlobRef struct {
 	Domain uint32
 	ID     uint64
 	Size   int64
+	// SHA256 is known of what was streamed into a place of its own, and zero of a body
+	// that travelled with its commit: the checksums of its record and its own are enough
+	// to see it damaged, and the digest took a tenth of what it costs to accept a mail.
 	SHA256 [32]byte
 	CRC32C uint32
 }
