@@ -21,7 +21,7 @@ func (g *guest) KVGet(key string) ([]byte, error) {
 	for _, writes := range [][]gateway.PluginWrite{g.writes, g.look.Effects.KV} {
 		for _, w := range slices.Backward(writes) {
 			if w.Plugin == g.inst.ID && w.Key == key {
-				return w.Value, nil
+				return w.Value, forgotten(&w)
 			}
 		}
 	}
@@ -59,26 +59,55 @@ func (g *guest) KVPut(key string, value []byte, ttl int64) error {
 	if ttl > 0 {
 		w.Expires = g.now.Add(time.Duration(ttl) * time.Second)
 	}
-	rest := slices.DeleteFunc(slices.Clone(g.writes), func(o gateway.PluginWrite) bool { return o.Key == key })
-	count, all, mine := int64(1), int64(len(key)+len(value)), int64(len(key)+len(value))
-	for _, o := range rest {
-		count, all, mine = count+1, all+int64(len(o.Key)+len(o.Value)), mine+int64(len(o.Key)+len(o.Value))
+	return g.write(&w)
+}
+
+// KVDelete forgets a value, or nothing if there is none. It does so with the message, if
+// the call ends well.
+func (g *guest) KVDelete(key string) error {
+	if err := g.checkKey(key); err != nil {
+		return err
 	}
-	for _, o := range g.look.Effects.KV {
+	return g.write(&gateway.PluginWrite{Plugin: g.inst.ID, Key: key, Delete: true})
+}
+
+// write takes a write into those of this call, in place of one before of the same key.
+func (g *guest) write(w *gateway.PluginWrite) error {
+	lim := &g.plugins.cfg.Limits
+	rest := slices.DeleteFunc(slices.Clone(g.writes), func(o gateway.PluginWrite) bool { return o.Key == w.Key })
+	count, all, mine := int64(0), int64(0), int64(0)
+	add := func(o *gateway.PluginWrite) {
 		size := int64(len(o.Key) + len(o.Value))
-		if count, all = count+1, all+size; o.Plugin == g.inst.ID {
+		if count, all = count+1, all+size; o.Plugin == g.inst.ID && !o.Delete {
 			mine += size
 		}
+	}
+	add(w)
+	for i := range rest {
+		add(&rest[i])
+	}
+	for i := range g.look.Effects.KV {
+		add(&g.look.Effects.KV[i])
 	}
 	if count > lim.PluginWrites || all > lim.PluginWriteBytes {
 		return abi.OverQuota
 	}
-	if full, err := g.over(mine); err != nil {
-		return err
-	} else if full {
-		return abi.OverQuota
+	if !w.Delete { // which makes room
+		if full, err := g.over(mine); err != nil {
+			return err
+		} else if full {
+			return abi.OverQuota
+		}
 	}
-	g.writes = slices.Concat(rest, []gateway.PluginWrite{w})
+	g.writes = slices.Concat(rest, []gateway.PluginWrite{*w})
+	return nil
+}
+
+// forgotten is what reading a value is answered that was written, or deleted.
+func forgotten(w *gateway.PluginWrite) error {
+	if w.Delete {
+		return abi.Absent
+	}
 	return nil
 }
 

@@ -96,11 +96,16 @@ func (t *tx) remindPlugins(e gateway.Effects) error {
 		case !errors.Is(err, engine.ErrNotFound):
 			return err
 		}
-		used[0] += uint64(len(w.Value) + len(w.Key))
+		if !w.Delete {
+			used[0] += uint64(len(w.Value) + len(w.Key))
+		}
 		t.Set(pluginUseKey(t.domain, w.Plugin), used.encode())
-		if w.Expires.IsZero() {
+		switch {
+		case w.Delete:
+			t.Delete(k)
+		case w.Expires.IsZero():
 			t.Set(k, w.Value)
-		} else {
+		default:
 			t.SetUntil(k, w.Value, w.Expires)
 		}
 	}
