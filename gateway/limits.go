@@ -50,6 +50,8 @@ type Limits struct {
 	PluginMemory, PluginIdle, PluginCache  int64
 	PluginModules                          int64
 	PluginMillis, PluginPauseSeconds       int64
+	PluginEventMillis, PluginEventMemory   int64
+	PluginEventCalls                       int64
 	PluginFailuresRow, PluginFailuresFifty int64
 	PluginFuel                             int64
 	PluginStack, PluginFrames              int64
@@ -165,6 +167,9 @@ var LimitTable = []Limit{
 	{"plugin_idle", 64 * miB, "bytes of instances of plugins that wait for their next call, without what they share; beyond that some are made anew", Unavailable, "ours; one of standard Go has about 1 MiB of its own", func(l *Limits) *int64 { return &l.PluginIdle }},
 	{"plugin_cache", 1 << 30, "bytes of compiled plugins that are kept on disk; the oldest go, and are compiled again when they are needed", Unavailable, "ours; one of standard Go takes 13 MB", func(l *Limits) *int64 { return &l.PluginCache }},
 	{"plugin_millis", 250, "milliseconds of one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginMillis }},
+	{"plugin_event_millis", 30_000, "milliseconds of one call that nobody waits for: of the hooks event and tick", Unavailable, "ours; they may ask servers elsewhere", func(l *Limits) *int64 { return &l.PluginEventMillis }},
+	{"plugin_event_memory", 64 * miB, "bytes of memory of such a call", InvalidParameter, "ours; an answer from elsewhere has room", func(l *Limits) *int64 { return &l.PluginEventMemory }},
+	{"plugin_event_calls", 8, "such calls under way at once, of a domain half as many; more wait", Unavailable, "ours; while they wait for servers they take memory alone", func(l *Limits) *int64 { return &l.PluginEventCalls }},
 	{"plugin_fuel", 200_000_000, "weighted instructions of one call", Unavailable, "ours; 60 to 200 ms of work, but the same on every machine; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFuel }},
 	{"plugin_stack", 1 * miB, "bytes of the frames of one call, guessed by their locals and operands", Unavailable, "ours; the engine alone would take 400 MB; its failure policy decides", func(l *Limits) *int64 { return &l.PluginStack }},
 	{"plugin_frames", 10000, "functions of one call that wait for each other", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginFrames }},

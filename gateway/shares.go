@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -10,6 +11,7 @@ import (
 // pieces of it at once as there are processors, at least one, so that no tenant keeps
 // all others waiting. The zero Shares is ready.
 type Shares struct {
+	Most  int // pieces of a domain at once, instead; 0: as above
 	mu    sync.Mutex
 	taken map[DomainID]*share
 }
@@ -27,7 +29,7 @@ func (s *Shares) Take(ctx context.Context, d DomainID) (give func(), err error) 
 	}
 	one := s.taken[d]
 	if one == nil {
-		one = &share{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+		one = &share{slots: make(chan struct{}, cmp.Or(s.Most, max(1, runtime.GOMAXPROCS(0)/2)))}
 		s.taken[d] = one
 	}
 	one.users++

@@ -146,7 +146,11 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 		return used, &sandbox.HostError{Err: err}
 	}
 	defer done()
-	share, err := p.shares.Take(ctx, inst.Domain)
+	shares := &p.shares
+	if isLate(hook) { // or one that waits for a server keeps its domain's mail waiting
+		shares = &p.late
+	}
+	share, err := shares.Take(ctx, inst.Domain)
 	if err != nil {
 		return used, err // the message's time is over: others of the domain were asked all along
 	}
@@ -155,6 +159,9 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	defer func() { g.took = time.Since(started) }()
 	return module.Call(ctx, sandbox.Owner(inst.ID), string(hook), g)
 }
+
+// isLate reports whether nobody waits for what plugins say at a hook.
+func isLate(hook gateway.Hook) bool { return hook == gateway.HookEvent || hook == gateway.HookTick }
 
 // failed is what a policy answers.
 func failed(policy gateway.FailurePolicy, hook gateway.Hook) gateway.Verdict {

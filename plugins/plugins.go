@@ -62,6 +62,7 @@ type Plugins struct {
 	cache   *cache
 	modules *modules
 	shares  gateway.Shares
+	late    gateway.Shares // of calls that nobody waits for
 	lines   lines
 	health  health
 	uploads chan struct{} // one slot for each module that is read or compiled
@@ -83,11 +84,12 @@ func New(cfg Config) (*Plugins, error) {
 		cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, "compiled plugins are not kept: their folder can't be checked", slog.Any("err", err))
 		cfg.CacheDir = ""
 	}
-	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), CacheDir: cfg.CacheDir, Check: cfg.Check, Log: cfg.Log})
+	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), LateSlots: int(cfg.Limits.PluginEventCalls), CacheDir: cfg.CacheDir, Check: cfg.Check, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
 	p := &Plugins{cfg: cfg, engine: engine, cache: c, uploads: make(chan struct{}, cfg.Limits.PluginUploads)}
+	p.late.Most = max(1, int(cfg.Limits.PluginEventCalls)/2)
 	p.modules = &modules{load: p.load, most: int(cfg.Limits.PluginModules), loaded: make(map[[32]byte]*loaded)}
 	return p, nil
 }
@@ -103,6 +105,7 @@ func sandboxLimits(l *gateway.Limits) sandbox.Limits {
 		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, FunctionBytes: l.PluginFunctionBytes, Blocks: l.PluginBlocks, MemoryBytes: l.PluginMemory, IdleBytes: l.PluginIdle,
 		HostCalls: l.PluginHostCalls, LogLines: l.PluginLogLines, LogBytes: l.PluginLogLine,
 		CallTime: time.Duration(l.PluginMillis) * time.Millisecond, CompileTime: time.Duration(l.PluginCompileSeconds) * time.Second,
+		LateTime: time.Duration(l.PluginEventMillis) * time.Millisecond, LateMemoryBytes: l.PluginEventMemory,
 		Fuel: l.PluginFuel, StackBytes: l.PluginStack, Frames: l.PluginFrames,
 	}
 }

@@ -20,7 +20,9 @@ type call struct {
 	context.Context
 	host   Host
 	limits *Limits
+	most   Bounds // of this call
 	until  time.Time
+	work   chan struct{} // the slot that is given back while it waits; nil: it has none
 	meter  meter
 	clock  int64              // where the monotonic clock begins, in nanoseconds
 	random io.Reader          // of this call alone
@@ -48,9 +50,9 @@ func (c *call) Value(key any) any {
 }
 
 // newCall makes one that began at a time, and may take most from then on.
-func (e *Engine) newCall(ctx context.Context, h Host, began time.Time, most time.Duration) call {
+func (e *Engine) newCall(ctx context.Context, h Host, began time.Time, most Bounds) call {
 	return call{
-		Context: ctx, host: h, limits: &e.cfg.Limits, until: began.Add(most), random: e.random(),
+		Context: ctx, host: h, limits: &e.cfg.Limits, most: most, until: began.Add(most.Time), random: e.random(),
 		stdout: lineWriter{level: logInfo}, stderr: lineWriter{level: logWarn},
 	}
 }
@@ -60,12 +62,20 @@ func (e *Engine) newCall(ctx context.Context, h Host, began time.Time, most time
 // memory or no slot was free until ctx ended, and ctx's error if ctx ended while the
 // module ran.
 func (m *Module) Call(ctx context.Context, owner Owner, hook string, h Host) (Usage, error) {
-	select {
-	case m.engine.slots <- struct{}{}:
-		defer func() { <-m.engine.slots }()
-	case <-ctx.Done():
-		return Usage{}, &HostError{Err: ctx.Err()} // others had the slots all along
+	return m.CallWithin(ctx, owner, hook, h, Bounds{})
+}
+
+// CallWithin is Call with limits of its own.
+func (m *Module) CallWithin(ctx context.Context, owner Owner, hook string, h Host, b Bounds) (Usage, error) {
+	first, second := m.engine.slots.of(hook)
+	if err := take(ctx, first); err != nil {
+		return Usage{}, &HostError{Err: err} // others had the slots all along
 	}
+	defer leave(first)
+	if err := take(ctx, second); err != nil {
+		return Usage{}, &HostError{Err: err}
+	}
+	defer leave(second)
 	m.calls.Add(1)
 	defer m.calls.Done()
 	started := time.Now()
@@ -74,8 +84,8 @@ func (m *Module) Call(ctx context.Context, owner Owner, hook string, h Host) (Us
 		return Usage{}, &HostError{Err: err}
 	}
 	c := &in.call // again and again: what is allocated during a call may have its thread fault
-	*c = m.engine.newCall(ctx, h, started, m.engine.cfg.Limits.CallTime)
-	c.state, c.clock, c.names = in.state, in.image.clock, in.names
+	*c = m.engine.newCall(ctx, h, started, m.engine.bounds(hook, b))
+	c.state, c.clock, c.names, c.work = in.state, in.image.clock, in.names, second
 	var answer error
 	spoiled := in.state.Run(func() (spoils error) {
 		spoils, answer = in.ask(c, m.hooks[hook])
@@ -98,7 +108,11 @@ func (in *instance) ask(c *call, name string) (spoils, answer error) {
 	if f == nil {
 		return nil, &CallError{Reason: ReasonStart, Detail: "the module does not export " + name}
 	}
-	c.meter.start(in, c.limits)
+	if in.size() > c.most.MemoryBytes {
+		return nil, &CallError{Reason: ReasonStart, Detail: "it has more memory than it may have: " + strconv.FormatInt(in.size(), 10) + " bytes"}
+	}
+	in.memory.Bound(uint64(c.most.MemoryBytes))
+	c.meter.start(in, c)
 	in.stack[0] = 0
 	err := f.CallWithStack(c, in.stack[:])
 	c.meter.stop()

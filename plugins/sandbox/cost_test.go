@@ -137,7 +137,7 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	}
 	l := realLimits()
 	l.HostCalls = 1 << 40
-	c := &call{host: newEventHost(), limits: &l, until: time.Now().Add(time.Hour), random: rand.Reader, clock: 1} // a clock at 0 is none to Go
+	c := &call{host: newEventHost(), limits: &l, until: time.Now().Add(time.Hour), most: Bounds{Fuel: l.Fuel}, random: rand.Reader, clock: 1} // a clock at 0 is none to Go
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	b.Cleanup(cancel)
 	c.Context = ctx
@@ -159,9 +159,9 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	fail(err)
 	in := &instance{module: kept}
 	if rewritten {
-		l.Fuel = 1 << 62
+		c.most.Fuel = 1 << 62
 		in.globals = []snapshot.Global{kept.ExportedGlobal(rewrite.Fuel).(api.MutableGlobal), kept.ExportedGlobal(rewrite.Depth).(api.MutableGlobal)}
-		c.meter.start(in, &l)
+		c.meter.start(in, c)
 	}
 	if f := kept.ExportedFunction(initialize); f != nil {
 		_, err := f.Call(c)
@@ -170,7 +170,7 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	f, stack := kept.ExportedFunction(abi.Export(hook)), make([]uint64, 1)
 	return func() {
 		if rewritten {
-			c.meter.start(in, &l)
+			c.meter.start(in, c)
 		}
 		if err := f.CallWithStack(c, stack); err != nil || stack[0] != 0 {
 			b.Fatal(fmt.Errorf("%w, status %d", err, stack[0]))

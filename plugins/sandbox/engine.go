@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"errors"
@@ -28,6 +29,9 @@ type Config struct {
 	Limits   Limits
 	CacheDir string // for compiled code, which is run: nobody else may write there; empty: none is kept
 	Slots    int    // calls that run at once; default GOMAXPROCS
+	// LateSlots is how many calls of the hooks that nobody waits for may be under way
+	// beside them, most of them waiting; default 8.
+	LateSlots int
 	// Idle is how long an instance waits for its next call before it is freed; default
 	// one minute.
 	Idle time.Duration
@@ -51,7 +55,7 @@ type Engine struct {
 	pool      pool
 	compile   chan struct{} // one slot: compiling takes time and memory
 	load      chan struct{} // one slot, for what was compiled before
-	slots     chan struct{} // one for each running call
+	slots     slots
 }
 
 // New makes an Engine. Close it when its modules are closed.
@@ -63,13 +67,17 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Slots <= 0 {
 		cfg.Slots = runtime.GOMAXPROCS(0)
 	}
+	if cfg.LateSlots <= 0 {
+		cfg.LateSlots = lateSlots
+	}
+	l.LateTime, l.LateMemoryBytes = cmp.Or(l.LateTime, l.CallTime), cmp.Or(l.LateMemoryBytes, l.MemoryBytes)
 	if cfg.Idle <= 0 {
 		cfg.Idle = time.Minute
 	}
-	e := &Engine{cfg: cfg, compile: make(chan struct{}, 1), load: make(chan struct{}, 1), slots: make(chan struct{}, cfg.Slots)}
+	e := &Engine{cfg: cfg, compile: make(chan struct{}, 1), load: make(chan struct{}, 1), slots: newSlots(cfg.Slots, cfg.LateSlots)}
 	e.rewrite.Limits = rewrite.Limits{
 		ModuleBytes: l.ModuleBytes, Functions: l.Functions, Locals: l.Locals, FunctionBytes: l.FunctionBytes, Blocks: l.Blocks,
-		MemoryBytes: l.MemoryBytes, StackBytes: l.StackBytes, Frames: l.Frames,
+		MemoryBytes: e.mostMemory(), StackBytes: l.StackBytes, Frames: l.Frames,
 	}
 	e.rewrite.Imports, e.rewrite.Exports = offers(), exports()
 	e.hooks = make(map[string]string, len(abi.Hooks))
@@ -92,6 +100,27 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.keeper = snapshot.New(snapshot.Config{Log: cfg.Log, Check: cfg.Check})
 	return e, nil
+}
+
+// lateSlots is the default of Config.LateSlots; ours.
+const lateSlots = 8
+
+// mostMemory is how large the memory of any instance may become.
+func (e *Engine) mostMemory() int64 {
+	return max(e.cfg.Limits.MemoryBytes, e.cfg.Limits.LateMemoryBytes)
+}
+
+// bounds are those of a call of a hook.
+func (e *Engine) bounds(hook string, lower Bounds) Bounds {
+	l := &e.cfg.Limits
+	most := Bounds{Time: l.CallTime, Fuel: l.Fuel, MemoryBytes: l.MemoryBytes}
+	if isLate(hook) {
+		most.Time, most.MemoryBytes = l.LateTime, l.LateMemoryBytes
+	}
+	return Bounds{
+		Time: min(cmp.Or(lower.Time, most.Time), most.Time), Fuel: min(cmp.Or(lower.Fuel, most.Fuel), most.Fuel),
+		MemoryBytes: min(cmp.Or(lower.MemoryBytes, most.MemoryBytes), most.MemoryBytes),
+	}
 }
 
 // Close frees what the modules shared.
@@ -169,7 +198,7 @@ func (e *Engine) module(ctx context.Context, code []byte, most time.Duration, ca
 	// A runtime of its own: closing it frees all that the module had. Compiled code
 	// that the cache shares is counted, and freed by Module.Close.
 	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2).
-		WithMemoryLimitPages(uint32(min(e.cfg.Limits.MemoryBytes/rewrite.PageBytes, 65536)))
+		WithMemoryLimitPages(uint32(min(e.mostMemory()/rewrite.PageBytes, 65536)))
 	if cache != nil {
 		cfg = cfg.WithCompilationCache(cache)
 	}

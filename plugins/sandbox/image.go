@@ -46,8 +46,12 @@ func (m *Module) imageAfter(ctx context.Context, h Host, rounds bool) (*image, e
 		return nil, &CallError{Reason: ReasonStart, Detail: firstLine(err.Error())}
 	}
 	defer in.close()
+	most := m.readying()
+	if in.size() > most.MemoryBytes {
+		return nil, &CallError{Reason: ReasonStart, Detail: "its memory is too large"}
+	}
 	c := &in.call
-	*c = m.engine.newCall(ctx, h, time.Now(), m.engine.cfg.Limits.CompileTime) // it is part of making it ready
+	*c = m.engine.newCall(ctx, h, time.Now(), most)
 	if m.exports(initialize) {
 		if _, err := in.ask(c, initialize); err != nil {
 			return nil, err
@@ -66,6 +70,19 @@ func (m *Module) imageAfter(ctx context.Context, h Host, rounds bool) (*image, e
 	i := &image{clock: c.clock}
 	i.Image, err = m.engine.keeper.Take(in.memory, in.globals)
 	return i, err
+}
+
+// readying are the bounds of what makes it ready: it is part of compiling, and all that
+// is asked of the image must have room for it.
+func (m *Module) readying() Bounds {
+	l := &m.engine.cfg.Limits
+	b := Bounds{Time: l.CompileTime, Fuel: l.Fuel, MemoryBytes: m.engine.mostMemory()}
+	for _, hook := range abi.Hooks {
+		if m.Exports(hook) {
+			b.MemoryBytes = min(b.MemoryBytes, m.engine.bounds(hook, Bounds{}).MemoryBytes)
+		}
+	}
+	return b
 }
 
 // init runs postern_init, if there is one, and reports whether warm rounds may follow.

@@ -47,8 +47,11 @@ type one struct {
 }
 
 // imports are the functions of postern_v1; package abi says what they mean. An answer
-// that may be an error is an i32.
-var imports = []function{
+// that may be an error is an i32, or an i64 that is else never negative.
+var imports = slices.Concat(reading, remembering, reaching)
+
+// reading are those about the message, and the verdict.
+var reading = []function{
 	{"event", "ii:i", func(u *one) (int64, error) {
 		doc, err := u.host.Event()
 		return give(u, 0, doc, err)
@@ -97,21 +100,6 @@ var imports = []function{
 		return give(u, 2, v, err)
 	}},
 	{"now", ":I", func(u *one) (int64, error) { return u.host.Now(), nil }},
-	{"kv_get", "iiii:i", func(u *one) (int64, error) {
-		key, err := u.text(0, maxName)
-		if err != nil {
-			return 0, err
-		}
-		v, err := u.host.KVGet(key)
-		return give(u, 2, v, err)
-	}},
-	{"kv_put", "iiiiI:i", func(u *one) (int64, error) {
-		key, err := u.text(0, maxName)
-		if err != nil {
-			return 0, err
-		}
-		return 0, u.host.KVPut(key, u.bytes(2), int64(u.args[4]))
-	}},
 }
 
 // maxName bounds paths, names of header fields and keys, in bytes; ours.

@@ -25,9 +25,9 @@ type meter struct {
 
 // start gives an instance its first slice, and room for its frames. Depth is not what
 // it was after a call that was stopped.
-func (m *meter) start(in *instance, limits *Limits) {
-	*m = meter{fuel: in.fuel(), depth: in.depth(), most: limits.Fuel}
-	m.depth.Set(uint64(limits.StackBytes))
+func (m *meter) start(in *instance, c *call) {
+	*m = meter{fuel: in.fuel(), depth: in.depth(), most: c.most.Fuel}
+	m.depth.Set(uint64(c.limits.StackBytes))
 	m.grant(0)
 }
 
@@ -87,6 +87,6 @@ func (c *call) over() {
 		c.stop(err)
 	}
 	if !time.Now().Before(c.until) {
-		c.stop(&CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.limits.CallTime.String()})
+		c.stop(&CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.most.Time.String()})
 	}
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 
@@ -80,3 +81,11 @@ func (s *sample) Config(string) (string, error)     { return "", abi.Absent }
 func (s *sample) Now() int64                        { return sampleTime }
 func (s *sample) KVGet(string) ([]byte, error)      { return nil, abi.Absent }
 func (s *sample) KVPut(string, []byte, int64) error { return abi.Denied }
+func (s *sample) KVDelete(string) error             { return abi.Denied }
+
+func (s *sample) KVIncr(string, int64, int64) (int64, error) { return 0, abi.Denied }
+func (s *sample) KVList(string, string) ([]byte, error)      { return nil, abi.Denied }
+func (s *sample) HTTP(context.Context, []byte) (int, error)  { return 0, abi.Denied }
+func (s *sample) HTTPRead(int, int64, []byte) (int, error)   { return 0, abi.Denied }
+func (s *sample) Send([]byte) error                          { return abi.Denied }
+func (s *sample) Thread() ([]byte, error)                    { return nil, abi.Denied }

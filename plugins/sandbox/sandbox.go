@@ -8,18 +8,19 @@
 // numbers, and a log; no files, no network, no environment.
 //
 // Read engine.go for how a module is made ready, image.go for what calls start from,
-// call.go for one call, pool.go and renew.go for who runs on which instance, meter.go for what stops
+// call.go for one call, slots.go for how many run at once, pool.go and renew.go for who runs on which instance, meter.go for what stops
 // it, imports.go and wasi.go for what it may ask. What is refused at the door is the
 // question of package rewrite, how an instance gets its state back that of snapshot.
 package sandbox
 
 import (
+	"context"
 	"time"
 
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
 
-// Limits of modules and calls; all are required.
+// Limits of modules and calls; all are required but where it says otherwise.
 type Limits struct {
 	ModuleBytes int64
 	Functions   int64 // of a module
@@ -35,9 +36,13 @@ type Limits struct {
 	LogLines              int64         // of one call; more are dropped
 	LogBytes              int64         // of one line; more is cut
 	CallTime              time.Duration
-	Fuel                  int64 // of one call, in weights of instructions; package rewrite says how
-	StackBytes            int64 // of the frames of one call, as package rewrite guesses them
-	Frames                int64 // that StackBytes may hold
+	// LateTime and LateMemoryBytes are for the hooks that nobody waits for, event and tick,
+	// instead of CallTime and MemoryBytes; 0: the same.
+	LateTime        time.Duration
+	LateMemoryBytes int64
+	Fuel            int64 // of one call, in weights of instructions; package rewrite says how
+	StackBytes      int64 // of the frames of one call, as package rewrite guesses them
+	Frames          int64 // that StackBytes may hold
 }
 
 // Host answers a module during one call, one question at a time. An error that is an
@@ -57,6 +62,26 @@ type Host interface {
 	KVGet(key string) ([]byte, error)
 	// KVPut may not keep value, either.
 	KVPut(key string, value []byte, ttlSeconds int64) error
+	KVDelete(key string) error
+	// KVIncr answers what the counter is then: never a negative number.
+	KVIncr(key string, delta, ttlSeconds int64) (int64, error)
+	KVList(prefix, cursor string) ([]byte, error)
+	// HTTP makes a request and reads its answer, until ctx ends: then the call's time is
+	// over. It may not keep req. Others use the processor meanwhile.
+	HTTP(ctx context.Context, req []byte) (handle int, err error)
+	// HTTPRead fills p with the answer's body from an offset on. At -1 it is what the
+	// answer says of itself, as far as p has room, and n the whole length of that.
+	HTTPRead(handle int, off int64, p []byte) (n int, err error)
+	// Send may not keep doc.
+	Send(doc []byte) error
+	Thread() ([]byte, error)
+}
+
+// Bounds of one call, lower than the Engine's Limits. What is 0 is as there.
+type Bounds struct {
+	Time        time.Duration
+	Fuel        int64
+	MemoryBytes int64
 }
 
 // FaultError is what is wrong with a module that is refused. Its text is for whoever

@@ -89,6 +89,7 @@ type fakeHost struct {
 	lines   []string
 	put     []byte
 	part    func(p []byte)
+	http    func(context.Context) (int, error)
 }
 
 func (h *fakeHost) Event() ([]byte, error)          { return []byte(`{"v":1}`), nil }
@@ -101,6 +102,34 @@ func (h *fakeHost) Log(level int, text string) {
 }
 func (h *fakeHost) Verdict(doc []byte) error                { h.verdict = string(doc); return nil }
 func (h *fakeHost) KVPut(_ string, v []byte, _ int64) error { h.put = bytes.Clone(v); return nil }
+
+func (h *fakeHost) KVDelete(key string) error { h.lines = append(h.lines, "delete "+key); return nil }
+
+func (h *fakeHost) Send(doc []byte) error   { h.lines = append(h.lines, "send "+string(doc)); return nil }
+func (h *fakeHost) Thread() ([]byte, error) { return []byte(`{"count":1}`), nil }
+
+func (h *fakeHost) KVIncr(key string, delta, ttl int64) (int64, error) {
+	if key == "" {
+		return 0, abi.BadArgument
+	}
+	return delta<<32 + ttl, nil
+}
+
+func (h *fakeHost) KVList(prefix, cursor string) ([]byte, error) {
+	return []byte("list " + prefix + " " + cursor), nil
+}
+
+func (h *fakeHost) HTTP(ctx context.Context, req []byte) (int, error) {
+	h.lines = append(h.lines, "http "+string(req))
+	if h.http != nil {
+		return h.http(ctx)
+	}
+	return 7, nil
+}
+
+func (h *fakeHost) HTTPRead(handle int, off int64, p []byte) (int, error) {
+	return copy(p, fmt.Sprint("read ", handle, " ", off)), nil
+}
 
 func (h *fakeHost) Header(n string, i int) (string, error) {
 	if i > 1 {
@@ -217,7 +246,7 @@ func TestRobustness3Pointers(t *testing.T) {
 			if i+1 >= len(params) || p != i32 || params[i+1] != i32 || f.name == "header" && i == 2 || f.name == "header" && i == 1 || f.name == "log" && i == 0 {
 				continue // no pointer with its length
 			}
-			if (f.name == "get" || f.name == "config" || f.name == "kv_get" || f.name == "kv_put" || f.name == "header_count") && i%2 == 1 {
+			if (f.name == "get" || f.name == "config" || f.name == "kv_get" || f.name == "kv_put" || f.name == "kv_list" || f.name == "header_count") && i%2 == 1 {
 				continue
 			}
 			for _, at := range []struct {
@@ -471,8 +500,8 @@ func TestDamagedCache(t *testing.T) {
 func TestNoSlot(t *testing.T) {
 	e := newEngine(t, "")
 	m := compile(t, e, hook(konst(0)).bytes())
-	for range cap(e.slots) {
-		e.slots <- struct{}{}
+	for range cap(e.slots.inline) {
+		e.slots.inline <- struct{}{}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()

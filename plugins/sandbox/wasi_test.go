@@ -184,7 +184,7 @@ func TestWASIEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		in.call = e.newCall(ctx, &fakeHost{}, time.Now(), testLimits().CallTime)
+		in.call = e.newCall(ctx, &fakeHost{}, time.Now(), e.bounds("inbound", Bounds{}))
 		spoils, _ := in.ask(&in.call, abi.Export("inbound"))
 		if !errors.Is(spoils, context.Canceled) {
 			t.Errorf("%s: %v", name, spoils)

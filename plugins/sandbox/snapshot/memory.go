@@ -11,13 +11,14 @@ type Memory struct {
 	b      []byte // what the guest has
 	all    []byte // what is reserved; nil: b is on the heap
 	most   uint64
+	bound  uint64 // not beyond most; see Bound
 	image  *Image // what it is attached to
 	freed  bool
 }
 
 // Memory makes the memory of a new instance, of no bytes yet and most bytes at most.
 func (k *Keeper) Memory(most uint64) *Memory {
-	m := &Memory{keeper: k, most: most}
+	m := &Memory{keeper: k, most: most, bound: most}
 	if k.kernel != nil && most > 0 {
 		if all, err := k.kernel.reserve(most); err == nil { // or do with the heap
 			m.all = all
@@ -26,10 +27,14 @@ func (k *Keeper) Memory(most uint64) *Memory {
 	return m
 }
 
+// Bound sets how large it may become from now on, of what it was made for. It may be
+// larger already.
+func (m *Memory) Bound(most uint64) { m.bound = min(most, m.most) }
+
 // Reallocate makes it size bytes large, and returns it; nil if it can't be. It never
 // shrinks.
 func (m *Memory) Reallocate(size uint64) []byte {
-	if m.freed || size > m.most || size < uint64(len(m.b)) {
+	if m.freed || size > m.bound || size < uint64(len(m.b)) {
 		return nil
 	}
 	switch {
