@@ -27,6 +27,7 @@ type Look struct {
 	// domain's own plugins are asked about mail that arrives.
 	Account AccountID
 	Mailbox string
+	Domain  string // the name of its domain, if neither Mailbox nor Envelope has it
 	Via     string // rest, smtp or plugin, for mail that leaves
 	Reading Reading
 	// Automation says whether a program wrote it, and whether one may answer. It reads
@@ -39,7 +40,8 @@ type Look struct {
 	Labels []string
 	Score  float64
 	// Edit does to the message what a verdict wants changed of it, so that those who are
-	// asked after see it so. Nil if nothing can be changed.
+	// asked after see it so. InvalidParameter or TooLarge is about what was wanted: then
+	// all is as it was. Nil if nothing can be changed.
 	Edit func(*Verdict) error
 	// Event is what happened, for HookEvent, and Tick which turn it is, for HookTick.
 	Event *Happening

@@ -55,6 +55,7 @@ func (p *Plugins) chain(ctx context.Context, s gateway.Scope, hook gateway.Hook,
 			if total = total.And(v); ends(&v) {
 				return total, nil
 			}
+			shown.decided(&v)
 		}
 	}
 	return total, nil
@@ -62,11 +63,7 @@ func (p *Plugins) chain(ctx context.Context, s gateway.Scope, hook gateway.Hook,
 
 // ends reports whether nobody is asked after a verdict.
 func ends(v *gateway.Verdict) bool {
-	switch v.Action {
-	case gateway.ActionReject, gateway.ActionTempfail, gateway.ActionDiscard, gateway.ActionDeny:
-		return true
-	}
-	return v.Final
+	return refuses(v) || v.Final
 }
 
 // ask runs one plugin, unless it failed too often. What it remembers counts if it ends
@@ -81,8 +78,8 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	defer g.close()
 	used, err := p.run(ctx, s, inst, hook, look, g)
 	lost := err != nil && gateway.KindOf(err) == gateway.NotFound // its code, perhaps with it
-	if err == nil && g.refused != nil {
-		err = fmt.Errorf("%w: %w", errRefused, g.refused)
+	if err == nil {
+		err = g.accepted()
 	}
 	change := p.health.went(inst, turn, p.cfg.Now(), g.took, err, &p.cfg.Limits)
 	if lost {

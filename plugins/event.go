@@ -1,9 +1,9 @@
 package plugins
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
-	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/sdk/abi"
@@ -22,11 +22,12 @@ type view struct {
 	described *abi.Event
 	withText  bool
 	doc       []byte // the whole of it, in JSON
+	junk      bool   // somebody put it there
 }
 
 // header reads the message's header.
 func (v *view) header() (_ []gateway.HeaderField, err error) {
-	if v.fields == nil {
+	if v.fields == nil && v.look.Reading != nil {
 		v.fields, err = v.look.Reading.Header()
 	}
 	return v.fields, err
@@ -44,27 +45,45 @@ func (v *view) document() ([]byte, error) {
 	return v.doc, err
 }
 
-// event describes the message but for its text.
+// event describes the message but for its text, or that there is none.
 func (v *view) event() (*abi.Event, error) {
 	if v.described != nil {
 		return v.described, nil
 	}
-	fields, err := v.header()
-	if err != nil {
-		return nil, err
-	}
-	m, look := v.look.Message, v.look
-	c := &m.Content
+	look := v.look
 	e := &abi.Event{
-		V: 1, Hook: string(v.hook), Time: m.Arrived.UTC().Format(time.RFC3339), Domain: domainOf(look), Mailbox: look.Mailbox,
+		V: 1, Hook: string(v.hook), Domain: domainOf(look), Mailbox: look.Mailbox,
 		Envelope: abi.Envelope{MailFrom: look.Envelope.ReturnPath, RcptTo: listed(look.Envelope.Recipients), RemoteIP: look.Envelope.RemoteIP, Helo: look.Envelope.Helo},
-		Auth:     authOf(&m.Auth),
-		Size:     m.Blob.Size, Subject: c.Subject, To: addresses(c.To), Cc: addresses(c.Cc), ReplyTo: addresses(c.ReplyTo),
-		RFCMessageID: c.MessageID, InReplyTo: c.InReplyTo, References: listed(c.References), Headers: [][2]string{}, Parts: []abi.Part{},
+		To:       []abi.Address{}, Cc: []abi.Address{}, ReplyTo: []abi.Address{}, References: []string{}, Headers: [][2]string{}, Parts: []abi.Part{},
 		Via: look.Via, DryRun: look.DryRun,
 	}
+	v.tellState(e)
+	if look.Message != nil {
+		if err := v.describeMessage(e); err != nil {
+			return nil, err
+		}
+	}
+	v.tellOccasion(e)
+	v.described = e
+	return e, nil
+}
+
+// describeMessage adds what the message says, and what is known about it.
+func (v *view) describeMessage(e *abi.Event) error {
+	fields, err := v.header()
+	if err != nil {
+		return err
+	}
+	m := v.look.Message
+	c := &m.Content
+	e.Time, e.Auth, e.Size, e.Subject = rfc3339(m.Arrived), authOf(&m.Auth), m.Blob.Size, c.Subject
+	e.To, e.Cc, e.ReplyTo = addresses(c.To), addresses(c.Cc), addresses(c.ReplyTo)
+	e.RFCMessageID, e.InReplyTo, e.References = c.MessageID, c.InReplyTo, listed(c.References)
 	if !m.ID.IsZero() {
 		e.MessageID = m.ID.String()
+	}
+	if !m.Thread.IsZero() { // it is stored
+		e.ThreadID = m.Thread.String()
 	}
 	if len(c.From) > 0 {
 		e.From = abi.Address{Name: c.From[0].Name, Addr: c.From[0].Addr}
@@ -76,19 +95,13 @@ func (v *view) event() (*abi.Event, error) {
 		p := &c.Parts[i]
 		e.Parts = append(e.Parts, abi.Part{Index: i, Type: p.Type, Name: p.Filename, Size: p.DecodedSize})
 	}
-	if err := v.describeAutomation(e); err != nil {
-		return nil, err
-	}
 	if v.hook == gateway.HookOutbound {
 		describeSending(e, m)
 	}
 	if v.hook == gateway.HookThread {
-		if err := v.describeThread(e); err != nil {
-			return nil, err
-		}
+		err = v.describeThread(e)
 	}
-	v.described = e
-	return e, nil
+	return cmp.Or(err, v.describeAutomation(e))
 }
 
 func authOf(a *gateway.AuthResults) abi.Auth {
@@ -101,7 +114,7 @@ func authOf(a *gateway.AuthResults) abi.Auth {
 // be found and decoded.
 func (v *view) whole() (*abi.Event, error) {
 	e, err := v.event()
-	if err == nil && !v.withText {
+	if err == nil && !v.withText && v.look.Reading != nil {
 		e.Text, e.TextTruncated, err = v.look.Reading.Text(eventText)
 		v.withText = err == nil
 	}
@@ -148,6 +161,9 @@ func (v *view) describeAutomation(e *abi.Event) error {
 
 // domainOf is the name of the domain that a look is about.
 func domainOf(look *gateway.Look) string {
+	if look.Domain != "" {
+		return look.Domain
+	}
 	addr := look.Mailbox
 	if addr == "" && len(look.Envelope.Recipients) > 0 {
 		addr = look.Envelope.Recipients[0]

@@ -37,7 +37,9 @@ type guest struct {
 
 func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, v *view) *guest {
 	g := &guest{ctx: ctx, plugins: p, scope: s, inst: inst, view: v, now: p.cfg.Now()}
-	g.reader.budget = 2*v.look.Message.Blob.Size + partSlack
+	if v.look.Message != nil {
+		g.reader.budget = 2*v.look.Message.Blob.Size + partSlack
+	}
 	return g
 }
 
@@ -102,6 +104,9 @@ func (g *guest) HeaderCount(name string) (int, error) {
 func (g *guest) Part(part int, off int64, p []byte) (int, error) {
 	if part == -1 && !g.may(abi.PermitRaw) {
 		return 0, abi.Denied
+	}
+	if g.look.Reading == nil {
+		return 0, abi.Absent
 	}
 	return g.reader.read(g.look.Reading, part, off, p)
 }

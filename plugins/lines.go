@@ -145,12 +145,16 @@ func (p *Plugins) Watch(id gateway.ID) (wake <-chan struct{}, stop func()) { ret
 // note keeps what a plugin said during a call, and why it failed; a failure leaves a row
 // in its tenant's log too.
 func (p *Plugins) note(inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, said []gateway.PluginLine, err error) {
+	about := look.Message
+	if about == nil { // of a tick
+		about = &gateway.Message{}
+	}
 	if err != nil {
 		text := cut(err.Error(), p.cfg.Limits.PluginLogLine)
 		said = append(said, gateway.PluginLine{Level: gateway.LineError, Text: text})
 		p.cfg.Activity.Add(gateway.Activity{
 			At: p.cfg.Now(), Domain: inst.Domain, Account: inst.Account, Protocol: "plugin", Method: string(hook), Endpoint: inst.Name,
-			Status: 500, Error: "plugin_failed", Email: look.Message.ID, Reason: text,
+			Status: 500, Error: "plugin_failed", Email: about.ID, Reason: text,
 		})
 	}
 	if len(said) == 0 {
@@ -160,7 +164,7 @@ func (p *Plugins) note(inst *gateway.Plugin, hook gateway.Hook, look *gateway.Lo
 	for i := range said {
 		l := &said[i]
 		l.Plugin, l.At, l.Hook, l.Version = inst.ID, now, hook, inst.Version
-		l.Email, l.MessageID = look.Message.ID, cut(look.Message.Content.MessageID, maxMessageID)
+		l.Email, l.MessageID = about.ID, cut(about.Content.MessageID, maxMessageID)
 		if l.Version == "" {
 			l.Version = hex.EncodeToString(inst.SHA256[:6])
 		}

@@ -10,7 +10,9 @@ import (
 )
 
 // Try asks a version of a plugin, enabled or not, about a message as its hook would, in
-// the same slots and limits. What it reads is real; nothing is kept of what it does.
+// the same slots and limits. What it reads is real; nothing is kept of what it does. The
+// verdict says what it would change of the message, which stays as it is: nobody is asked
+// after it.
 // Unavailable when there was no slot in time.
 func (p *Plugins) Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gateway.PluginTrial, look *gateway.Look) (out gateway.PluginOutcome, err error) {
 	inst, err := p.cfg.Store.Plugin(ctx, s, id)
