@@ -14,6 +14,7 @@ type Delivery struct {
 	Message    MessageNumber
 	Email      ID // the message's public id
 	Key        ID
+	Plugin     ID // that had it sent, if one had
 	ReturnPath string
 	Author     string // the From domain that Submit authorised
 	Blob       Blob   // the bytes to carry; linked until the delivery ends

@@ -22,6 +22,7 @@ type Event struct {
 	Email    ID
 	Delivery ID     // for the fate of one recipient
 	Detail   string // recipient, or what else the type needs
+	Plugin   ID     // whose event hook made it happen: no plugin is told, so that none goes in circles
 }
 
 // EventType names what happened; the names of webhooks where they have one.
@@ -49,6 +50,7 @@ const (
 	EventMailbox    EventType = "mailbox.updated"
 	EventDomain     EventType = "domain.updated"
 	EventKeyChanged EventType = "key.updated"
+	EventPlugin     EventType = "plugin.updated" // one begins to be told of events; Detail is its id
 
 	EventSuppressionAdded   EventType = "suppression.added" // Detail is the address
 	EventSuppressionRemoved EventType = "suppression.removed"

@@ -25,6 +25,7 @@ type Message struct {
 	Tags       []Tag
 	Auth       AuthResults
 	Key        ID // that sent it
+	Plugin     ID // that had it sent, or of a copy that arrives from inside, its sender's; zero for all else
 
 	Scheduled time.Time // when it is to leave; zero: at once
 
@@ -184,4 +185,6 @@ type Envelope struct {
 	Author string
 	Body   Blob
 	Prefix []byte
+	// Plugin had it sent, if one had, for mail from inside.
+	Plugin ID
 }

@@ -12,10 +12,11 @@ func (w *world) leasedMail() gateway.Delivery {
 	w.Helper()
 	a, drop := w.acceptance(inside(w.ours.ID), "ann@ours.test", "eve@ours.test")
 	defer drop()
+	a.Message.Plugin = newID()
 	a.Deliveries[0].State = gateway.DeliveryLeased
 	done, err := w.Accept(w.ctx(), inside(w.ours.ID), a)
 	w.ok(err)
-	if len(done.Leased) != 1 || done.Leased[0].Attempts != 1 || done.Leased[0].Fence == 0 {
+	if len(done.Leased) != 1 || done.Leased[0].Attempts != 1 || done.Leased[0].Fence == 0 || done.Leased[0].Plugin != a.Message.Plugin {
 		w.Fatalf("leased: %+v", done.Leased)
 	}
 	return done.Leased[0]

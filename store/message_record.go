@@ -43,6 +43,7 @@ func (m *stored) encode() []byte {
 	e.message(15, func(e *encoder) { encodeFacts(e, &m.Facts) })
 	e.message(16, func(e *encoder) { encodeSummary(e, &m.Content) })
 	e.time(17, m.Scheduled)
+	e.id(18, m.Plugin)
 	return e.b
 }
 
@@ -107,6 +108,8 @@ func readMessageParts(m *stored, f field) error {
 		return decodeSummary(f.b, &m.Content)
 	case 17:
 		m.Scheduled = f.time()
+	case 18:
+		m.Plugin = f.id()
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func readDelivery(r engine.Reader, d gateway.DomainID, id gateway.ID) (*gateway.
 // from the start if its recipient is suppressed.
 func (t *tx) enqueue(m *stored, d *gateway.Delivery) error {
 	d.Domain, d.Account, d.Message, d.Email = t.domain, m.Account, m.Number, m.ID
-	d.Key, d.Blob, d.CreatedAt, d.UpdatedAt = m.Key, m.Blob, t.now, t.now
+	d.Key, d.Plugin, d.Blob, d.CreatedAt, d.UpdatedAt = m.Key, m.Plugin, m.Blob, t.now, t.now
 	if !d.State.Ended() {
 		if err := t.Link(blobRef(d.Blob)); err != nil {
 			return err

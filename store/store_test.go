@@ -538,7 +538,7 @@ func TestMessageRecord(t *testing.T) {
 	msg := &gateway.Message{Arrived: w.clock, ReturnPath: "r@x", Blob: ref, Content: c, Tags: []gateway.Tag{{Name: "n", Value: "v"}}, Auth: gateway.AuthResults{
 		SPF: gateway.AuthResult{Result: "pass", Reason: "r", Domain: "d"}, FromAligned: true,
 		Policy: gateway.DispositionReject, Disposition: gateway.DispositionQuarantine,
-	}}
+	}, Plugin: newID()}
 	id := newID()
 	w.ok(w.Deliver(w.ctx(), inside(w.ours.ID), &gateway.Filing{Message: msg, Facts: threading.Facts(&c, w.clock), Copies: []gateway.Copy{
 		{Account: w.ann.ID, ID: id, Recipients: []string{"ann@ours.test"}, Prefix: []byte("P: x\r\n"), Folder: gateway.Junk, Flags: gateway.Seen | gateway.Flagged, Labels: []string{"$l"}},
@@ -549,7 +549,7 @@ func TestMessageRecord(t *testing.T) {
 	if fmt.Sprintf("%+v", got.Content) != fmt.Sprintf("%+v", c) {
 		t.Errorf("content\n got %+v\nwant %+v", got.Content, c)
 	}
-	if got.ReturnPath != "r@x" || string(got.Prefix) != "P: x\r\n" || got.Blob != ref || got.Auth != msg.Auth || len(got.Tags) != 1 || !got.Arrived.Equal(w.clock) ||
+	if got.ReturnPath != "r@x" || string(got.Prefix) != "P: x\r\n" || got.Blob != ref || got.Auth != msg.Auth || got.Plugin != msg.Plugin || len(got.Tags) != 1 || !got.Arrived.Equal(w.clock) ||
 		got.Entries[0].Flags != gateway.Seen|gateway.Flagged || got.Entries[0].Labels[0] != "$l" || got.Size() != 1006 {
 		t.Errorf("message %+v", got)
 	}

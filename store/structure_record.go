@@ -202,6 +202,7 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.bytes(19, d.Prefix)
 	e.text(20, d.Site)
 	e.bool(21, d.Warned)
+	e.id(22, d.Plugin)
 	return e.b
 }
 
@@ -261,6 +262,8 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 		d.Site = f.text()
 	case 21:
 		d.Warned = f.bool()
+	case 22:
+		d.Plugin = f.id()
 	}
 }
 
@@ -279,6 +282,7 @@ func encodeEvent(v *gateway.Event) []byte {
 	for _, uid := range v.UIDs {
 		e.uint(11, uint64(uid))
 	}
+	e.id(12, v.Plugin)
 	return e.b
 }
 
@@ -308,6 +312,8 @@ func decodeEvent(d gateway.DomainID, seq uint64, b []byte) (gateway.Event, error
 			v.Detail = f.text()
 		case 11:
 			v.UIDs = append(v.UIDs, uint32(f.v))
+		case 12:
+			v.Plugin = f.id()
 		}
 		return nil
 	})

@@ -233,7 +233,7 @@ func (r *Receiver) store(ctx context.Context, t *tray) error {
 func (r *Receiver) message(t *tray) *gateway.Message {
 	return &gateway.Message{
 		Domain: t.domain.ID, Arrived: t.arrived, ReturnPath: t.env.ReturnPath,
-		Blob: t.blob, Content: *t.content, Auth: t.auth,
+		Blob: t.blob, Content: *t.content, Auth: t.auth, Plugin: t.env.Plugin,
 	}
 }
 
