@@ -63,6 +63,10 @@ type Limits struct {
 	PluginWrites, PluginWriteBytes         int64
 	PluginUploads, PluginVersions          int64
 	PluginLines                            int64
+	EventCalls, EventCallsDomain           int64
+	EventWindow, EventWaiting              int64
+	EventAttempts, EventFailures           int64
+	EventError                             int64
 	DNSQuestions, DNSAtOnce                int64
 	DNSAnswer, DNSRecords, DNSAliases      int64
 	DNSCache                               int64
@@ -191,6 +195,13 @@ var LimitTable = []Limit{
 	{"plugin_uploads", 4, "modules read or compiled at once, of a domain a quarter", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},
 	{"plugin_lines", 1000, "lines kept of a plugin's log; older ones go", InvalidParameter, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.PluginLines }},
+	{"event_calls", 8, "event and tick hooks under way at once; more wait", Unavailable, "ours; they may wait for others' servers, and mail waits for none of them", func(l *Limits) *int64 { return &l.EventCalls }},
+	{"event_calls_domain", 4, "of these, hooks of one domain", Unavailable, "ours; half, so that no tenant keeps all others waiting", func(l *Limits) *int64 { return &l.EventCallsDomain }},
+	{"event_window", 100, "events of a subscription that are read ahead, or told before an older one is", Unavailable, "ours; they stand in memory", func(l *Limits) *int64 { return &l.EventWindow }},
+	{"event_waiting", 1000, "events that a subscription is told again; with more, the new ones wait in the feed", InvalidState, "ours; about 0.3 KiB of disk each", func(l *Limits) *int64 { return &l.EventWaiting }},
+	{"event_attempts", 5, "times that a subscription is told of an event before that is given up", Unavailable, "ours; over about an hour", func(l *Limits) *int64 { return &l.EventAttempts }},
+	{"event_failures", 1000, "events kept that a subscription could not be told of; older ones go", Unavailable, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.EventFailures }},
+	{"event_error", 1 * kiB, "bytes kept of why it could not; more are cut", InvalidParameter, "ours; as a line of a plugin's log", func(l *Limits) *int64 { return &l.EventError }},
 	{"dns_questions", 100, "questions to DNS about one mail, for SPF, for DKIM and for each domain in From; more fail as if no server answered", Unavailable, "ours; an SPF record of ten mx terms may ask as many by RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.DNSQuestions }},
 	{"dns_at_once", 1000, "questions to DNS under way at once; more wait", Unavailable, "ours; each holds a file descriptor", func(l *Limits) *int64 { return &l.DNSAtOnce }},
 	{"dns_answer", 32 * kiB, "bytes of an answer from DNS", Unavailable, "ours; TCP would carry 64 KiB", func(l *Limits) *int64 { return &l.DNSAnswer }},

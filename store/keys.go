@@ -52,6 +52,9 @@ import (
 //	40 | domain | suppression uuid                     suppression
 //	41 | domain | address                              -> its uuid
 //	42 | domain | hash(origin) | suppression uuid      suppressions of an origin -> empty
+//	43 | domain | subscription uuid                    how far it has come
+//	44 | domain | subscription uuid | due ms | sequence u64 | part u32   what it is told again
+//	45 | domain | subscription uuid | number u64       what it could not be told; expires
 //	50 | domain | plugin uuid                          installation of a plugin
 //	51 | domain | plugin uuid                          bytes of its KV; 1 if it is to be cleared
 //	52 | domain | plugin uuid | key                    its KV; may expire
@@ -100,6 +103,9 @@ const (
 	subSuppressed = 0x40
 	subRefused    = 0x41
 	subOrigin     = 0x42
+	subFollows    = 0x43
+	subAgain      = 0x44
+	subFailure    = 0x45
 	subPlugin     = 0x50
 	subPluginUse  = 0x51
 	subPluginKV   = 0x52

@@ -45,8 +45,7 @@ func (t *tx) newCode(p *gateway.Plugin, v gateway.PluginVersion, regrant bool) e
 		p.Kept = p.Kept[:last]
 	}
 	p.UpdatedAt = t.now
-	t.putPlugin(p)
-	return nil
+	return t.putPlugin(p)
 }
 
 // use makes v the version that is asked, and keeps the one before.

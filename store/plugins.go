@@ -116,8 +116,7 @@ func (s *Store) InstallPlugin(ctx context.Context, sc gateway.Scope, n *gateway.
 		if err := t.Link(blobRef(p.Code)); err != nil {
 			return missing(err, "module")
 		}
-		t.putPlugin(&p)
-		return nil
+		return t.putPlugin(&p)
 	})
 	return p, created, err
 }
@@ -155,8 +154,7 @@ func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 			}
 		}
 		p.UpdatedAt = t.now
-		t.putPlugin(p)
-		return nil
+		return t.putPlugin(p)
 	})
 	return p, err
 }
@@ -214,9 +212,10 @@ func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 	return s.clearPlugins(ctx, d)
 }
 
-func (t *tx) putPlugin(p *gateway.Plugin) {
+func (t *tx) putPlugin(p *gateway.Plugin) error {
 	t.plugin = true
 	t.Set(pluginKey(t.domain, p.ID), encodePlugin(p))
+	return t.follow(p)
 }
 
 func (t *tx) dropPlugin(p *gateway.Plugin) error {
@@ -228,6 +227,7 @@ func (t *tx) dropPlugin(p *gateway.Plugin) error {
 			return err
 		}
 	}
+	t.Delete(followsKey(t.domain, p.ID))
 	return nil
 }
 
@@ -250,6 +250,11 @@ func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
 			n, err := t.clear(key(subPluginKV, d).id(gone[0]))
 			if err == nil && n < valuesPerCommit {
 				n, err = t.clear(key(subPluginLine, d).id(gone[0]))
+			}
+			for _, sub := range []byte{subAgain, subFailure} {
+				if err == nil && n < valuesPerCommit {
+					n, err = t.clear(key(sub, d).id(gone[0]))
+				}
 			}
 			if err == nil && n < valuesPerCommit {
 				t.Delete(lineSeqKey(d, gone[0]))

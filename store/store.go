@@ -80,7 +80,8 @@ type tx struct {
 	store  *Store
 	domain gateway.DomainID
 	now    time.Time
-	plugin bool // an installation has changed
+	plugin bool       // an installation has changed
+	cause  gateway.ID // the plugin whose event hook made this happen, if one has
 	timed  [len(timedIndexes)]timedPut
 }
 
@@ -174,7 +175,7 @@ func (t *tx) emit(v gateway.Event) uint64 {
 	if !v.Delivery.IsZero() && v.Email.IsZero() {
 		return 0
 	}
-	v.At = t.now
+	v.At, v.Plugin = t.now, t.cause
 	return t.Emit(encodeEvent(&v))
 }
 

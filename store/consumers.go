@@ -1,0 +1,301 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store/engine"
+)
+
+// Who is told of events has three things here: how far it has come in the feed, what it
+// is told again, and what it could not be told. The first is written in the commit that
+// switches a plugin on: so it is told of all that happens after that was answered.
+
+func followsKey(d gateway.DomainID, id gateway.ID) []byte { return key(subFollows, d).id(id) }
+
+func againKey(d gateway.DomainID, id gateway.ID, due time.Time, p gateway.Position) []byte {
+	return key(subAgain, d).id(id).u64(ms(due)).u64(p.Sequence).u32(p.Part)
+}
+
+// follow begins to tell a plugin of events that now wants them, and ends it for one that
+// does not any more.
+func (t *tx) follow(p *gateway.Plugin) error {
+	wants := p.Enabled && slices.Contains(p.Hooks, gateway.HookEvent)
+	f, err := load(t, followsKey(t.domain, p.ID), decodeFollows)
+	switch {
+	case errors.Is(err, engine.ErrNotFound) && wants:
+		f = &follows{Off: true}
+	case err != nil:
+		return ignoreMissing(err)
+	}
+	if f.Off == !wants {
+		return nil
+	}
+	if f.Off = !wants; wants {
+		f.Done = nil
+		f.Next = gateway.Position{Sequence: t.emit(gateway.Event{Type: gateway.EventPlugin, Account: p.Account, Detail: p.ID.String()}) + 1}
+	}
+	t.Set(followsKey(t.domain, p.ID), encodeFollows(f))
+	return nil
+}
+
+// following reads how far a subscription has come. NotFound if it is none any more.
+func following(r engine.Reader, d gateway.DomainID, id gateway.ID) (*follows, error) {
+	f, err := load(r, followsKey(d, id), decodeFollows)
+	if err == nil && f.Off {
+		err = engine.ErrNotFound
+	}
+	return f, missing(err, "subscription")
+}
+
+// Cursor returns how far a plugin has come. One that was switched on before there were
+// events begins now. NotFound if it is not to be told of any.
+func (s *Store) Cursor(ctx context.Context, sc gateway.Scope, id gateway.ID) (c gateway.Cursor, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return c, denied("subscription")
+	}
+	read := func() error {
+		return s.view(ctx, func(r engine.Reader) error {
+			f, err := following(r, d, id)
+			if err != nil {
+				return err
+			}
+			c = f.Cursor
+			rng := engine.Prefix(key(subAgain, d).id(id))
+			rng.KeysOnly, rng.Limit = true, 1
+			return r.Scan(rng, func(k, _ []byte) error {
+				c.Due = fromMS(k[len(k)-20:])
+				return nil
+			})
+		})
+	}
+	if err = read(); gateway.KindOf(err) != gateway.NotFound || err == nil {
+		return c, err
+	}
+	err = s.update(ctx, d, func(t *tx) error {
+		p, err := readPlugin(t, d, id)
+		if err != nil {
+			return missing(err, "subscription")
+		}
+		return t.follow(p)
+	})
+	if err == nil {
+		err = read()
+	}
+	return c, err
+}
+
+// WaitingEvents returns what a subscription is to be told again by now, the longest due
+// first, at most most; and when the next one is due, zero if none waits.
+func (s *Store) WaitingEvents(ctx context.Context, sc gateway.Scope, id gateway.ID, most int) (due []gateway.Waiting, next time.Time, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return nil, next, denied("subscription")
+	}
+	now := s.cfg.Now()
+	rng := engine.Prefix(key(subAgain, d).id(id))
+	rng.Limit = most + 1
+	err = s.view(ctx, func(r engine.Reader) error {
+		if _, err := following(r, d, id); err != nil {
+			return err
+		}
+		return r.Scan(rng, func(k, v []byte) error {
+			w, err := decodeWaiting(d, k, v)
+			if err != nil {
+				return err
+			}
+			if next = w.Due; len(due) == most || w.Due.After(now) {
+				return engine.ErrStop
+			}
+			due, next = append(due, w), time.Time{}
+			return nil
+		})
+	})
+	return due, next, err
+}
+
+// Advance notes that everything before a place is dealt with.
+func (s *Store) Advance(ctx context.Context, sc gateway.Scope, id gateway.ID, next gateway.Position) error {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return denied("subscription")
+	}
+	return s.update(ctx, d, func(t *tx) error {
+		f, err := following(t, d, id)
+		if err != nil {
+			return err
+		}
+		f.advance(next)
+		t.Set(followsKey(d, id), encodeFollows(f))
+		return nil
+	})
+}
+
+// advance moves on, never back.
+func (f *follows) advance(next gateway.Position) {
+	if f.Next.Less(next) {
+		f.Next = next
+	}
+	f.Done = slices.DeleteFunc(f.Done, func(p gateway.Position) bool { return p.Less(f.Next) })
+}
+
+// Handled makes durable that a subscription was told of an event, with all that comes of
+// it, in one commit: what is remembered, mail that is wanted sent, the change of the
+// message. InvalidState if that was done before, and NotFound if the subscription has
+// ended: nothing is done then.
+func (s *Store) Handled(ctx context.Context, sc gateway.Scope, id gateway.ID, told *gateway.Told) error {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return denied("subscription")
+	}
+	return s.update(ctx, d, func(t *tx) error {
+		f, err := following(t, d, id)
+		if err != nil {
+			return err
+		}
+		if err := t.untell(f, id, told); err != nil {
+			return err
+		}
+		switch {
+		case told.Error == "":
+			t.cause = id
+			err = t.changeEntry(&told.Event, &told.Change)
+			t.cause = gateway.ID{}
+		case told.Again.IsZero():
+			t.giveUp(f, id, &gateway.Failure{Position: told.Position, Event: told.Event, Attempts: told.Attempts, Error: told.Error, At: t.now})
+		default:
+			w := gateway.Waiting{Position: told.Position, Event: told.Event, Attempts: told.Attempts, Due: told.Again, Error: told.Error}
+			t.Set(againKey(d, id, w.Due, w.Position), encodeWaiting(&w))
+			f.Waiting++
+		}
+		if err != nil {
+			return err
+		}
+		t.Set(followsKey(d, id), encodeFollows(f))
+		return t.remindPlugins(told.Effects)
+	})
+}
+
+// untell takes an event off what is to be told. InvalidState if it is not there any more.
+func (t *tx) untell(f *follows, id gateway.ID, told *gateway.Told) error {
+	over := gateway.Errorf(gateway.InvalidState, "the subscription was told of that before")
+	if !told.Due.IsZero() {
+		k := againKey(t.domain, id, told.Due, told.Position)
+		if _, err := t.Get(k); errors.Is(err, engine.ErrNotFound) {
+			return over
+		} else if err != nil {
+			return err
+		}
+		t.Delete(k)
+		f.Waiting--
+		f.advance(told.Next)
+		return nil
+	}
+	if told.Position.Less(f.Next) || slices.Contains(f.Done, told.Position) {
+		return over
+	}
+	f.Done = append(f.Done, told.Position)
+	f.advance(told.Next)
+	return nil
+}
+
+// changeEntry does what a plugin wants done to the entry of an event: where the event
+// found it, or where the message stands now. One that is gone is left alone.
+func (t *tx) changeEntry(e *gateway.Event, c *gateway.MessageChange) error {
+	if c.None() {
+		return nil
+	}
+	st, found, err := t.standOf(e)
+	if err != nil || !found {
+		return err
+	}
+	t.flag(&st, c.FlagChange)
+	if c.Folder == "" {
+		return nil
+	}
+	to, err := t.wantedFolder(e.Account, c.Folder)
+	if err == nil && to != nil && to.ID != st.box.ID {
+		t.move(st, to)
+	}
+	return err
+}
+
+// standOf finds the entry of an event.
+func (t *tx) standOf(e *gateway.Event) (st stand, found bool, err error) {
+	at := gateway.Place{Domain: t.domain, Account: e.Account, Mailbox: e.Mailbox, UID: e.UID}
+	st, err = t.stand(at)
+	if err == nil || gateway.KindOf(err) != gateway.NotFound || e.Email.IsZero() {
+		return st, err == nil, notFoundIsFine(err)
+	}
+	b, err := t.Get(uuidKey(t.domain, e.Email))
+	if err != nil {
+		return st, false, ignoreMissing(err)
+	}
+	a, n, err := messageRef(b)
+	if err != nil {
+		return st, false, err
+	}
+	m, err := readMessage(t, t.domain, a, n)
+	if err != nil || len(m.Stands) == 0 || a != e.Account {
+		return st, false, ignoreMissing(err)
+	}
+	first := slices.MinFunc(m.Stands, func(a, b entryRef) int { return int(a.Mailbox) - int(b.Mailbox) })
+	at.Mailbox, at.UID = first.Mailbox, first.UID
+	st, err = t.stand(at)
+	return st, err == nil, err
+}
+
+// wantedFolder finds a folder or makes it; nil if the account may have no more.
+func (t *tx) wantedFolder(a gateway.AccountID, name string) (*gateway.Mailbox, error) {
+	box, err := mailboxNamed(t, t.domain, a, name)
+	if err == nil || gateway.KindOf(err) != gateway.NotFound {
+		return box, err
+	}
+	box, err = t.createMailbox(a, name)
+	if _, full := errors.AsType[*gateway.Error](err); full {
+		return nil, nil
+	}
+	if err == nil {
+		t.emit(gateway.Event{Type: gateway.EventMailbox, Account: a, Mailbox: box.ID, Folder: box.Name})
+	}
+	return box, err
+}
+
+func notFoundIsFine(err error) error {
+	if gateway.KindOf(err) == gateway.NotFound {
+		return nil
+	}
+	return err
+}
+
+// followers compares what subscriptions are said to wait for with what is there.
+func (c *checker) followers() error {
+	waiting := make(map[gateway.ID]int)
+	rng := engine.Prefix(key(subAgain, c.domain))
+	rng.KeysOnly = true
+	err := c.r.Scan(rng, func(k, _ []byte) error {
+		waiting[gateway.ID(k[5:21])]++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = c.r.Scan(engine.Prefix(key(subFollows, c.domain)), func(k, v []byte) error {
+		f, err := decodeFollows(v)
+		if id := lastID(k); err == nil && f.Waiting != waiting[id] {
+			c.report("plugin %s: %d events wait, counted %d", id, f.Waiting, waiting[id])
+		}
+		delete(waiting, lastID(k))
+		return err
+	})
+	for id, n := range waiting {
+		if use, err := loadOr(c.r, pluginUseKey(c.domain, id), decodeNumbers); err == nil && use[1] != 1 { // else they are being cleared
+			c.report("plugin %s is gone, and %d events wait for it", id, n)
+		}
+	}
+	return err
+}
