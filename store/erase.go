@@ -83,7 +83,7 @@ const (
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subCheck, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subSite, subSiteMark, subWaiting, subCarried, subOutcome,
-	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
+	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subCounter, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }
 
 func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {

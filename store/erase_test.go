@@ -49,6 +49,7 @@ func TestDeleteDomain(t *testing.T) {
 	w := newWorld(t)
 	plugin := w.install("filter", "the code of the plugin that goes", nil)
 	w.ok(w.RemindPlugins(w.ctx(), inside(w.ours.ID), gateway.Effects{KV: []gateway.PluginWrite{write(&plugin, "k", "v")}}))
+	w.ok(w.SetPluginCounters(w.ctx(), inside(w.ours.ID), w.ours.ID, []gateway.PluginCounter{{Plugin: plugin.ID, Key: "n", Value: 1}}))
 	w.ok(w.AddPluginLines(w.ctx(), inside(w.ours.ID), w.ours.ID, []gateway.PluginLine{{Plugin: plugin.ID, At: w.clock, Text: "said"}}))
 	secret := "what ann was told in confidence"
 	for i := range 30 {

@@ -43,6 +43,7 @@ func (w *world) full(a *gateway.Account) gateway.ID {
 	w.ok(err)
 	p := w.install("of "+a.Email, "its code", a)
 	w.ok(w.RemindPlugins(w.ctx(), inside(a.Domain), gateway.Effects{KV: []gateway.PluginWrite{write(&p, "k", "v")}}))
+	w.ok(w.SetPluginCounters(w.ctx(), inside(a.Domain), a.Domain, []gateway.PluginCounter{{Plugin: p.ID, Key: "n", Value: 1}}))
 	w.ok(w.AddPluginLines(w.ctx(), inside(a.Domain), a.Domain, []gateway.PluginLine{{Plugin: p.ID, At: w.clock, Text: "said"}}))
 	k := &gateway.Key{ID: newID(), Level: gateway.LevelAccount, Domain: a.Domain, Account: a.ID, Digest: gateway.Secret(a.Email).Digest()}
 	w.ok(w.CreateKey(w.ctx(), inside(a.Domain), k))

@@ -60,6 +60,7 @@ import (
 //	52 | domain | plugin uuid | key                    its KV; may expire
 //	53 | domain | plugin uuid | sequence u64           line of its log; expires
 //	54 | domain | plugin uuid                          the last sequence of its log
+//	55 | domain | plugin uuid | key                    counter of it; may expire
 //	60 | domain | row uuid                             activity; expires
 //	61 | domain | key uuid | row uuid                  activity of a key -> empty; expires
 //	70 | domain | key uuid     71 | domain             hourly window of a key, of the domain
@@ -111,6 +112,7 @@ const (
 	subPluginKV   = 0x52
 	subPluginLine = 0x53
 	subLineCount  = 0x54
+	subCounter    = 0x55
 	subActivity   = 0x60
 	subByKey      = 0x61
 	subKeyUsage   = 0x70

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -29,9 +30,33 @@ func (s *Store) PluginValue(ctx context.Context, sc gateway.Scope, id gateway.ID
 	return v, known, err
 }
 
+// PluginKeys returns names that a plugin remembers values under, in the order of their
+// bytes: those that begin with prefix and stand behind after, so many at most.
+func (s *Store) PluginKeys(ctx context.Context, sc gateway.Scope, id gateway.ID, prefix, after string, most int) (names []string, err error) {
+	d := sc.Domain()
+	if !sc.CoversDomain(d) || d == 0 {
+		return nil, denied("plugin")
+	}
+	start := len(valueKey(d, id, ""))
+	rng := engine.Prefix(valueKey(d, id, prefix))
+	rng.KeysOnly, rng.Limit = true, most
+	if beyond := append(valueKey(d, id, after), 0); after != "" && bytes.Compare(beyond, rng.From) > 0 {
+		if rng.From = beyond; bytes.Compare(beyond, rng.To) >= 0 {
+			return nil, nil
+		}
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		return r.Scan(rng, func(k, _ []byte) error {
+			names = append(names, string(k[start:]))
+			return nil
+		})
+	})
+	return names, err
+}
+
 // PluginBytes returns how much a plugin remembers, in bytes of names and values.
 // What has expired counts until it is counted anew, which recount does.
-func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID, recount bool) (bytes int64, err error) {
+func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID, recount bool) (sum int64, err error) {
 	d := sc.Domain()
 	if !sc.CoversDomain(d) || d == 0 {
 		return 0, denied("plugin")
@@ -39,21 +64,21 @@ func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID
 	var noted numbers
 	err = s.view(ctx, func(r engine.Reader) error {
 		if noted, err = loadOr(r, pluginUseKey(d, id), decodeNumbers); err != nil || !recount {
-			bytes = int64(noted[0])
+			sum = int64(noted[0])
 			return err
 		}
 		prefix := key(subPluginKV, d).id(id)
 		return r.Scan(engine.Prefix(prefix), func(k, v []byte) error {
-			bytes += int64(len(k) - len(prefix) + len(v))
+			sum += int64(len(k) - len(prefix) + len(v))
 			return nil
 		})
 	})
-	if err != nil || bytes == int64(noted[0]) {
-		return bytes, err
+	if err != nil || sum == int64(noted[0]) {
+		return sum, err
 	}
 	// Counted outside of the commit, which others would wait for; so it holds only if
 	// nothing was written meanwhile.
-	return bytes, s.update(ctx, d, func(t *tx) error {
+	return sum, s.update(ctx, d, func(t *tx) error {
 		now, err := loadOr(t, pluginUseKey(d, id), decodeNumbers)
 		if err != nil || now != noted {
 			return err
@@ -61,7 +86,7 @@ func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID
 		if _, err := readPlugin(t, d, id); err != nil {
 			return ignoreMissing(err)
 		}
-		t.Set(pluginUseKey(d, id), (&numbers{uint64(bytes)}).encode())
+		t.Set(pluginUseKey(d, id), (&numbers{uint64(sum)}).encode())
 		return nil
 	})
 }

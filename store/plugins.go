@@ -231,6 +231,9 @@ func (t *tx) dropPlugin(p *gateway.Plugin) error {
 	return nil
 }
 
+// ofPluginKeys are the sub-spaces of what a plugin remembers and said, by its id.
+var ofPluginKeys = []byte{subPluginKV, subPluginLine, subCounter, subAgain, subFailure}
+
 // clearPlugins deletes what deleted installations remembered and said, those too whose
 // clearing a crash has cut off.
 func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
@@ -247,13 +250,10 @@ func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
 			if left = len(gone) > 0; err != nil || !left {
 				return err
 			}
-			n, err := t.clear(key(subPluginKV, d).id(gone[0]))
-			if err == nil && n < valuesPerCommit {
-				n, err = t.clear(key(subPluginLine, d).id(gone[0]))
-			}
-			for _, sub := range []byte{subAgain, subFailure} {
-				if err == nil && n < valuesPerCommit {
-					n, err = t.clear(key(sub, d).id(gone[0]))
+			n := 0
+			for _, sub := range ofPluginKeys {
+				if n, err = t.clear(key(sub, d).id(gone[0])); err != nil || n == valuesPerCommit {
+					break
 				}
 			}
 			if err == nil && n < valuesPerCommit {
