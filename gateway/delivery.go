@@ -24,6 +24,7 @@ type Delivery struct {
 	State      DeliveryState
 	Held       HeldReason // why, when State is held
 	Then       HeldReason // what holds it after that
+	Until      time.Time  // when what holds it lets it go by itself; zero: never, or at Due if it is its time
 	Attempts   int
 	Due        time.Time
 	LastCode   int

@@ -148,6 +148,9 @@ func (v *Verdict) Changes() bool {
 // decides where it has an opinion, and what they add adds up. There is one reply: the
 // first.
 func (v Verdict) And(later Verdict) Verdict {
+	if v.Action == ActionHold && later.Action == ActionHold { // until all who hold it let it go
+		later.Until = longer(v.Until, later.Until)
+	}
 	if later.Action != ActionAccept { // with its own words, or none
 		v.Action, v.Code, v.Text, v.Until = later.Action, later.Code, later.Text, later.Until
 	}
@@ -171,6 +174,17 @@ func (v Verdict) And(later Verdict) Verdict {
 	v.Score += later.Score
 	v.Final = v.Final || later.Final
 	return v
+}
+
+// longer is the later of two ends, of which zero is none.
+func longer(a, b time.Time) time.Time {
+	if a.IsZero() || b.IsZero() {
+		return time.Time{}
+	}
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Action is what becomes of the message.

@@ -62,11 +62,11 @@ type Limits struct {
 	PluginValue, PluginStore               int64
 	PluginWrites, PluginWriteBytes         int64
 	PluginUploads, PluginVersions          int64
-	PluginLines                            int64
 	EventCalls, EventCallsDomain           int64
 	EventWindow, EventWaiting              int64
 	EventAttempts, EventFailures           int64
 	EventError                             int64
+	PluginLines, PluginHoldDays            int64
 	DNSQuestions, DNSAtOnce                int64
 	DNSAnswer, DNSRecords, DNSAliases      int64
 	DNSCache                               int64
@@ -202,6 +202,7 @@ var LimitTable = []Limit{
 	{"event_attempts", 5, "times that a subscription is told of an event before that is given up", Unavailable, "ours; over about an hour", func(l *Limits) *int64 { return &l.EventAttempts }},
 	{"event_failures", 1000, "events kept that a subscription could not be told of; older ones go", Unavailable, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.EventFailures }},
 	{"event_error", 1 * kiB, "bytes kept of why it could not; more are cut", InvalidParameter, "ours; as a line of a plugin's log", func(l *Limits) *int64 { return &l.EventError }},
+	{"plugin_hold_days", 30, "days until mail that a plugin holds until a time leaves, however late that time is", InvalidParameter, "ours; as far ahead as mail can be scheduled", func(l *Limits) *int64 { return &l.PluginHoldDays }},
 	{"dns_questions", 100, "questions to DNS about one mail, for SPF, for DKIM and for each domain in From; more fail as if no server answered", Unavailable, "ours; an SPF record of ten mx terms may ask as many by RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.DNSQuestions }},
 	{"dns_at_once", 1000, "questions to DNS under way at once; more wait", Unavailable, "ours; each holds a file descriptor", func(l *Limits) *int64 { return &l.DNSAtOnce }},
 	{"dns_answer", 32 * kiB, "bytes of an answer from DNS", Unavailable, "ours; TCP would carry 64 KiB", func(l *Limits) *int64 { return &l.DNSAnswer }},

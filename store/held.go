@@ -35,7 +35,7 @@ func (t *tx) cancel(all []*gateway.Delivery) error {
 		if err := t.end(j); err != nil {
 			return err
 		}
-		j.State, j.Held, j.Then, j.UpdatedAt = gateway.DeliveryCanceled, "", "", t.now
+		j.State, j.Held, j.Then, j.Until, j.UpdatedAt = gateway.DeliveryCanceled, "", "", time.Time{}, t.now
 		if err := t.putDelivery(j); err != nil {
 			return err
 		}
@@ -121,7 +121,9 @@ func (s *Store) Release(ctx context.Context, sc gateway.Scope, m *gateway.Messag
 // release lets go one delivery: to wait for its time, for whatever holds it next, or
 // for its attempt.
 func (t *tx) release(j *gateway.Delivery) error {
+	t.unqueue(j)
 	typ := gateway.EventQueued
+	j.Until = time.Time{}
 	switch {
 	case j.Due.After(t.now):
 		j.Held, typ = gateway.HeldScheduled, gateway.EventScheduled

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -80,17 +81,17 @@ func (s *Store) operate(ctx context.Context, sc gateway.Scope, id gateway.ID, fn
 }
 
 // HoldDelivery keeps a delivery from being tried until it is released. InvalidState if
-// something else than its time holds it.
+// something holds it already that its time does not end.
 func (s *Store) HoldDelivery(ctx context.Context, sc gateway.Scope, id gateway.ID, why gateway.HeldReason) (*gateway.Delivery, error) {
 	return s.operate(ctx, sc, id, func(t *tx, j *gateway.Delivery) error {
-		if j.State == gateway.DeliveryHeld && j.Held != gateway.HeldScheduled {
+		if j.State == gateway.DeliveryHeld && !timed(j) {
 			return gateway.Errorf(gateway.InvalidState, "the delivery is held already: %s", j.Held)
 		}
 		t.unqueue(j)
 		if j.State == gateway.DeliveryQueued {
 			j.Due = t.now // once released it leaves at once
 		}
-		j.State, j.Held, j.UpdatedAt = gateway.DeliveryHeld, why, t.now
+		j.State, j.Held, j.Until, j.UpdatedAt = gateway.DeliveryHeld, why, time.Time{}, t.now
 		if err := t.putDelivery(j); err != nil {
 			return err
 		}
@@ -163,7 +164,7 @@ func (c *checker) queued(j *gateway.Delivery) error {
 	case j.State == gateway.DeliveryQueued && j.Site != "":
 		k = siteKey(c.domain, j.Site).u64(ms(j.Due)).id(j.ID)
 	case timed(j):
-		k = timedKey(subDue, j.Due, c.domain, j.ID)
+		k = timedKey(subDue, comes(j), c.domain, j.ID)
 	default:
 		return nil
 	}

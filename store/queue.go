@@ -51,10 +51,11 @@ func (t *tx) enqueue(m *stored, d *gateway.Delivery) error {
 		if err := t.queueUp(d); err != nil {
 			return err
 		}
-	case d.State == gateway.DeliveryHeld:
-		t.emit(deliveryEvent(d, gateway.EventHeld))
 	case d.State == gateway.DeliverySuppressed:
 		t.emit(deliveryEvent(d, gateway.EventSuppressed))
+	}
+	if d.State == gateway.DeliveryHeld && d.Held != gateway.HeldScheduled {
+		t.emit(deliveryEvent(d, gateway.EventHeld))
 	}
 	t.Set(carriedKey(t.domain, m.Account, m.Number).id(d.ID), nil)
 	return t.putDelivery(d)
@@ -131,7 +132,15 @@ func (t *tx) end(j *gateway.Delivery) error {
 // timed reports whether a delivery stands in the due index: its time will come by
 // itself.
 func timed(d *gateway.Delivery) bool {
-	return d.State == gateway.DeliveryQueued || d.State == gateway.DeliveryHeld && d.Held == gateway.HeldScheduled
+	return d.State == gateway.DeliveryQueued || d.State == gateway.DeliveryHeld && (d.Held == gateway.HeldScheduled || !d.Until.IsZero())
+}
+
+// comes is that time.
+func comes(d *gateway.Delivery) time.Time {
+	if d.Until.IsZero() {
+		return d.Due
+	}
+	return d.Until
 }
 
 func deliveryEvent(d *gateway.Delivery, typ gateway.EventType) gateway.Event {
@@ -215,10 +224,12 @@ func (s *Store) lease(ctx context.Context, d gateway.DomainID, ws []waiting, lea
 			} else if err != nil {
 				return err
 			}
-			if !j.Due.Equal(w.at) || !timed(j) && j.State != gateway.DeliveryLeased {
+			if !comes(j).Equal(w.at) || !timed(j) && j.State != gateway.DeliveryLeased {
 				continue // taken, or changed, since the scan
 			}
 			switch {
+			case !j.Until.IsZero(): // who held it said how long
+				err = t.release(j)
 			case j.State == gateway.DeliveryHeld && j.Then != "":
 				t.unqueue(j)
 				err = t.holdOn(j)
@@ -287,7 +298,7 @@ func (t *tx) unqueue(j *gateway.Delivery) {
 	case timed(j) && j.Site != "" && j.State == gateway.DeliveryQueued:
 		t.Delete(siteKey(t.domain, j.Site).u64(ms(j.Due)).id(j.ID))
 	case timed(j):
-		t.Delete(timedKey(subDue, j.Due, t.domain, j.ID))
+		t.Delete(timedKey(subDue, comes(j), t.domain, j.ID))
 	}
 }
 

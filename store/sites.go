@@ -73,7 +73,7 @@ func (t *tx) forgetMark(k, v []byte) error {
 // queueUp puts a delivery where its time finds it.
 func (t *tx) queueUp(j *gateway.Delivery) error {
 	if j.Site == "" || j.State == gateway.DeliveryHeld {
-		t.Set(timedKey(subDue, j.Due, t.domain, j.ID), nil)
+		t.Set(timedKey(subDue, comes(j), t.domain, j.ID), nil)
 		return nil
 	}
 	t.Set(siteKey(t.domain, j.Site).u64(ms(j.Due)).id(j.ID), nil)

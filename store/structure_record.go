@@ -203,6 +203,7 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.text(20, d.Site)
 	e.bool(21, d.Warned)
 	e.id(22, d.Plugin)
+	e.time(23, d.Until)
 	return e.b
 }
 
@@ -264,6 +265,8 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 		d.Warned = f.bool()
 	case 22:
 		d.Plugin = f.id()
+	case 23:
+		d.Until = f.time()
 	}
 }
 

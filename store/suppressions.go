@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -182,7 +183,7 @@ func (t *tx) suppress(list []gateway.Delivery) ([]gateway.Delivery, error) {
 		sup, err := suppressed(t, t.domain, d.Recipient)
 		switch {
 		case err == nil:
-			d.State, d.Held, d.Then, d.Due = gateway.DeliverySuppressed, "", "", t.now
+			d.State, d.Held, d.Then, d.Due, d.Until = gateway.DeliverySuppressed, "", "", t.now, time.Time{}
 			d.LastText = "suppressed: " + string(sup.Origin)
 		case !errors.Is(err, engine.ErrNotFound):
 			return nil, err

@@ -46,12 +46,23 @@ func (s *Sender) hooks(ctx context.Context, t *tray) error {
 	case gateway.ActionTempfail:
 		err = &gateway.Error{Kind: gateway.Unavailable, Code: 451, Message: cmp.Or(v.Text, "try again later"), Reason: "a plugin failed", Retry: time.Minute}
 	case gateway.ActionHold:
-		t.held = gateway.HeldPlugin
+		t.held, t.until = gateway.HeldPlugin, s.holdUntil(v.Until, t.now)
 		return nil
 	default:
 		return nil
 	}
 	return cmp.Or(s.remember(ctx, t), err)
+}
+
+// holdUntil is when a hold ends by itself; never, if until is zero.
+func (s *Sender) holdUntil(until, now time.Time) time.Time {
+	if until.IsZero() {
+		return until
+	}
+	if last := now.Add(time.Duration(s.cfg.Limits.PluginHoldDays) * 24 * time.Hour); until.After(last) {
+		until = last
+	}
+	return until.UTC().Truncate(time.Millisecond)
 }
 
 // remember makes durable what plugins want to remember of a message that is not

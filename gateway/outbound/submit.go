@@ -39,6 +39,7 @@ type tray struct {
 	message    *gateway.Message // as it will be stored
 	leaves     bool             // some recipient lives elsewhere
 	held       gateway.HeldReason
+	until      time.Time // when what holds it lets it go; zero: somebody has to
 	hooksUntil time.Time // when the time of all hooks is over
 	effects    gateway.Effects
 	facts      gateway.ThreadFacts
@@ -328,7 +329,7 @@ func (t *tray) delivery(rcpt string, foreign, capturing bool) gateway.Delivery {
 	captured := foreign && capturing
 	d := gateway.Delivery{
 		ID: newID(), Recipient: rcpt, ReturnPath: t.returnPath, Author: t.domain.Name,
-		State: gateway.DeliveryQueued, Due: t.now.Truncate(time.Millisecond), Held: t.held,
+		State: gateway.DeliveryQueued, Due: t.now.Truncate(time.Millisecond), Held: t.held, Until: t.until,
 	}
 	if foreign {
 		d.Site = siteOf(rcpt)

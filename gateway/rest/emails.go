@@ -110,9 +110,13 @@ func (s *Server) detail(k *call, scope gateway.Scope, it mailbox.Item) (*emailDe
 	}
 	jobs, err := s.cfg.Mail.Deliveries(k.ctx, scope, it)
 	for _, j := range jobs {
-		d.Events = append(d.Events, deliveryStatus{
+		e := deliveryStatus{
 			Type: fateOf(&j), At: stamp(j.UpdatedAt), Recipient: j.Recipient, Reason: string(j.Held), Code: j.LastCode, Message: j.LastText,
-		})
+		}
+		if !j.Until.IsZero() {
+			e.Until = stamp(j.Until)
+		}
+		d.Events = append(d.Events, e)
 	}
 	return d, err
 }

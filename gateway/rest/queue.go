@@ -17,6 +17,7 @@ type deliveryShape struct {
 	Reason    *string `json:"reason"`
 	Attempts  int     `json:"attempts"`
 	NextAt    *string `json:"next_at"`
+	HeldUntil *string `json:"held_until"`
 	CreatedAt string  `json:"created_at"`
 	UpdatedAt string  `json:"updated_at"`
 	Code      int     `json:"code"`
@@ -30,8 +31,12 @@ func deliveryOf(d *gateway.Delivery) deliveryShape {
 		Reason: orNull(string(d.Held)), Attempts: d.Attempts, CreatedAt: stamp(d.CreatedAt), UpdatedAt: stamp(d.UpdatedAt),
 		Code: d.LastCode, Message: d.LastText, SizeBytes: d.Blob.Size,
 	}
-	if d.State == gateway.DeliveryQueued || d.Held == gateway.HeldScheduled {
-		out.NextAt = stampOrNull(d.Due)
+	out.HeldUntil = stampOrNull(d.Until)
+	if next := d.Due; d.State == gateway.DeliveryQueued || d.Held == gateway.HeldScheduled || !d.Until.IsZero() {
+		if d.Until.After(next) { // else it is scheduled for later
+			next = d.Until
+		}
+		out.NextAt = stampOrNull(next)
 	}
 	return out
 }

@@ -160,6 +160,7 @@ type deliveryStatus struct {
 	At        string `json:"at"`
 	Recipient string `json:"recipient"`
 	Reason    string `json:"reason,omitempty"`
+	Until     string `json:"until,omitempty"`
 	Code      int    `json:"code,omitempty"`
 	Message   string `json:"message,omitempty"`
 }
