@@ -56,7 +56,9 @@ type Limits struct {
 	PluginFuel                             int64
 	PluginStack, PluginFrames              int64
 	PluginMessageMillis, PluginHostCalls   int64
-	PluginVerdict                          int64
+	PluginVerdict, PluginBody              int64
+	PluginRedirects, PluginThreadIDs       int64
+	RedirectHops                           int64
 	PluginConfig, PluginConfigValues       int64
 	PluginLogLines, PluginLogLine          int64
 	PluginValue, PluginStore               int64
@@ -183,6 +185,10 @@ var LimitTable = []Limit{
 	{"plugin_message_millis", 2000, "milliseconds of all calls for one message", Unavailable, "ours; failure policies decide", func(l *Limits) *int64 { return &l.PluginMessageMillis }},
 	{"plugin_host_calls", 10000, "imports used in one call", Unavailable, "ours; its failure policy decides", func(l *Limits) *int64 { return &l.PluginHostCalls }},
 	{"plugin_verdict", 256 * kiB, "bytes of a verdict", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginVerdict }},
+	{"plugin_body", 1 * miB, "bytes of the text and HTML of a verdict, which come on top of it", TooLarge, "ours; what a person writes has a hundredth", func(l *Limits) *int64 { return &l.PluginBody }},
+	{"plugin_redirects", 10, "addresses that plugins send one mail on to, for each recipient; with more it stays here", InvalidParameter, "ours; Pigeonhole lets Sieve scripts have 4", func(l *Limits) *int64 { return &l.PluginRedirects }},
+	{"plugin_thread_ids", 20, "conversations or emails that one verdict moves", InvalidParameter, "ours; each is renumbered in the message's commit", func(l *Limits) *int64 { return &l.PluginThreadIDs }},
+	{"redirect_hops", 5, "times that plugins of this gateway send one mail on; then it stays where it is", InvalidState, "ours; more is a circle, or looks like one to the hosts behind", func(l *Limits) *int64 { return &l.RedirectHops }},
 	{"plugin_config", 64 * kiB, "bytes of a plugin's configuration", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginConfig }},
 	{"plugin_config_values", 100, "values of a plugin's configuration and secrets", InvalidParameter, "ours; each message that the plugin sees decodes them", func(l *Limits) *int64 { return &l.PluginConfigValues }},
 	{"plugin_log_lines", 64, "log lines of one call; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginLogLines }},

@@ -105,6 +105,21 @@ type Tag struct {
 	Value string `json:"value"`
 }
 
+// TagLength is how long name and value of a tag may be, in bytes. Source: as above.
+const TagLength = 256
+
+// ValidTag reports whether s may be the name or the value of a tag: 1 to TagLength
+// letters, digits, _ or -.
+func ValidTag(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= TagLength
+}
+
 // TagFilter asks for a tag by its name and, if it has a value, by that too.
 type TagFilter struct {
 	Name  string

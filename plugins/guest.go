@@ -113,11 +113,7 @@ func (g *guest) Part(part int, off int64, p []byte) (int, error) {
 
 // Verdict takes the plugin's decision; the last one counts.
 func (g *guest) Verdict(doc []byte) error {
-	var v gateway.Verdict
-	err := error(abi.TooLarge)
-	if int64(len(doc)) <= g.plugins.cfg.Limits.PluginVerdict {
-		v, err = g.judge(doc)
-	}
+	v, err := g.judge(doc)
 	g.verdict, g.refused = v, err
 	if err != nil {
 		g.reason = ""

@@ -45,6 +45,8 @@ type Config struct {
 	Activity Activity
 	// CheckHeaders holds header fields to what a plugin may add.
 	CheckHeaders func([]gateway.HeaderField) error
+	// ParseAddress reads an address that a plugin names.
+	ParseAddress func(string) (gateway.Address, error)
 	// Internal is the scope of Postern's own work in a domain.
 	Internal func(gateway.DomainID) gateway.Scope
 	Uploads  bool   // tenants may install
@@ -70,7 +72,7 @@ type Plugins struct {
 
 // New checks cfg and fills its defaults. It runs nothing; Close it.
 func New(cfg Config) (*Plugins, error) {
-	if cfg.Store == nil || cfg.Activity == nil || cfg.CheckHeaders == nil || cfg.Internal == nil || cfg.CacheDir == "" || cfg.Limits == (gateway.Limits{}) {
+	if cfg.Store == nil || cfg.Activity == nil || cfg.CheckHeaders == nil || cfg.ParseAddress == nil || cfg.Internal == nil || cfg.CacheDir == "" || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("plugins: a required field of Config is missing")
 	}
 	if cfg.Log == nil {

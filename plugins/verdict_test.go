@@ -14,10 +14,29 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
+// judging is what judges verdicts, and runs nothing.
+func judging(lim gateway.Limits) *Plugins {
+	return &Plugins{cfg: Config{
+		Limits: lim, Log: slog.New(slog.DiscardHandler), ParseAddress: content.ParseAddress,
+		CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) },
+	}}
+}
+
+var judged = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// judgeAt is a plugin that is asked about a mail of bot@here.example.
+func judgeAt(p *Plugins, hook gateway.Hook, grants []string) *guest {
+	look := &gateway.Look{
+		Account: 1, Mailbox: "bot@here.example", Via: "rest",
+		Envelope: gateway.Envelope{ReturnPath: "a@there.example", Recipients: []string{"sales@here.example"}},
+	}
+	return &guest{plugins: p, view: &view{hook: hook, look: look}, inst: &gateway.Plugin{Grants: grants}, now: judged}
+}
+
 // A verdict is held to the ABI, to its hook and to what was granted.
 func TestJudge(t *testing.T) {
 	lim := gateway.DefaultLimits()
-	p := &Plugins{cfg: Config{Limits: lim, Log: slog.New(slog.DiscardHandler), CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) }}}
+	p := judging(lim)
 	const in, out, th = gateway.HookInbound, gateway.HookOutbound, gateway.HookThread
 	const id = "01900000-0000-7000-8000-000000000001"
 	for _, tt := range []struct {
@@ -64,6 +83,7 @@ func TestJudge(t *testing.T) {
 		{out, "", `{"headers":[{"op":"add","name":"X-A","value":"1"}]}`, "denied"},
 		{th, "thread", `{"thread":{"op":"join","thread_id":"x"}}`, "bad"},
 		{th, "thread", `{"thread":{"op":"merge"}}`, "bad"},
+		{out, "", `{"smtp":{"code":550},"unlabel":["a"]}`, "bad"},
 		{in, "headers", `{"headers":[{"op":"set","name":"X-A","value":"1"}]}`, "bad"},
 		{in, "headers", `{"headers":[{"op":"add","name":"X-A","value":"1\r\nBcc: x"}]}`, "bad"},
 		{in, "headers", `{"headers":[{"op":"add","name":"Authentication-Results","value":"dmarc=pass"}]}`, "bad"},
@@ -73,7 +93,7 @@ func TestJudge(t *testing.T) {
 		{in, "", `{"headers":[{"op":"add","name":"X-A","value":"1"}]}`, "denied"},
 		{th, "", `{"thread":{"op":"new"}}`, "denied"},
 	} {
-		g := &guest{plugins: p, view: &view{hook: tt.hook}, inst: &gateway.Plugin{Grants: strings.Fields(tt.grants)}}
+		g := judgeAt(p, tt.hook, strings.Fields(tt.grants))
 		v, err := g.judge([]byte(tt.doc))
 		got := fmt.Sprintf("{%q %d %q %q %d %q}", v.Action, v.Code, v.Text, v.Folder, v.Flags, v.Labels)
 		switch {
@@ -98,13 +118,29 @@ func TestJudge(t *testing.T) {
 // the limit cost one line of the log.
 func TestVerdictBounds(t *testing.T) {
 	lim := gateway.DefaultLimits()
-	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func([]gateway.HeaderField) error { return nil }}}
-	g := &guest{plugins: p, view: &view{hook: gateway.HookInbound}, inst: &gateway.Plugin{}}
+	p := judging(lim)
+	g := judgeAt(p, gateway.HookInbound, nil)
 	if err := g.Verdict([]byte(`{"action":"reject"}`)); err != nil || g.refused != nil {
 		t.Fatal(err, g.refused)
 	}
-	if err := g.Verdict(make([]byte, lim.PluginVerdict+1)); !errors.Is(err, abi.TooLarge) || g.refused == nil {
-		t.Errorf("a large verdict: %v, %v", err, g.refused)
+	long := func(of string, n int64) string { return strings.Repeat(of, int(n)) }
+	for name, doc := range map[string]string{
+		"all of it":       `{"reason":"` + long("x", lim.PluginVerdict) + `"}`,
+		"beside its text": `{"reply":{"text":"` + long("x", lim.PluginBody) + `"},"reason":"` + long("x", lim.PluginVerdict) + `"}`,
+		"its text":        `{"reply":{"text":"` + long("x", lim.PluginBody) + `","html":"x"}}`,
+		"as JSON":         `{"reply":{"text":"` + long(`\u0041`, lim.PluginBody/2) + `"}}`,
+		"no JSON":         long("\x00", lim.PluginVerdict+3*lim.PluginBody),
+	} {
+		g.inst.Grants = []string{abi.PermitReply}
+		if err := g.Verdict([]byte(doc)); !errors.Is(err, abi.TooLarge) || g.refused == nil || g.verdict.Reply != nil {
+			t.Errorf("too large is %s: %v, %v", name, err, g.refused)
+		}
+	}
+	if err := g.Verdict([]byte(`{"reply":{"html":"` + long(`\"`, lim.PluginBody-100) + `"},"reason":"` + long("x", lim.PluginVerdict-500) + `"}`)); err != nil || int64(len(g.verdict.Reply.HTML)) != lim.PluginBody-100 {
+		t.Errorf("as large as may be: %v", err)
+	}
+	if int64(len(g.reason)) > lim.PluginLogLine {
+		t.Errorf("a reason of %d bytes", len(g.reason))
 	}
 	labels := `{"labels":["l0"`
 	for i := range 5000 {
@@ -126,7 +162,7 @@ func TestVerdictBounds(t *testing.T) {
 // said before is no longer meant. There is no reply yet, so none can loop.
 func TestRobustness10Verdicts(t *testing.T) {
 	lim := gateway.DefaultLimits()
-	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) }}}
+	p := judging(lim)
 	field := func(name, value string) string {
 		doc, err := json.Marshal(abi.Verdict{Headers: []abi.HeaderEdit{{Op: "add", Name: name, Value: value}}})
 		if err != nil {
@@ -173,7 +209,7 @@ func TestRobustness10Verdicts(t *testing.T) {
 		attacks["the field "+name] = field(name, "x")
 	}
 	for name, doc := range attacks {
-		g := &guest{plugins: p, view: &view{hook: gateway.HookInbound}, inst: &gateway.Plugin{Grants: abi.Permissions}}
+		g := judgeAt(p, gateway.HookInbound, abi.Permissions)
 		if err := g.Verdict([]byte(`{"action":"quarantine","labels":["before"]}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -220,13 +256,16 @@ func TestReadManifest(t *testing.T) {
 func FuzzJudge(f *testing.F) {
 	f.Add(`{"action":"reject","smtp":{"code":550,"text":"x"},"labels":["a"],"headers":[{"op":"add","name":"X","value":"y"}]}`)
 	lim := gateway.DefaultLimits()
-	p := &Plugins{cfg: Config{Limits: lim, CheckHeaders: func(f []gateway.HeaderField) error { return content.CheckHeaders(f, lim) }}}
+	p := judging(lim)
 	f.Fuzz(func(t *testing.T, doc string) {
-		for _, hook := range []gateway.Hook{gateway.HookInbound, gateway.HookOutbound, gateway.HookThread} {
-			g := &guest{plugins: p, view: &view{hook: hook}, inst: &gateway.Plugin{Grants: abi.Permissions}}
+		for _, hook := range []gateway.Hook{gateway.HookInbound, gateway.HookOutbound, gateway.HookThread, gateway.HookEvent, gateway.HookTick} {
+			g := judgeAt(p, hook, abi.Permissions)
 			v, err := g.judge([]byte(doc))
 			if err != nil {
 				continue
+			}
+			if v.Reply != nil && (v.Action != gateway.ActionAccept || strings.ContainsAny(v.Reply.From+v.Reply.Subject, "\r\n")) || len(v.Redirect) > 0 && v.Action != gateway.ActionAccept {
+				t.Errorf("%q: %+v", doc, v)
 			}
 			if strings.ContainsAny(v.Text+v.Folder, "\r\n\x00") || v.Code != 0 && (v.Code < 400 || v.Code > 599) {
 				t.Errorf("%q: %+v", doc, v)

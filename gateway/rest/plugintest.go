@@ -46,20 +46,6 @@ type verdictShape struct {
 	Final  bool    `json:"final"`
 }
 
-// changesShape is what the verdict would change of the message.
-type changesShape struct {
-	Folder  *string       `json:"folder"`
-	Labels  []string      `json:"labels"`
-	Flags   []string      `json:"flags"`
-	Headers []headerShape `json:"headers"`
-	Thread  *threadChange `json:"thread"`
-}
-
-type threadChange struct {
-	Op       string  `json:"op"`
-	ThreadID *string `json:"thread_id"`
-}
-
 type trialLine struct {
 	Level string `json:"level"`
 	Text  string `json:"text"`
@@ -171,30 +157,4 @@ func actionOf(hook gateway.Hook, a gateway.Action) string {
 		return "allow"
 	}
 	return cmp.Or(string(a), "accept")
-}
-
-func changesOf(v *gateway.Verdict) changesShape {
-	out := changesShape{Folder: orNull(v.Folder), Labels: listed(v.Labels), Flags: []string{}, Headers: []headerShape{}}
-	if v.Action == gateway.ActionQuarantine {
-		junk := gateway.Junk
-		out.Folder = &junk
-	}
-	for _, f := range []struct {
-		flag gateway.Flags
-		name string
-	}{{gateway.Seen, `\Seen`}, {gateway.Flagged, `\Flagged`}, {gateway.Answered, `\Answered`}} {
-		if v.Flags.Has(f.flag) {
-			out.Flags = append(out.Flags, f.name)
-		}
-	}
-	for _, h := range v.Headers {
-		out.Headers = append(out.Headers, headerShape(h))
-	}
-	switch {
-	case v.Thread.New:
-		out.Thread = &threadChange{Op: "new"}
-	case !v.Thread.Join.IsZero():
-		out.Thread = &threadChange{"join", idOrNull(v.Thread.Join)}
-	}
-	return out
 }

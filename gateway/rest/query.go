@@ -81,8 +81,8 @@ func (k *call) tag() (*gateway.TagFilter, error) {
 	if both {
 		f.Value = &value
 	}
-	if !tagText(name) || both && !tagText(value) || max(len(name), len(value)) > maxTag {
-		return nil, gateway.Fieldf(gateway.InvalidParameter, "tag", "tag is name or name:value, each of 1 to %d letters, digits, _ or -", maxTag)
+	if !gateway.ValidTag(name) || both && !gateway.ValidTag(value) {
+		return nil, gateway.Fieldf(gateway.InvalidParameter, "tag", "tag is name or name:value, each of 1 to %d letters, digits, _ or -", gateway.TagLength)
 	}
 	return f, nil
 }

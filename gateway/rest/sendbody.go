@@ -223,31 +223,19 @@ func (r *sendReader) tags() (list []gateway.Tag, err error) {
 		err := r.t.object(func(name string) (err error) {
 			switch name {
 			case "name":
-				tag.Name, err = r.t.text(maxTag)
+				tag.Name, err = r.t.text(gateway.TagLength)
 			case "value":
-				tag.Value, err = r.t.text(maxTag)
+				tag.Value, err = r.t.text(gateway.TagLength)
 			default:
 				err = r.t.skip()
 			}
 			return err
 		})
-		if err == nil && (!tagText(tag.Name) || !tagText(tag.Value)) {
-			err = gateway.Fieldf(gateway.InvalidParameter, r.t.at(), "a tag's name and value are 1 to %d letters, digits, _ or -", maxTag)
+		if err == nil && (!gateway.ValidTag(tag.Name) || !gateway.ValidTag(tag.Value)) {
+			err = gateway.Fieldf(gateway.InvalidParameter, r.t.at(), "a tag's name and value are 1 to %d letters, digits, _ or -", gateway.TagLength)
 		}
 		list = append(list, tag)
 		return err
 	})
 	return list, err
-}
-
-const maxTag = 256
-
-func tagText(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -129,6 +129,7 @@ func (g *Gateway) build() (err error) {
 		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, CacheDir: cmp.Or(g.cfg.PluginCache, filepath.Join(g.cfg.Data, "cache", "plugins")),
 		Internal: keys.Internal, Check: g.cfg.PluginCheck,
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
+		ParseAddress: content.ParseAddress,
 		Limits:       lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
