@@ -23,7 +23,7 @@ import (
 
 // need skips a test whose outside tool is missing; where everything has to run,
 // it fails.
-func need(t *testing.T, what string, err error) {
+func need(t testing.TB, what string, err error) {
 	t.Helper()
 	switch {
 	case err == nil:

@@ -38,14 +38,14 @@ func environ(more ...string) []string {
 	return append(env, more...)
 }
 
-func startBinary(t testing.TB) *process {
+func startBinary(t testing.TB, flags ...string) *process {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postern")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := &process{TB: t, cmd: exec.Command(binary(t), "quickstart", "--data", filepath.Join(dir, "d"), "--json")}
+	p := &process{TB: t, cmd: exec.Command(binary(t), append([]string{"quickstart", "--data", filepath.Join(dir, "d"), "--json"}, flags...)...)}
 	p.cmd.Env = environ()
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

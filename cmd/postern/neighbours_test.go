@@ -104,7 +104,7 @@ func exim(t *testing.T, g *gatewaytest.Gateway) neighbour {
 	return n
 }
 
-func needRoot(t *testing.T, what string) {
+func needRoot(t testing.TB, what string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		need(t, "root, as whom "+what+" starts", fmt.Errorf("the user is %d", os.Getuid()))
@@ -112,7 +112,7 @@ func needRoot(t *testing.T, what string) {
 }
 
 // serverDir is a folder that a server may enter as a user of its own.
-func serverDir(t *testing.T) string {
+func serverDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "neighbour")
 	if err != nil {
@@ -139,7 +139,7 @@ func trusted(t *testing.T, g *gatewaytest.Gateway, dir string) string {
 }
 
 // writeConfig copies a configuration with its @NAMES@ replaced.
-func writeConfig(t *testing.T, from, to string, names map[string]string) {
+func writeConfig(t testing.TB, from, to string, names map[string]string) {
 	t.Helper()
 	b, err := os.ReadFile(from)
 	if err != nil {
@@ -154,7 +154,7 @@ func writeConfig(t *testing.T, from, to string, names map[string]string) {
 	}
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -164,7 +164,7 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
-func output(t *testing.T, name string, args ...string) string {
+func output(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
@@ -181,7 +181,7 @@ func mustRead(path string) []byte {
 	return b
 }
 
-func (n neighbour) wait(t *testing.T) {
+func (n neighbour) wait(t testing.TB) {
 	t.Helper()
 	gatewaytest.Eventually(t, "the server answers at "+n.addr, func() bool {
 		c, err := smtp.Dial(n.addr)
