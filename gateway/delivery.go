@@ -33,6 +33,7 @@ type Delivery struct {
 	UpdatedAt  time.Time
 	Fence      uint64 // of the newest lease; results of older ones are refused
 	Warned     bool   // its sender was told that it takes long
+	Turns      []Turn // what became of it so far, the newest ones
 
 	Report *Report // to its sender, which the next commit about it queues; not stored
 }

@@ -256,6 +256,7 @@ type Step struct {
 	At       time.Time
 	Hook     Hook
 	Account  AccountID // whose plugin; 0: the domain's
+	Mailbox  string    // whose copy it was asked about; empty: all of them
 	Plugin   ID
 	Name     string
 	Version  string // see PluginVersion

@@ -62,6 +62,8 @@ type Limits struct {
 	PluginConfig, PluginConfigValues       int64
 	PluginLogLines, PluginLogLine          int64
 	PluginValue, PluginStore               int64
+	TraceSteps, TraceBytes, TraceLines     int64
+	DeliveryTurns                          int64
 	PluginWrites, PluginWriteBytes         int64
 	PluginUploads, PluginVersions          int64
 	EventCalls, EventCallsDomain           int64
@@ -209,6 +211,10 @@ var LimitTable = []Limit{
 	{"event_failures", 1000, "events kept that a subscription could not be told of; older ones go", Unavailable, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.EventFailures }},
 	{"event_error", 1 * kiB, "bytes kept of why it could not; more are cut", InvalidParameter, "ours; as a line of a plugin's log", func(l *Limits) *int64 { return &l.EventError }},
 	{"plugin_hold_days", 30, "days until mail that a plugin holds until a time leaves, however late that time is", InvalidParameter, "ours; as far ahead as mail can be scheduled", func(l *Limits) *int64 { return &l.PluginHoldDays }},
+	{"trace_steps", 100, "answers of plugins that the trace of a message keeps; later ones are counted", InvalidParameter, "ours; twice the plugins of a domain", func(l *Limits) *int64 { return &l.TraceSteps }},
+	{"trace_bytes", 64 * kiB, "bytes of the trace of a message; lines that plugins said go first", InvalidParameter, "ours; about 200 answers without lines", func(l *Limits) *int64 { return &l.TraceBytes }},
+	{"trace_lines", 4 * kiB, "bytes of the lines that a trace keeps of one answer; all are in the plugin's log", InvalidParameter, "ours; four lines of plugin_log_line", func(l *Limits) *int64 { return &l.TraceLines }},
+	{"delivery_turns", 20, "attempts and other turns that are kept of a delivery, the newest", InvalidParameter, "ours; two days of attempts are fewer", func(l *Limits) *int64 { return &l.DeliveryTurns }},
 	{"dns_questions", 100, "questions to DNS about one mail, for SPF, for DKIM and for each domain in From; more fail as if no server answered", Unavailable, "ours; an SPF record of ten mx terms may ask as many by RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.DNSQuestions }},
 	{"dns_at_once", 1000, "questions to DNS under way at once; more wait", Unavailable, "ours; each holds a file descriptor", func(l *Limits) *int64 { return &l.DNSAtOnce }},
 	{"dns_answer", 32 * kiB, "bytes of an answer from DNS", Unavailable, "ours; TCP would carry 64 KiB", func(l *Limits) *int64 { return &l.DNSAnswer }},

@@ -72,7 +72,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	hook, look := shown.hook, shown.look
 	turn := p.health.admit(inst, hook, p.cfg.Now())
 	if !turn.may {
-		return failed(inst.Failure, hook), nil
+		return p.pausedStep(inst, shown), nil
 	}
 	g := newGuest(ctx, p, s, inst, shown)
 	defer g.close()
@@ -95,6 +95,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 		p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
 			slog.Duration("took", g.took), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
 	}
+	g.step(used.Fuel, used.HostCalls, err)
 	if g.reason != "" {
 		g.Log(int(gateway.LineInfo), "reason: "+g.reason)
 	}

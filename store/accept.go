@@ -116,6 +116,7 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	if done.Leased, err = t.dispatch(m, a); err != nil {
 		return done, err
 	}
+	t.traced(m, a.Effects.Steps)
 	if err := t.remindPlugins(a.Effects); err != nil {
 		return done, err
 	}

@@ -73,6 +73,7 @@ func (t *tx) finish(was *gateway.Delivery, o *gateway.Outcome) error {
 		return err
 	}
 	j.LastCode, j.LastText = o.Code, o.Words()
+	t.turn(j, tried(j, o))
 	if err := t.putDelivery(j); err != nil {
 		return err
 	}

@@ -94,6 +94,7 @@ func (t *tx) file(f *gateway.Filing, c *gateway.Copy, catchAll bool) error {
 	}
 	t.addEntry(m, box, c.Flags, c.Labels, gateway.EventReceived)
 	t.putMessage(m)
+	t.tracedCopy(m, c.Address, f.Effects.Steps, len(f.Copies))
 	return nil
 }
 

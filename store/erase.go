@@ -82,7 +82,7 @@ const (
 // the deliveries in 30, 33 by the check in 0C, 37 by the rows of 38.
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subCheck, subMessage, subUUID, subMailbox, subEntry, subList,
-	subMessageID, subThread, subNode, subStructure, subMember, subSubject, subDelivery, subSite, subSiteMark, subWaiting, subCarried, subOutcome,
+	subMessageID, subThread, subNode, subTrace, subStructure, subMember, subSubject, subDelivery, subSite, subSiteMark, subWaiting, subCarried, subOutcome,
 	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subCounter, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 }
 

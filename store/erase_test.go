@@ -55,8 +55,11 @@ func TestDeleteDomain(t *testing.T) {
 	for i := range 30 {
 		w.deliver(w.ann, fmt.Sprintf("<%d@x.test>", i))
 		w.deliver(w.spy, fmt.Sprintf("<%d@x.test>", i))
-		_, err := w.accept(inside(w.ours.ID), w.ann.Email, "x@y.test", "z@y.test") // queued
+		sent, done := w.acceptance(inside(w.ours.ID), w.ann.Email, "x@y.test", "z@y.test") // queued
+		sent.Effects.Steps = []gateway.Step{{Name: "filter"}}
+		_, err := w.Accept(w.ctx(), inside(w.ours.ID), sent)
 		w.ok(err)
+		done()
 	}
 	at, _ := w.inboxOf(w.ann, 1)
 	for _, text := range []string{secret, secret + strings.Repeat(" and so on", 50_000)} { // in the log, and in a file

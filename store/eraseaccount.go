@@ -135,7 +135,7 @@ func (s *Store) eraseBoxes(ctx context.Context, a *gateway.Account) error {
 }
 
 func (s *Store) eraseRest(ctx context.Context, a *gateway.Account) error {
-	return s.eraseOf(ctx, a, subNode, subStructure, subMember, subSubject, subOnce)
+	return s.eraseOf(ctx, a, subNode, subTrace, subStructure, subMember, subSubject, subOnce)
 }
 
 // eraseOf removes an account's keys of some sub-spaces, so many in each commit.

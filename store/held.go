@@ -35,6 +35,7 @@ func (t *tx) cancel(all []*gateway.Delivery) error {
 		if err := t.end(j); err != nil {
 			return err
 		}
+		t.turn(j, gateway.Turn{State: gateway.DeliveryCanceled, Held: j.Held})
 		j.State, j.Held, j.Then, j.Until, j.UpdatedAt = gateway.DeliveryCanceled, "", "", time.Time{}, t.now
 		if err := t.putDelivery(j); err != nil {
 			return err
@@ -127,9 +128,11 @@ func (t *tx) release(j *gateway.Delivery) error {
 	switch {
 	case j.Due.After(t.now):
 		j.Held, typ = gateway.HeldScheduled, gateway.EventScheduled
+		t.turn(j, gateway.Turn{State: gateway.DeliveryHeld, Held: j.Held})
 	case j.Then != "":
 		return t.holdOn(j)
 	default:
+		t.turn(j, gateway.Turn{State: gateway.DeliveryQueued, Held: j.Held})
 		j.State, j.Held, j.Due = gateway.DeliveryQueued, "", t.now.Truncate(time.Millisecond)
 	}
 	j.UpdatedAt = t.now

@@ -35,6 +35,7 @@ import (
 //	16 | domain | hash(Message-ID) | account | message        -> empty
 //	17 | domain | thread uuid                          thread record
 //	18 | domain | account | hash(Message-ID)           -> thread uuid, also for ids only referred to
+//	19 | domain | account | message                    its trace: which part plugins had; expires
 //	1C | domain | account | message                    structure: parts, ENVELOPE, BODYSTRUCTURE
 //	1D | domain | account | thread | rank | message    members of a thread in order -> empty
 //	1E | domain | account | hash(base subject) | ms | message -> empty; the headerless ones
@@ -88,6 +89,7 @@ const (
 	subMessageID  = 0x16
 	subThread     = 0x17
 	subNode       = 0x18
+	subTrace      = 0x19
 	subStructure  = 0x1c
 	subMember     = 0x1d
 	subSubject    = 0x1e

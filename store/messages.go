@@ -86,6 +86,7 @@ func (t *tx) dropMessage(m *stored) error {
 	}
 	t.Delete(messageKey(t.domain, m.Account, m.Number))
 	t.Delete(structureKey(t.domain, m.Account, m.Number))
+	t.Delete(traceKey(t.domain, m.Account, m.Number))
 	t.Delete(uuidKey(t.domain, m.ID))
 	if id := m.Content.MessageID; id != "" {
 		t.Delete(messageIDKey(t.domain, id).account(m.Account).number(m.Number))

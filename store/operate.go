@@ -92,6 +92,7 @@ func (s *Store) HoldDelivery(ctx context.Context, sc gateway.Scope, id gateway.I
 			j.Due = t.now // once released it leaves at once
 		}
 		j.State, j.Held, j.Until, j.UpdatedAt = gateway.DeliveryHeld, why, time.Time{}, t.now
+		t.turn(j, gateway.Turn{State: j.State, Held: j.Held})
 		if err := t.putDelivery(j); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func readDelivery(r engine.Reader, d gateway.DomainID, id gateway.ID) (*gateway.
 // from the start if its recipient is suppressed.
 func (t *tx) enqueue(m *stored, d *gateway.Delivery) error {
 	d.Domain, d.Account, d.Message, d.Email = t.domain, m.Account, m.Number, m.ID
-	d.Key, d.Plugin, d.Blob, d.CreatedAt, d.UpdatedAt = m.Key, m.Plugin, m.Blob, t.now, t.now
+	d.Key, d.Plugin, d.Blob, d.CreatedAt, d.UpdatedAt, d.Turns = m.Key, m.Plugin, m.Blob, t.now, t.now, nil
 	if !d.State.Ended() {
 		if err := t.Link(blobRef(d.Blob)); err != nil {
 			return err
@@ -56,6 +56,9 @@ func (t *tx) enqueue(m *stored, d *gateway.Delivery) error {
 	}
 	if d.State == gateway.DeliveryHeld && d.Held != gateway.HeldScheduled {
 		t.emit(deliveryEvent(d, gateway.EventHeld))
+	}
+	if d.State == gateway.DeliveryHeld || d.State == gateway.DeliverySuppressed {
+		t.turn(d, gateway.Turn{State: d.State, Held: d.Held})
 	}
 	t.Set(carriedKey(t.domain, m.Account, m.Number).id(d.ID), nil)
 	return t.putDelivery(d)
@@ -305,6 +308,7 @@ func (t *tx) unqueue(j *gateway.Delivery) {
 // holdOn lets the next reason hold a delivery, in no index.
 func (t *tx) holdOn(j *gateway.Delivery) error {
 	j.Held, j.Then, j.UpdatedAt = j.Then, "", t.now
+	t.turn(j, gateway.Turn{State: gateway.DeliveryHeld, Held: j.Held})
 	if err := t.putDelivery(j); err != nil {
 		return err
 	}

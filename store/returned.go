@@ -69,6 +69,7 @@ func (t *tx) returned(j *gateway.Delivery, o gateway.Outcome) error {
 		j.State = o.State
 	}
 	j.LastCode, j.LastText, j.UpdatedAt = o.Code, o.Words(), t.now
+	t.turn(j, gateway.Turn{State: o.State, Code: o.Code, Text: cutText(o.Words(), mostTurnText), Phase: phaseReport})
 	if err := t.putDelivery(j); err != nil {
 		return err
 	}

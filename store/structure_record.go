@@ -204,6 +204,9 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.bool(21, d.Warned)
 	e.id(22, d.Plugin)
 	e.time(23, d.Until)
+	for i := range d.Turns {
+		e.message(24, func(e *encoder) { encodeTurn(e, &d.Turns[i]) })
+	}
 	return e.b
 }
 
@@ -227,6 +230,10 @@ func decodeDelivery(dom gateway.DomainID, id gateway.ID, b []byte) (*gateway.Del
 			return decodeBlob(f.b, &d.Blob)
 		case 8:
 			d.Recipient = f.text()
+		case 24:
+			t, err := decodeTurn(f.b)
+			d.Turns = append(d.Turns, t)
+			return err
 		default:
 			readDeliveryState(d, f)
 		}
