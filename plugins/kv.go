@@ -2,7 +2,9 @@ package plugins
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -129,4 +131,78 @@ func (g *guest) over(more int64) (_ bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// KVIncr adds to a counter, whatever becomes of the call, and answers its value. A dry
+// run changes none, but sees what it would have counted.
+func (g *guest) KVIncr(key string, delta, ttl int64) (int64, error) {
+	if err := g.checkKey(key); err != nil {
+		return 0, err
+	}
+	if ttl < 0 || ttl > maxTTL {
+		return 0, abi.BadArgument
+	}
+	k := cellKey{g.inst.Domain, g.inst.ID, key}
+	if !g.look.DryRun {
+		return g.plugins.count(g.ctx, g.scope, k, delta, ttl, g.now)
+	}
+	c := g.tried[key]
+	if c == nil {
+		var err error
+		if c, err = g.plugins.peek(g.ctx, g.scope, k); err != nil {
+			return 0, err
+		}
+		if g.tried == nil {
+			g.tried = make(map[string]*cell)
+		}
+		g.tried[key] = c
+	}
+	if delta != 0 {
+		c.add(delta, ttl, g.now)
+	}
+	value, _ := c.at(g.now)
+	return value, nil
+}
+
+// pageKeys is how many keys a page of a list has. Source: package abi.
+const pageKeys = 100
+
+// KVList is a page of the names that values are remembered under: those that begin with
+// prefix and stand behind the cursor, which is the last one of the page before.
+func (g *guest) KVList(prefix, cursor string) ([]byte, error) {
+	lim := g.plugins.cfg.Limits.PluginKey
+	switch {
+	case !g.may(abi.PermitKV):
+		return nil, abi.Denied
+	case int64(len(prefix)) > lim || int64(len(cursor)) > lim:
+		return nil, abi.BadArgument
+	}
+	written := make(map[string]bool) // in this call, or for this message before: false is deleted
+	for _, writes := range [][]gateway.PluginWrite{g.look.Effects.KV, g.writes} {
+		for i := range writes {
+			if w := &writes[i]; w.Plugin == g.inst.ID && strings.HasPrefix(w.Key, prefix) && w.Key > cursor {
+				written[w.Key] = !w.Delete
+			}
+		}
+	}
+	// One more than a page, and what may have been deleted of it.
+	keys, err := g.plugins.cfg.Store.PluginKeys(g.ctx, g.scope, g.inst.ID, prefix, cursor, pageKeys+1+len(written))
+	if err != nil {
+		return nil, err
+	}
+	keys = slices.DeleteFunc(keys, func(k string) bool { _, again := written[k]; return again })
+	for k, there := range written {
+		if there {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	page := abi.KVPage{Keys: keys[:min(len(keys), pageKeys):len(keys)]}
+	if len(keys) > pageKeys {
+		page.Next = keys[pageKeys-1]
+	}
+	if page.Keys == nil {
+		page.Keys = []string{}
+	}
+	return json.Marshal(&page)
 }

@@ -87,7 +87,7 @@ func (l *lines) wake(id gateway.ID) {
 	}
 }
 
-// Run writes what plugins say until ctx ends, and then what is left.
+// Run writes what plugins say and count until ctx ends, and then what is left.
 func (p *Plugins) Run(ctx context.Context) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -95,9 +95,11 @@ func (p *Plugins) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			p.flush(context.WithoutCancel(ctx))
+			p.settle(ctx)
 			return nil
 		case <-tick.C:
 			p.flush(ctx)
+			p.settle(ctx)
 		}
 	}
 }

@@ -31,6 +31,10 @@ type Store interface {
 	AddPluginLines(ctx context.Context, s gateway.Scope, d gateway.DomainID, lines []gateway.PluginLine) error
 	PluginLines(ctx context.Context, s gateway.Scope, id gateway.ID, f gateway.LineFilter) (gateway.LinePage, error)
 	PluginValue(ctx context.Context, s gateway.Scope, id gateway.ID, key string) ([]byte, bool, error)
+	PluginKeys(ctx context.Context, s gateway.Scope, id gateway.ID, prefix, after string, most int) ([]string, error)
+	PluginCounter(ctx context.Context, s gateway.Scope, id gateway.ID, key string) (gateway.PluginCounter, bool, error)
+	PluginCounters(ctx context.Context, s gateway.Scope, id gateway.ID, most int) (int, error)
+	SetPluginCounters(ctx context.Context, s gateway.Scope, d gateway.DomainID, all []gateway.PluginCounter) error
 	PluginBytes(ctx context.Context, s gateway.Scope, id gateway.ID, recount bool) (int64, error)
 	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
@@ -59,15 +63,16 @@ type Config struct {
 
 // Plugins runs what is installed.
 type Plugins struct {
-	cfg     Config
-	engine  *sandbox.Engine
-	cache   *cache
-	modules *modules
-	shares  gateway.Shares
-	late    gateway.Shares // of calls that nobody waits for
-	lines   lines
-	health  health
-	uploads chan struct{} // one slot for each module that is read or compiled
+	cfg      Config
+	engine   *sandbox.Engine
+	cache    *cache
+	modules  *modules
+	shares   gateway.Shares
+	late     gateway.Shares // of calls that nobody waits for
+	lines    lines
+	counters counters
+	health   health
+	uploads  chan struct{} // one slot for each module that is read or compiled
 }
 
 // New checks cfg and fills its defaults. It runs nothing; Close it.
@@ -96,9 +101,10 @@ func New(cfg Config) (*Plugins, error) {
 	return p, nil
 }
 
-// Close frees the modules. No hook may run any more.
+// Close makes durable what was counted, and frees the modules. No hook may run any more.
 func (p *Plugins) Close() error {
 	ctx := context.Background()
+	p.settle(ctx)
 	return errors.Join(p.modules.close(ctx), p.engine.Close(ctx))
 }
 

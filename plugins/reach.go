@@ -8,12 +8,6 @@ import (
 
 // No plugin is granted these yet.
 
-// KVIncr adds to a counter.
-func (g *guest) KVIncr(string, int64, int64) (int64, error) { return 0, abi.Denied }
-
-// KVList lists keys.
-func (g *guest) KVList(string, string) ([]byte, error) { return nil, abi.Denied }
-
 // HTTP asks a server elsewhere.
 func (g *guest) HTTP(context.Context, []byte) (int, error) { return 0, abi.Denied }
 
