@@ -249,6 +249,7 @@ type Intent struct {
 	Created time.Time
 	Due     time.Time // when it is tried, or tried again
 	Tried   int
+	Fence   uint64 // of who tries it now; 0 if nobody does
 }
 
 // Step is one plugin's part in what became of a message: its trace.

@@ -72,6 +72,9 @@ type Limits struct {
 	EventAttempts, EventFailures           int64
 	EventError                             int64
 	PluginLines, PluginHoldDays            int64
+	PluginIntents, PluginIntentBytes       int64
+	PluginIntentHours, PluginSendsHour     int64
+	ReplyHours, RepliesThreadDay           int64
 	DNSQuestions, DNSAtOnce                int64
 	DNSAnswer, DNSRecords, DNSAliases      int64
 	DNSCache                               int64
@@ -218,6 +221,12 @@ var LimitTable = []Limit{
 	{"trace_bytes", 64 * kiB, "bytes of the trace of a message; lines that plugins said go first", InvalidParameter, "ours; about 200 answers without lines", func(l *Limits) *int64 { return &l.TraceBytes }},
 	{"trace_lines", 4 * kiB, "bytes of the lines that a trace keeps of one answer; all are in the plugin's log", InvalidParameter, "ours; four lines of plugin_log_line", func(l *Limits) *int64 { return &l.TraceLines }},
 	{"delivery_turns", 20, "attempts and other turns that are kept of a delivery, the newest", InvalidParameter, "ours; two days of attempts are fewer", func(l *Limits) *int64 { return &l.DeliveryTurns }},
+	{"plugin_intents", 1000, "mails that plugins of a domain want sent and that wait; one plugin may have half; the newest are dropped", InvalidState, "ours; they wait only while something is in their way", func(l *Limits) *int64 { return &l.PluginIntents }},
+	{"plugin_intent_bytes", 64 * miB, "bytes of them together; one plugin may have half; the newest are dropped", InvalidState, "ours; a reply has up to plugin_verdict", func(l *Limits) *int64 { return &l.PluginIntentBytes }},
+	{"plugin_intent_hours", 24, "hours that a mail of a plugin is tried to be sent; then its plugin's log says that it was not", Unavailable, "ours; who wrote yesterday wants no answer from a program any more", func(l *Limits) *int64 { return &l.PluginIntentHours }},
+	{"plugin_sends_hour", 200, "mails that a plugin sends per hour; more wait; 0: any number", RateLimited, "ours; a fifth of a key's, since nobody watches a plugin", func(l *Limits) *int64 { return &l.PluginSendsHour }},
+	{"reply_hours", 4, "hours for which a plugin answers a sender once from a mailbox; 0: always", InvalidState, "ours; RFC 5230 section 4.2 has days for vacations, agents talk more often", func(l *Limits) *int64 { return &l.ReplyHours }},
+	{"replies_thread_day", 20, "answers of plugins in one conversation per day; 0: any number", InvalidState, "ours; what a loop may cost that nothing else stops", func(l *Limits) *int64 { return &l.RepliesThreadDay }},
 	{"dns_questions", 100, "questions to DNS about one mail, for SPF, for DKIM and for each domain in From; more fail as if no server answered", Unavailable, "ours; an SPF record of ten mx terms may ask as many by RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.DNSQuestions }},
 	{"dns_at_once", 1000, "questions to DNS under way at once; more wait", Unavailable, "ours; each holds a file descriptor", func(l *Limits) *int64 { return &l.DNSAtOnce }},
 	{"dns_answer", 32 * kiB, "bytes of an answer from DNS", Unavailable, "ours; TCP would carry 64 KiB", func(l *Limits) *int64 { return &l.DNSAnswer }},

@@ -15,6 +15,7 @@ type Acceptance struct {
 	NewThread  ID // of the conversation it may start; zero: any
 	Effects    Effects
 	Activity   *Activity // filled and logged with the commit; may be nil
+	Intent     *Intent   // that this fulfils: the commit ends it; may be nil
 	// Draft keeps the message in Drafts: nothing is sent, counted or delivered.
 	Draft bool
 	// Replaces is the draft that is sent: it goes, and the message takes its ID and
