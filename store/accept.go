@@ -12,7 +12,8 @@ import (
 
 // Accept makes one submission durable: message, Sent entry, deliveries, rate
 // counters and log row, in one commit of the sender's domain. Inside it the key
-// and the domain are read again, so a key revoked meanwhile stores nothing.
+// and the domain are read again, so a key revoked meanwhile stores nothing; and
+// what a plugin wanted sent ends, so that it is sent once.
 func (s *Store) Accept(ctx context.Context, sc gateway.Scope, a *gateway.Acceptance) (gateway.Accepted, error) {
 	out, err := s.AcceptAll(ctx, sc, []*gateway.Acceptance{a}, nil)
 	if err != nil {
@@ -105,6 +106,11 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 			thread = was
 		}
 	}
+	if a.Intent != nil {
+		if err := t.fulfil(a, account); err != nil {
+			return done, err
+		}
+	}
 	if !a.Draft {
 		if done.Used, err = t.count(r, len(a.Deliveries)); err != nil {
 			return done, err
@@ -117,7 +123,7 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 		return done, err
 	}
 	t.traced(m, a.Effects.Steps)
-	if err := t.remindPlugins(a.Effects); err != nil {
+	if err := t.effects(&a.Effects); err != nil {
 		return done, err
 	}
 	if a.Activity != nil {

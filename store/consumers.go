@@ -176,7 +176,7 @@ func (s *Store) Handled(ctx context.Context, sc gateway.Scope, id gateway.ID, to
 			return err
 		}
 		t.Set(followsKey(d, id), encodeFollows(f))
-		return t.remindPlugins(told.Effects)
+		return t.effects(&told.Effects)
 	})
 }
 

@@ -60,7 +60,7 @@ func (t *tx) fileAll(f *gateway.Filing) error {
 			return err
 		}
 	}
-	return t.remindPlugins(f.Effects)
+	return t.effects(&f.Effects)
 }
 
 // remember notes that a delivery from inside is done; true if it was before.

@@ -30,7 +30,7 @@ func (w *world) keysOf(d gateway.DomainID) (n int, some []string) {
 	err := w.engine.View(w.ctx(), func(r engine.Reader) error {
 		return r.Scan(engine.Range{}, func(k, v []byte) error {
 			at := func(b []byte, i int) bool { return len(b) >= i+4 && binary.BigEndian.Uint32(b[i:]) == uint32(d) }
-			timed := k[0] == 0x31 || k[0] == 0x32
+			timed := k[0] == 0x31 || k[0] == 0x32 || k[0] == 0x3b
 			route := k[0] == 0x03 || k[0] == 0x07
 			if timed && at(k, 9) || route && at(v, 0) || !timed && at(k, 1) || strings.Contains(string(k), "erasing") {
 				n++

@@ -92,7 +92,7 @@ func (s *Store) EraseAccount(ctx context.Context, sc gateway.Scope, d gateway.Do
 	}
 	steps := []func(context.Context, *gateway.Account) error{
 		func(ctx context.Context, a *gateway.Account) error { return s.revokeAll(ctx, a.Domain, a.ID) },
-		s.eraseBoxes, s.eraseDeliveries, s.eraseMessages, s.eraseThreads, s.erasePlugins, s.eraseRest,
+		s.eraseBoxes, s.eraseDeliveries, s.eraseMessages, s.eraseThreads, s.erasePlugins, s.eraseIntents, s.eraseRest,
 	}
 	for _, step := range steps {
 		if err := step(ctx, a); err != nil {
@@ -135,7 +135,7 @@ func (s *Store) eraseBoxes(ctx context.Context, a *gateway.Account) error {
 }
 
 func (s *Store) eraseRest(ctx context.Context, a *gateway.Account) error {
-	return s.eraseOf(ctx, a, subNode, subTrace, subStructure, subMember, subSubject, subOnce)
+	return s.eraseOf(ctx, a, subNode, subTrace, subStructure, subMember, subSubject, subOnce, subReplies)
 }
 
 // eraseOf removes an account's keys of some sub-spaces, so many in each commit.

@@ -63,7 +63,7 @@ func (t *tx) Set(key, value []byte) {
 }
 
 // timedIndexes are the sub-spaces that have a front.
-var timedIndexes = [...]byte{subDue, subLease, subSiteDue}
+var timedIndexes = [...]byte{subDue, subLease, subSiteDue, subIntentDue}
 
 func timedIndex(sub byte) int {
 	for i, s := range timedIndexes {

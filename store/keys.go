@@ -13,7 +13,7 @@ import (
 // complement. Every key belongs to the lane of the domain it names. A key whose
 // domain field is 0 belongs to the instance, with one exception: 07 points at
 // one domain for life and is written in its lane, since a digest never changes
-// hands. In 31 to 33, and in 37, the domain stands behind the time.
+// hands. In 31 to 33, 37 and 3B the domain stands behind the time.
 //
 //	01 | domain                                        domain record
 //	02 | 0 | name                                      instance setting or counter
@@ -50,6 +50,9 @@ import (
 //	37 | due ms | domain | hash(site)                  when to look at 34 of a site -> its name
 //	38 | domain | hash(site)                           -> where its row in 37 is
 //	39 | domain | delivery uuid                        what waits, for lists -> empty
+//	3A | domain | intent uuid                          mail that a plugin wants sent
+//	3B | due ms | domain | intent uuid                 when to try to -> empty
+//	3C | domain      3C | domain | plugin uuid         how many there are, of how many bytes
 //	40 | domain | suppression uuid                     suppression
 //	41 | domain | address                              -> its uuid
 //	42 | domain | hash(origin) | suppression uuid      suppressions of an origin -> empty
@@ -66,6 +69,9 @@ import (
 //	61 | domain | key uuid | row uuid                  activity of a key -> empty; expires
 //	70 | domain | key uuid     71 | domain             hourly window of a key, of the domain
 //	72 | domain | account | hash(name)                 answer of a request that happens once; expires
+//	73 | domain | plugin uuid                          hourly window of a plugin
+//	74 | domain | plugin uuid | account | hash(address)   when it last answered an address from there; expires
+//	75 | domain | account | thread uuid                how many answers of plugins it has; expires
 //
 // The engine keeps 00, 15, 20, 21 and 90 for itself.
 const (
@@ -103,6 +109,9 @@ const (
 	subSiteDue    = 0x37
 	subSiteMark   = 0x38
 	subWaiting    = 0x39
+	subIntent     = 0x3a
+	subIntentDue  = 0x3b
+	subIntentUse  = 0x3c
 	subSuppressed = 0x40
 	subRefused    = 0x41
 	subOrigin     = 0x42
@@ -120,6 +129,9 @@ const (
 	subKeyUsage   = 0x70
 	subDomUsage   = 0x71
 	subOnce       = 0x72
+	subPlugUsage  = 0x73
+	subReplied    = 0x74
+	subReplies    = 0x75
 )
 
 // keyBuilder appends the fields of a key.
@@ -162,7 +174,7 @@ func ms(t time.Time) uint64 {
 	return 0
 }
 
-// timedKey is a key of the queue's two instance-wide indexes.
+// timedKey is a key of an instance-wide index by time.
 func timedKey(sub byte, due time.Time, d gateway.DomainID, id gateway.ID) []byte {
 	k := make([]byte, 0, 1+8+4+16)
 	k = append(k, sub)

@@ -60,34 +60,37 @@ func (s *Store) AddPluginLines(ctx context.Context, sc gateway.Scope, d gateway.
 	if !sc.CoversDomain(d) || d == 0 {
 		return denied("domain")
 	}
-	return s.update(ctx, d, func(t *tx) error {
-		last := make(map[gateway.ID]numbers)
-		for i := range lines {
-			l := &lines[i]
-			n, known := last[l.Plugin]
-			if !known {
-				if _, err := t.Get(pluginKey(d, l.Plugin)); errors.Is(err, engine.ErrNotFound) {
-					continue
-				} else if err != nil {
-					return err
-				}
-				var err error
-				if n, err = loadOr(t, lineSeqKey(d, l.Plugin), decodeNumbers); err != nil {
-					return err
-				}
+	return s.update(ctx, d, func(t *tx) error { return t.addLines(lines) })
+}
+
+// addLines adds lines of plugins to a commit.
+func (t *tx) addLines(lines []gateway.PluginLine) error {
+	d, last := t.domain, make(map[gateway.ID]numbers)
+	for i := range lines {
+		l := &lines[i]
+		n, known := last[l.Plugin]
+		if !known {
+			if _, err := t.Get(pluginKey(d, l.Plugin)); errors.Is(err, engine.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return err
 			}
-			n[0]++
-			last[l.Plugin] = n
-			t.SetUntil(lineKey(d, l.Plugin, n[0]), encodeLine(l), until(l.At, s.cfg.ActivityRetention))
-			if most := uint64(s.cfg.Limits.PluginLines); n[0] > most {
-				t.Delete(lineKey(d, l.Plugin, n[0]-most))
+			var err error
+			if n, err = loadOr(t, lineSeqKey(d, l.Plugin), decodeNumbers); err != nil {
+				return err
 			}
 		}
-		for id, n := range last {
-			t.Set(lineSeqKey(d, id), n.encode())
+		n[0]++
+		last[l.Plugin] = n
+		t.SetUntil(lineKey(d, l.Plugin, n[0]), encodeLine(l), until(l.At, t.store.cfg.ActivityRetention))
+		if most := uint64(t.store.cfg.Limits.PluginLines); n[0] > most {
+			t.Delete(lineKey(d, l.Plugin, n[0]-most))
 		}
-		return nil
-	})
+	}
+	for id, n := range last {
+		t.Set(lineSeqKey(d, id), n.encode())
+	}
+	return nil
 }
 
 // PluginLines returns lines of a plugin's log, of those that are kept.

@@ -91,20 +91,29 @@ func (s *Store) PluginBytes(ctx context.Context, sc gateway.Scope, id gateway.ID
 	})
 }
 
-// RemindPlugins makes durable what plugins remember because of a message that is
-// not kept.
+// RemindPlugins makes durable what plugins remember, and want sent, because of a message
+// that is not kept.
 func (s *Store) RemindPlugins(ctx context.Context, sc gateway.Scope, e gateway.Effects) error {
 	d := sc.Domain()
 	if !sc.CoversDomain(d) || d == 0 {
 		return denied("domain")
 	}
-	return s.update(ctx, d, func(t *tx) error { return t.remindPlugins(e) })
+	return s.update(ctx, d, func(t *tx) error { return t.effects(&e) })
+}
+
+// effects makes durable what comes of asking plugins, in the commit of what they were
+// asked about.
+func (t *tx) effects(e *gateway.Effects) error {
+	if err := t.remindPlugins(e.KV); err != nil {
+		return err
+	}
+	return t.addIntents(e.Intents)
 }
 
 // remindPlugins writes into the KV of plugins; one that was deleted meanwhile
 // remembers nothing.
-func (t *tx) remindPlugins(e gateway.Effects) error {
-	for _, w := range e.KV {
+func (t *tx) remindPlugins(writes []gateway.PluginWrite) error {
+	for _, w := range writes {
 		if _, err := t.Get(pluginKey(t.domain, w.Plugin)); errors.Is(err, engine.ErrNotFound) {
 			continue
 		} else if err != nil {

@@ -257,6 +257,14 @@ func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
 				}
 			}
 			if err == nil && n < valuesPerCommit {
+				n, err = t.clear(key(subReplied, d).id(gone[0]))
+			}
+			if err == nil && n < valuesPerCommit {
+				n, err = t.dropIntents(func(in *gateway.Intent) bool { return in.Plugin == gone[0] })
+			}
+			if err == nil && n < valuesPerCommit {
+				t.Delete(intentUseKey(d).id(gone[0]))
+				t.Delete(pluginUsageKey(d, gone[0]))
 				t.Delete(lineSeqKey(d, gone[0]))
 				t.Delete(pluginUseKey(d, gone[0]))
 			}

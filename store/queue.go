@@ -150,14 +150,14 @@ func deliveryEvent(d *gateway.Delivery, typ gateway.EventType) gateway.Event {
 	return gateway.Event{Type: typ, Account: d.Account, Message: d.Message, Email: d.Email, Delivery: d.ID, Detail: d.Recipient}
 }
 
-// waiting is a key of the due or lease index.
+// waiting is a key of an index by time.
 type waiting struct {
 	at     time.Time
 	domain gateway.DomainID
 	id     gateway.ID
 }
 
-// scanTimed reads one of the two indexes up to a time.
+// scanTimed reads such an index up to a time.
 func (s *Store) scanTimed(ctx context.Context, sub byte, to time.Time, most int) (found []waiting, err error) {
 	index, end := timedIndex(sub), ms(to)+1
 	begun := s.fronts.begin(index)

@@ -47,6 +47,7 @@ type Store struct {
 	cfg       Config
 	installed installed
 	fronts    fronts
+	intents   chan struct{} // one slot: a plugin wants mail sent
 }
 
 // New returns a Store over e, which the caller opens and closes.
@@ -63,7 +64,7 @@ func New(e engine.Engine, cfg Config) (*Store, error) {
 	if cfg.ActivityRetention == 0 {
 		cfg.ActivityRetention = gateway.ActivityRetention
 	}
-	return &Store{engine: e, cfg: cfg}, nil
+	return &Store{engine: e, cfg: cfg, intents: make(chan struct{}, 1)}, nil
 }
 
 // Ready returns nil while writes are accepted.
@@ -82,6 +83,7 @@ type tx struct {
 	now    time.Time
 	plugin bool       // an installation has changed
 	cause  gateway.ID // the plugin whose event hook made this happen, if one has
+	intent bool       // a plugin wants more mail sent
 	timed  [len(timedIndexes)]timedPut
 }
 
@@ -113,6 +115,12 @@ func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) er
 		s.installed.forget(d)
 	}
 	s.noteTimed(&ran)
+	if ran.intent {
+		select {
+		case s.intents <- struct{}{}:
+		default:
+		}
+	}
 	return translate(err)
 }
 
