@@ -144,6 +144,9 @@ func (p *Plugins) Lines(ctx context.Context, s gateway.Scope, id gateway.ID, f g
 // Watch is woken when a plugin may have new lines, or is deleted; the caller stops it.
 func (p *Plugins) Watch(id gateway.ID) (wake <-chan struct{}, stop func()) { return p.lines.watch(id) }
 
+// Said wakes who follows a plugin whose log has a line that the store wrote.
+func (p *Plugins) Said(id gateway.ID) { p.lines.wake(id) }
+
 // note keeps what a plugin said during a call, and why it failed; a failure leaves a row
 // in its tenant's log too.
 func (p *Plugins) note(inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, said []gateway.PluginLine, err error) {

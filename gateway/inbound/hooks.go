@@ -133,7 +133,7 @@ func refusal(verdicts []gateway.Verdict) *gateway.Error {
 // remember makes durable what plugins want to remember of a message that is not
 // stored.
 func (r *Receiver) remember(ctx context.Context, t *tray) error {
-	if len(t.effects.KV) == 0 {
+	if len(t.effects.KV)+len(t.effects.Intents) == 0 {
 		return nil
 	}
 	return r.cfg.Store.RemindPlugins(ctx, t.scope, t.effects)

@@ -68,7 +68,8 @@ func (s *Sender) holdUntil(until, now time.Time) time.Time {
 // remember makes durable what plugins want to remember of a message that is not
 // accepted.
 func (s *Sender) remember(ctx context.Context, t *tray) error {
-	if len(t.effects.KV) == 0 {
+	s.lone(ctx, t)
+	if len(t.effects.KV)+len(t.effects.Intents) == 0 {
 		return nil
 	}
 	return s.cfg.Store.RemindPlugins(ctx, s.cfg.Internal(t.domain.ID), t.effects)
@@ -85,7 +86,10 @@ func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
 		Via: "rest", Until: t.hooksUntil, Effects: &t.effects,
 		Reading: &content.Reading{Open: open, Content: t.content, Limits: s.cfg.Limits},
 	}
-	if t.sub.Written != nil {
+	switch {
+	case t.sub.Intent != nil:
+		look.Via = "plugin"
+	case t.sub.Written != nil:
 		look.Via = "smtp"
 	}
 	own := []string{t.from.Addr}

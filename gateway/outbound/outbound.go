@@ -25,6 +25,11 @@ type Submission struct {
 	Written *Written         // instead of Compose
 	Stored  *gateway.Message // instead of both: a draft, which it replaces
 
+	// Intent, if set, is what a plugin wants sent, and Compose completes: the commit
+	// ends it, or refuses with InvalidState if it has ended.
+	Intent *gateway.Intent
+	Thread gateway.ID // that it belongs to, unless a plugin says otherwise; zero: as its References say
+
 	Draft bool      // keep it as a draft: nothing leaves, no hook is asked
 	At    time.Time // when it leaves; zero: at once
 	// Activity, if set, is the log row that becomes durable with the message;
@@ -117,8 +122,23 @@ type Store interface {
 
 	// Candidates returns the conversations that a message belongs to by its facts.
 	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)
-	// RemindPlugins makes durable what plugins remember of a message that is not kept.
+	// RemindPlugins makes durable what plugins remember, and want sent, because of a
+	// message that is not kept.
 	RemindPlugins(ctx context.Context, s gateway.Scope, e gateway.Effects) error
+	Plugin(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Plugin, error)
+	AddPluginLines(ctx context.Context, s gateway.Scope, d gateway.DomainID, lines []gateway.PluginLine) error
+
+	// LeaseIntents takes mail that plugins want sent and that is due, of each domain as
+	// many as it has room for. Nobody else gets it until the lease ends.
+	LeaseIntents(ctx context.Context, s gateway.Scope, most int, room func(gateway.DomainID) int, lease time.Duration) ([]gateway.Intent, error)
+	// PostponeIntent has one tried again, EndIntent gives it up: its plugin's log says
+	// why, and so does row, which may be nil. One whose lease was lost stays as it is.
+	PostponeIntent(ctx context.Context, s gateway.Scope, in *gateway.Intent, due time.Time) error
+	EndIntent(ctx context.Context, s gateway.Scope, in *gateway.Intent, level gateway.LineLevel, why string, row *gateway.Activity) error
+	ReclaimIntents(ctx context.Context, s gateway.Scope) error
+	NextIntent(ctx context.Context, s gateway.Scope) (time.Time, error)
+	// IntentsAdded is woken when there may be more.
+	IntentsAdded() <-chan struct{}
 
 	// Deliveries lists those of a message.
 	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
@@ -202,6 +222,8 @@ type Config struct {
 	Internal func(gateway.DomainID) gateway.Scope
 	Hooks    Hooks  // default: none are installed
 	Signer   Signer // default: mail leaves unsigned
+	// Said is told of plugins whose log has a new line; default: nobody follows them.
+	Said func(plugin gateway.ID)
 	// Hostname is the name of this host: in reports, and behind "bounce." in return paths.
 	Hostname string // default: localhost
 	// Mode says what becomes of mail to foreign domains; default: capture.
@@ -235,6 +257,9 @@ func New(cfg Config) (*Sender, error) {
 	cfg.Hostname = cmp.Or(cfg.Hostname, "localhost")
 	if cfg.Mode == nil {
 		cfg.Mode = func(context.Context) (gateway.DeliveryMode, error) { return gateway.ModeCapture, nil }
+	}
+	if cfg.Said == nil {
+		cfg.Said = func(gateway.ID) {}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -29,17 +29,23 @@ const (
 	perSlot = 4
 )
 
-// Run is the queue: it leases what is due and tries it, until ctx ends; then it
-// waits for the attempts under way. It returns the error that kept it from
+// Run is the queue: it leases what is due and tries it, and what plugins want sent, until
+// ctx ends; then it waits for what is under way. It returns the error that kept it from
 // starting, if any.
 func (s *Sender) Run(ctx context.Context) error {
 	if err := s.cfg.Store.Reclaim(ctx, s.cfg.System); err != nil {
+		return err
+	}
+	if err := s.cfg.Store.ReclaimIntents(ctx, s.cfg.System); err != nil {
 		return err
 	}
 	q := &queue{s: s}
 	defer q.attempts.Wait()
 	s.inside.open()
 	defer s.inside.close()
+	var sending sync.WaitGroup
+	sending.Go(func() { s.sendIntents(ctx) })
+	defer sending.Wait()
 	for {
 		q.inside(ctx)
 		soon := q.outside(ctx)

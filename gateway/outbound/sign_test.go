@@ -39,12 +39,13 @@ type lab struct {
 	mu      sync.Mutex
 	clock   time.Time
 	verdict gateway.Verdict // of the outbound hook
-	refuses bool            // the receiver
-	refusal error           // with which; default: later
-	fault   error           // of signing
-	inside  []bool          // what signing was told of each mail
-	carried []string        // what each attempt brought
-	arrived chan struct{}   // one for each
+	hook    func(*gateway.Look)
+	refuses bool          // the receiver
+	refusal error         // with which; default: later
+	fault   error         // of signing
+	inside  []bool        // what signing was told of each mail
+	carried []string      // what each attempt brought
+	arrived chan struct{} // one for each
 }
 
 func newLab(t testing.TB) *lab {
@@ -104,7 +105,12 @@ func (l *lab) Sign(_ context.Context, _ gateway.Scope, _ *gateway.Domain, inside
 }
 
 // Outbound and Thread implement outbound.Hooks.
-func (l *lab) Outbound(context.Context, gateway.Scope, *gateway.Look) (gateway.Verdict, error) {
+func (l *lab) Outbound(_ context.Context, _ gateway.Scope, look *gateway.Look) (gateway.Verdict, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hook != nil {
+		l.hook(look)
+	}
 	return l.verdict, nil
 }
 

@@ -180,6 +180,9 @@ func (s *Sender) open(ctx context.Context, t *tray) (err error) {
 	}
 	t.compose = *t.sub.Compose
 	t.from, t.returnPath, t.recipients = t.compose.From, t.compose.From.Addr, t.compose.Recipients()
+	if in := t.sub.Intent; in != nil && !in.Answers.IsZero() {
+		t.returnPath = "" // so that nothing ever answers an answer: RFC 3834 section 3.3
+	}
 	return nil
 }
 
@@ -247,6 +250,9 @@ func (s *Sender) compose(ctx context.Context, t *tray) (err error) {
 		ID: newID(), Domain: t.domain.ID, Arrived: t.now, Sent: true, ReturnPath: t.returnPath, Scheduled: t.sub.At,
 		Recipients: t.recipients, Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
 	}
+	if in := t.sub.Intent; in != nil {
+		t.message.Plugin = in.Plugin
+	}
 	if d := t.sub.Stored; d != nil {
 		t.message.ID, t.message.Tags = d.ID, d.Tags
 	}
@@ -293,14 +299,19 @@ const largeBody = 1 << 20
 // it up inside the commit, where no other message can slip in between.
 func (s *Sender) thread(ctx context.Context, t *tray) error {
 	t.facts = threading.Facts(t.content, t.now)
-	return s.choose(ctx, t)
+	err := s.choose(ctx, t)
+	if t.choice.None() {
+		t.choice.Join = t.sub.Thread
+	}
+	return err
 }
 
 // address makes one delivery per recipient, and the acceptance of it all.
 func (s *Sender) address(ctx context.Context, t *tray) error {
+	s.lone(ctx, t)
 	t.acceptance = &gateway.Acceptance{
 		Message: t.message, From: t.from, Facts: t.facts, Thread: t.choice, NewThread: t.newThread,
-		Effects: t.effects, Activity: t.sub.Activity, Draft: t.sub.Draft, Replaces: t.sub.Stored != nil,
+		Effects: t.effects, Activity: t.sub.Activity, Intent: t.sub.Intent, Draft: t.sub.Draft, Replaces: t.sub.Stored != nil,
 	}
 	if t.sub.Draft {
 		return nil

@@ -143,7 +143,7 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	if g.Sender, err = outbound.New(outbound.Config{
-		Store: g.Store, Receiver: g.Receiver, Courier: g.couriers, Hooks: g.plugins, Signer: newSigners(g.Domains.SigningKeys, lim, now),
+		Store: g.Store, Receiver: g.Receiver, Courier: g.couriers, Hooks: g.plugins, Said: g.plugins.Said, Signer: newSigners(g.Domains.SigningKeys, lim, now),
 		System: keys.System(), Internal: keys.Internal, Hostname: g.cfg.Hostname, Mode: g.DeliveryMode, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
