@@ -26,6 +26,7 @@ var rooms = map[string]string{
 	"gateway/telemetry":        "gateway",
 	"sdk/abi":                  "",
 	"plugins/hostile":          "sdk/abi", // for tests
+	"plugins/conformance":      "",        // only tests: SDKs of all languages, held to the contract
 	"store/engine":             "",
 	"store/seglog":             "",
 	"plugins/sandbox/rewrite":  "",

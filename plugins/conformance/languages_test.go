@@ -1,0 +1,166 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/centerleap/postern/plugins/sandbox"
+)
+
+// language is one that there is an SDK for.
+type language struct {
+	name    string
+	folder  string   // of testdata
+	sdk     string   // the file that stands beside an author's own; empty: it is imported
+	source  string   // the author's own
+	env     []string //
+	build   []string // a command in the author's folder, as its SDK's README has it; it makes plugin.wasm
+	tool    func() string
+	command string // what its README calls the tool
+	most    int    // bytes of a filter
+	once    sync.Once
+	ready   *sandbox.Module
+	err     error
+}
+
+var languages = []language{
+	{
+		name: "Rust", folder: "rust", sdk: "../../sdk/rust/postern.rs", source: "plugin.rs", tool: rustc, command: "rustc", most: 100_000,
+		build: []string{"--edition", "2021", "--crate-type", "cdylib", "--target", wasm, "-C", "opt-level=s", "-C", "lto", "-C", "panic=abort", "-C", "strip=symbols", "-o", "plugin.wasm", "plugin.rs"},
+	},
+	{
+		name: "C", folder: "c", sdk: "../../sdk/c/postern.h", source: "plugin.c", tool: clang, command: "clang", most: 10_000,
+		build: []string{"--target=wasm32", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-mbulk-memory", "-nostdlib", "-Wl,--no-entry", "-Wl,--strip-all", "-o", "plugin.wasm", "plugin.c"},
+	},
+	{
+		name: "AssemblyScript", folder: "assemblyscript", sdk: "../../sdk/assemblyscript/postern.ts", source: "plugin.ts", tool: asc, command: "asc", most: 50_000,
+		build: []string{"plugin.ts", "-o", "plugin.wasm", "-O", "--runtime", "stub", "--noAssert", "--exportStart", "_initialize", "--use", "abort=postern/abort"},
+	},
+}
+
+// wasm is what rustc calls the machine that plugins run on.
+const wasm = "wasm32-unknown-unknown"
+
+// rustc is one that can build for it: Debian's, if another that comes first can't.
+func rustc() string {
+	for _, name := range []string{"rustc", "/usr/bin/rustc"} {
+		lib, err := exec.Command(name, "--print", "target-libdir", "--target", wasm).Output()
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat(strings.TrimSpace(string(lib))); err == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// clang is one that has its linker for WebAssembly.
+func clang() string {
+	for _, name := range []string{"clang", "wasm-ld"} {
+		if _, err := exec.LookPath(name); err != nil {
+			return ""
+		}
+	}
+	return "clang"
+}
+
+func asc() string {
+	path, err := filepath.Abs("../../.ci/node/node_modules/.bin/asc")
+	if err != nil {
+		return ""
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// module is the language's plugin of testdata, built and compiled once. Where there is no
+// compiler the test is skipped; in CI there has to be one.
+func (l *language) module(t testing.TB) *sandbox.Module {
+	t.Helper()
+	l.need(t)
+	l.once.Do(func() {
+		var source, wasm []byte
+		if source, l.err = os.ReadFile(filepath.Join("testdata", l.folder, l.source)); l.err != nil {
+			return
+		}
+		if wasm, l.err = l.compile(source); l.err != nil {
+			return
+		}
+		l.ready, l.err = engine.Compile(context.Background(), wasm)
+	})
+	if l.err != nil {
+		t.Fatal(l.err)
+	}
+	return l.ready
+}
+
+func (l *language) need(t testing.TB) {
+	t.Helper()
+	if l.tool() != "" {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("there is no compiler of %s for WebAssembly: .ci/setup installs it", l.name)
+	}
+	t.Skipf("there is no compiler of %s for WebAssembly: .ci/setup installs it", l.name)
+}
+
+// built are the modules of plugins by what they were built from.
+var built sync.Map
+
+// compile builds a plugin of one file as its author would, once.
+func (l *language) compile(source []byte) ([]byte, error) {
+	key := l.name + string(source)
+	if wasm, ok := built.Load(key); ok {
+		return wasm.([]byte), nil
+	}
+	wasm, err := l.compileNew(source)
+	if err == nil {
+		built.Store(key, wasm)
+	}
+	return wasm, err
+}
+
+func (l *language) compileNew(source []byte) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "plugin")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	files := map[string][]byte{l.source: source}
+	if l.sdk != "" {
+		if files[filepath.Base(l.sdk)], err = os.ReadFile(l.sdk); err != nil {
+			return nil, err
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.Command(l.tool(), l.build...)
+	cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), l.env)
+	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("warning")) {
+		return nil, fmt.Errorf("%s: %w\n%s", l.name, err, out)
+	}
+	return os.ReadFile(filepath.Join(dir, "plugin.wasm"))
+}
+
+func (l *language) close(ctx context.Context) {
+	if l.ready != nil {
+		if err := l.ready.Close(ctx); err != nil {
+			panic(err)
+		}
+	}
+}
