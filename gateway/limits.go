@@ -67,7 +67,6 @@ type Limits struct {
 	PluginWrites, PluginWriteBytes         int64
 	PluginCounters, PluginCounterChanges   int64
 	PluginUploads, PluginVersions          int64
-	EventCalls, EventCallsDomain           int64
 	EventWindow, EventWaiting              int64
 	EventAttempts, EventFailures           int64
 	EventError                             int64
@@ -209,8 +208,6 @@ var LimitTable = []Limit{
 	{"plugin_uploads", 4, "modules read or compiled at once, of a domain a quarter", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},
 	{"plugin_lines", 1000, "lines kept of a plugin's log; older ones go", InvalidParameter, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.PluginLines }},
-	{"event_calls", 8, "event and tick hooks under way at once; more wait", Unavailable, "ours; they may wait for others' servers, and mail waits for none of them", func(l *Limits) *int64 { return &l.EventCalls }},
-	{"event_calls_domain", 4, "of these, hooks of one domain", Unavailable, "ours; half, so that no tenant keeps all others waiting", func(l *Limits) *int64 { return &l.EventCallsDomain }},
 	{"event_window", 100, "events of a subscription that are read ahead, or told before an older one is", Unavailable, "ours; they stand in memory", func(l *Limits) *int64 { return &l.EventWindow }},
 	{"event_waiting", 1000, "events that a subscription is told again; with more, the new ones wait in the feed", InvalidState, "ours; about 0.3 KiB of disk each", func(l *Limits) *int64 { return &l.EventWaiting }},
 	{"event_attempts", 5, "times that a subscription is told of an event before that is given up", Unavailable, "ours; over about an hour", func(l *Limits) *int64 { return &l.EventAttempts }},
