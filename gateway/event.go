@@ -56,6 +56,13 @@ const (
 	EventSuppressionRemoved EventType = "suppression.removed"
 )
 
+// PluginEvents are those that a plugin's event hook may be told of: they are about an
+// email that there is.
+var PluginEvents = []EventType{
+	EventReceived, EventQueued, EventScheduled, EventSent, EventDelivered, EventDelayed, EventFailed, EventBounced, EventComplained, EventHeld,
+	EventCanceled, EventSuppressed, EventUpdated,
+}
+
 // ErrTrimmed means that a feed no longer reaches back to where a reader stands.
 var ErrTrimmed = errors.New("the feed no longer reaches back that far")
 

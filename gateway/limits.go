@@ -66,6 +66,7 @@ type Limits struct {
 	DeliveryTurns                          int64
 	PluginWrites, PluginWriteBytes         int64
 	PluginCounters, PluginCounterChanges   int64
+	PluginHosts, PluginTickSeconds         int64
 	PluginUploads, PluginVersions          int64
 	EventWindow, EventWaiting              int64
 	EventAttempts, EventFailures           int64
@@ -205,6 +206,8 @@ var LimitTable = []Limit{
 	{"plugin_write_bytes", 256 * kiB, "bytes of them together", InvalidState, "ours; they are in its commit", func(l *Limits) *int64 { return &l.PluginWriteBytes }},
 	{"plugin_counters", 10_000, "counters of a plugin", InvalidState, "ours; each has a name of at most plugin_key bytes", func(l *Limits) *int64 { return &l.PluginCounters }},
 	{"plugin_counter_changes", 5000, "counters of a domain's plugins that change in a second; they are in memory until they are durable", InvalidState, "ours; each takes at most 1 KiB", func(l *Limits) *int64 { return &l.PluginCounterChanges }},
+	{"plugin_hosts", 50, "entries of a manifest's http_hosts", InvalidParameter, "ours; each message that the plugin sees decodes them", func(l *Limits) *int64 { return &l.PluginHosts }},
+	{"plugin_tick_seconds", 60, "seconds from one tick of a plugin to the next, at least", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginTickSeconds }},
 	{"plugin_uploads", 4, "modules read or compiled at once, of a domain a quarter", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},
 	{"plugin_lines", 1000, "lines kept of a plugin's log; older ones go", InvalidParameter, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.PluginLines }},

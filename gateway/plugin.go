@@ -20,11 +20,12 @@ type Plugin struct {
 	Config   map[string]string
 	Secrets  map[string]Secret // configuration that is never shown; no name is in both
 
-	Version   string // as its author calls it
-	SHA256    [32]byte
-	Code      Blob // the module
-	Hooks     []Hook
-	Asks      []string
+	Version string // as its author calls it
+	SHA256  [32]byte
+	Code    Blob // the module
+	Hooks   []Hook
+	Asks    []string
+	PluginReach
 	CodeAt    time.Time       // when this code was uploaded
 	Kept      []PluginVersion // what it can go back to; the one left last comes first
 	CreatedAt time.Time
@@ -33,23 +34,36 @@ type Plugin struct {
 
 // PluginVersion is one code of an installation, named by its digest.
 type PluginVersion struct {
-	Version   string // as its author calls it; nothing keeps two from having one name
-	SHA256    [32]byte
-	Code      Blob
-	Hooks     []Hook
-	Asks      []string
-	Grants    []string // what it has, or had when it was left
+	Version string // as its author calls it; nothing keeps two from having one name
+	SHA256  [32]byte
+	Code    Blob
+	Hooks   []Hook
+	Asks    []string
+	Grants  []string // what it has, or had when it was left
+	PluginReach
 	CreatedAt time.Time
 }
 
+// PluginReach is what else the manifest of a code says of how it is asked.
+type PluginReach struct {
+	HTTPHosts   []string    // that it may ask, folded: host, host:port or *.domain
+	Events      []EventType // that its event hook is told of; none: EventReceived
+	TickSeconds int64       // from one tick to the next; 0: it has none
+	Limits      PluginLimits
+}
+
+// PluginLimits are lower limits of its calls than the gateway's; 0 is as there.
+type PluginLimits struct{ Millis, Fuel, Memory int64 }
+
 // Active is the version that is asked.
 func (p *Plugin) Active() PluginVersion {
-	return PluginVersion{p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.CodeAt}
+	return PluginVersion{p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.PluginReach, p.CodeAt}
 }
 
 // Use makes v the version that is asked.
 func (p *Plugin) Use(v PluginVersion) {
 	p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.CodeAt = v.Version, v.SHA256, v.Code, v.Hooks, v.Asks, v.Grants, v.CreatedAt
+	p.PluginReach = v.PluginReach
 }
 
 // Versions are all that are kept, the newest upload first.

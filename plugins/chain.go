@@ -155,7 +155,10 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	defer share()
 	started := time.Now()
 	defer func() { g.took = time.Since(started) }()
-	return module.Call(ctx, sandbox.Owner(inst.ID), string(hook), g)
+	own := &inst.Limits
+	return module.CallWithin(ctx, sandbox.Owner(inst.ID), string(hook), g, sandbox.Bounds{
+		Time: time.Duration(own.Millis) * time.Millisecond, Fuel: own.Fuel, MemoryBytes: own.Memory,
+	})
 }
 
 // isLate reports whether nobody waits for what plugins say at a hook.

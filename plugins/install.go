@@ -66,6 +66,9 @@ func (p *Plugins) take(ctx context.Context, s gateway.Scope, u gateway.PluginUpl
 		return err
 	}
 	v := gateway.PluginVersion{Version: m.Version, SHA256: sha256.Sum256(code), Asks: m.Permissions, Grants: m.Permissions}
+	if v.PluginReach, err = reach(m, &p.cfg.Limits); err != nil {
+		return err
+	}
 	for _, h := range m.Hooks {
 		v.Hooks = append(v.Hooks, gateway.Hook(h))
 	}
@@ -125,9 +128,13 @@ func (p *Plugins) compile(ctx context.Context, code []byte, m *abi.Manifest) (*s
 	if err != nil {
 		return nil, unfit(err)
 	}
+	if most, has := m.Limits["memory"], module.MemoryBytes(); most > 0 && most < has {
+		_ = module.Close(ctx) // nothing runs on it
+		return nil, gateway.Fieldf(gateway.InvalidParameter, "manifest", "manifest: limits.memory is %d, but the module has %d bytes when it begins", most, has)
+	}
 	for _, h := range m.Hooks {
 		if !module.Exports(h) {
-			_ = module.Close(ctx) // nothing runs on it
+			_ = module.Close(ctx)
 			return nil, gateway.Fieldf(gateway.InvalidParameter, "wasm", "the manifest names the hook %s, but the module does not export %s", h, abi.Export(h))
 		}
 	}

@@ -39,8 +39,6 @@ func readManifest(doc []byte) (*abi.Manifest, error) {
 		return bad("name must be of 1 to 64 letters, digits and . _ + -")
 	case m.Version != "" && !names.MatchString(m.Version):
 		return bad("version must be of 1 to 64 letters, digits and . _ + -")
-	case len(m.HTTPHosts) > 0 || m.TickSeconds != 0 || len(m.Limits) > 0:
-		return bad("http_hosts, tick_seconds and limits are not built yet: leave them out")
 	case len(m.Hooks) == 0:
 		return bad("hooks must name at least one of %q", abi.Hooks)
 	}

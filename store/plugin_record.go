@@ -40,6 +40,7 @@ func encodePlugin(p *gateway.Plugin) []byte {
 			e.text(2, p.Secrets[k].Reveal())
 		})
 	}
+	e.message(18, func(e *encoder) { encodeReach(e, &p.PluginReach) })
 	return e.b
 }
 
@@ -53,6 +54,38 @@ func encodeVersion(e *encoder, v *gateway.PluginVersion) {
 	e.texts(5, v.Asks)
 	e.texts(6, v.Grants)
 	e.time(7, v.CreatedAt)
+	e.message(8, func(e *encoder) { encodeReach(e, &v.PluginReach) })
+}
+
+func encodeReach(e *encoder, r *gateway.PluginReach) {
+	e.texts(1, r.HTTPHosts)
+	for _, t := range r.Events {
+		e.text(2, string(t))
+	}
+	e.int(3, r.TickSeconds)
+	e.int(4, r.Limits.Millis)
+	e.int(5, r.Limits.Fuel)
+	e.int(6, r.Limits.Memory)
+}
+
+func decodeReach(b []byte, r *gateway.PluginReach) error {
+	return readFields(b, func(f field) error {
+		switch f.n {
+		case 1:
+			r.HTTPHosts = append(r.HTTPHosts, f.text())
+		case 2:
+			r.Events = append(r.Events, gateway.EventType(f.text()))
+		case 3:
+			r.TickSeconds = f.int()
+		case 4:
+			r.Limits.Millis = f.int()
+		case 5:
+			r.Limits.Fuel = f.int()
+		case 6:
+			r.Limits.Memory = f.int()
+		}
+		return nil
+	})
 }
 
 func decodeVersion(b []byte) (v gateway.PluginVersion, err error) {
@@ -72,6 +105,8 @@ func decodeVersion(b []byte) (v gateway.PluginVersion, err error) {
 			v.Grants = append(v.Grants, f.text())
 		case 7:
 			v.CreatedAt = f.time()
+		case 8:
+			return decodeReach(f.b, &v.PluginReach)
 		}
 		return nil
 	})
@@ -144,6 +179,8 @@ func readCode(p *gateway.Plugin, f field) error {
 		return err
 	case 16:
 		p.CodeAt = f.time()
+	case 18:
+		return decodeReach(f.b, &p.PluginReach)
 	}
 	return nil
 }

@@ -12,12 +12,16 @@ func TestPluginRecord(t *testing.T) {
 	at := func(n int64) time.Time { return time.UnixMilli(n).UTC() }
 	kept := gateway.PluginVersion{
 		Version: "1", SHA256: [32]byte{1}, Code: gateway.Blob{Domain: 2, ID: 7, Size: 9, SHA256: [32]byte{1}}, Hooks: []gateway.Hook{gateway.HookThread},
-		Asks: []string{"kv", "raw"}, Grants: []string{"kv"}, CreatedAt: at(1000),
+		Asks: []string{"kv", "raw"}, Grants: []string{"kv"}, CreatedAt: at(1000), PluginReach: gateway.PluginReach{TickSeconds: 60},
 	}
 	want := gateway.Plugin{
 		ID: gateway.ID{3}, Domain: 2, Account: 4, Name: "filter", Enabled: true, Priority: -5, Failure: gateway.FailClosed, Grants: []string{"raw"},
 		Config: map[string]string{"a": "1"}, Secrets: map[string]gateway.Secret{"b": "hush"}, Version: "2", SHA256: [32]byte{2},
 		Code: gateway.Blob{Domain: 2, ID: 8, Size: 9, SHA256: [32]byte{2}}, Hooks: []gateway.Hook{gateway.HookInbound}, Asks: []string{"raw"},
+		PluginReach: gateway.PluginReach{
+			HTTPHosts: []string{"a.example", "*.b.example"}, Events: []gateway.EventType{gateway.EventSent}, TickSeconds: 90,
+			Limits: gateway.PluginLimits{Millis: 1, Fuel: 2, Memory: 3},
+		},
 		CodeAt: at(2000), Kept: []gateway.PluginVersion{kept}, CreatedAt: at(500), UpdatedAt: at(3000),
 	}
 	got, err := decodePlugin(want.Domain, want.ID, encodePlugin(&want))

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"maps"
@@ -49,6 +50,9 @@ type pluginShape struct {
 	Grants        []string          `json:"grants"`
 	Config        map[string]string `json:"config"`
 	SecretNames   []string          `json:"secret_names"`
+	HTTPHosts     []string          `json:"http_hosts"`
+	Events        []string          `json:"events"`
+	TickSeconds   *int64            `json:"tick_seconds"`
 	Limits        callLimits        `json:"limits"`
 	Stats         statsShape        `json:"stats"`
 	Versions      []versionShape    `json:"versions"`
@@ -56,10 +60,32 @@ type pluginShape struct {
 	UpdatedAt     string            `json:"updated_at"`
 }
 
-// callLimits are those of one call.
+// callLimits are those of one call; of the hooks event and tick, where it says so.
 type callLimits struct {
-	MemoryBytes int64 `json:"memory_bytes"`
-	TimeoutMS   int64 `json:"timeout_ms"`
+	MemoryBytes      int64 `json:"memory_bytes"`
+	TimeoutMS        int64 `json:"timeout_ms"`
+	Fuel             int64 `json:"fuel"`
+	EventMemoryBytes int64 `json:"event_memory_bytes"`
+	EventTimeoutMS   int64 `json:"event_timeout_ms"`
+}
+
+// addReach says what the manifest says of how the plugin is asked.
+func (out *pluginShape) addReach(r *gateway.PluginReach, l *gateway.Limits) {
+	lower := func(ours, own int64) int64 { return min(ours, cmp.Or(own, ours)) }
+	out.HTTPHosts, out.Events = listed(r.HTTPHosts), []string{}
+	for _, t := range r.Events {
+		out.Events = append(out.Events, string(t))
+	}
+	if len(r.Events) == 0 && slices.Contains(out.Hooks, gateway.HookEvent) {
+		out.Events = append(out.Events, string(gateway.EventReceived))
+	}
+	if r.TickSeconds > 0 {
+		out.TickSeconds = &r.TickSeconds
+	}
+	out.Limits = callLimits{
+		lower(l.PluginMemory, r.Limits.Memory), lower(l.PluginMillis, r.Limits.Millis), lower(l.PluginFuel, r.Limits.Fuel),
+		lower(l.PluginEventMemory, r.Limits.Memory), lower(l.PluginEventMillis, r.Limits.Millis),
+	}
 }
 
 // statsShape is how a plugin did since the gateway started, or its code changed.
@@ -105,11 +131,12 @@ func (s *Server) pluginOf(k *call, sc gateway.Scope, p *gateway.Plugin) (pluginS
 		Object: "plugin", ID: p.ID.String(), Name: p.Name, Version: p.Version, SHA256: hex.EncodeToString(p.SHA256[:]), SizeBytes: p.Code.Size,
 		Status: "disabled", Scope: gateway.LevelDomain.String(), Hooks: p.Hooks, Priority: p.Priority, FailurePolicy: string(p.Failure),
 		Permissions: listed(p.Asks), Grants: listed(p.Grants), Config: p.Config, SecretNames: listed(slices.Sorted(maps.Keys(p.Secrets))),
-		Limits: callLimits{s.cfg.Limits.PluginMemory, s.cfg.Limits.PluginMillis}, Versions: versionsOf(p), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
+		Versions: versionsOf(p), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
 	}
 	if p.Enabled {
 		out.Status = "enabled"
 	}
+	out.addReach(&p.PluginReach, &s.cfg.Limits)
 	out.addStats(s.cfg.Plugins.Stats(p))
 	if out.Config == nil {
 		out.Config = map[string]string{}

@@ -34,6 +34,9 @@ func (m *Module) exports(name string) bool {
 	return ok
 }
 
+// MemoryBytes is how much memory each call begins with, at the moment.
+func (m *Module) MemoryBytes() int64 { return int64(m.images.current().Size()) }
+
 // Close waits for running calls and frees the module. No call may start any more.
 func (m *Module) Close(ctx context.Context) error {
 	m.calls.Wait()
