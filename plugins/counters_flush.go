@@ -30,6 +30,9 @@ func (p *Plugins) settle(ctx context.Context) {
 func (c *counters) take(p *Plugins) map[gateway.DomainID][]gateway.PluginCounter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.cells)+len(c.owned) == 0 {
+		return nil
+	}
 	now, all := p.cfg.Now(), make(map[gateway.DomainID][]gateway.PluginCounter)
 	for k, known := range c.cells {
 		_, lives := known.at(now)
