@@ -11,19 +11,13 @@ import (
 
 // pluginOutcome is what a plugin would do.
 type pluginOutcome struct {
-	Version string
-	Verdict struct{ Action, Text, Reason string }
-	Changes struct {
-		Folder        string
-		Labels, Flags []string
-		Headers       []struct{ Name, Value string }
-	}
+	pluginSaid
+	Version    string
 	Logs       []struct{ Level, Text string }
 	DurationUS int64 `json:"duration_us"`
 	HostCalls  int64 `json:"host_calls"`
 	Fuel       int64 `json:"fuel"`
 	Memory     int64 `json:"memory_bytes"`
-	Error      string
 }
 
 func (p *pluginsCommand) test() *cobra.Command {
@@ -68,24 +62,17 @@ func (p *pluginsCommand) test() *cobra.Command {
 
 func (p *pluginsCommand) printOutcome(cmd *cobra.Command, hook string, o *pluginOutcome) error {
 	lines := []string{hook + ": " + o.Verdict.Action}
-	for _, part := range []struct{ name, value string }{
-		{"text", o.Verdict.Text},
-		{"reason", o.Verdict.Reason},
-		{"folder", o.Changes.Folder},
-		{"labels", strings.Join(o.Changes.Labels, " ")},
-		{"flags", strings.Join(o.Changes.Flags, " ")},
-		{"error", o.Error},
-	} {
-		if part.value != "" {
-			lines = append(lines, part.name+": "+printable(part.value))
-		}
-	}
-	for _, h := range o.Changes.Headers {
-		lines = append(lines, "adds "+printable(h.Name+": "+h.Value))
-	}
-	for _, l := range o.Logs {
-		lines = append(lines, "said "+l.Level+": "+printable(l.Text))
+	for _, line := range append(o.gist(), o.said()...) {
+		lines = append(lines, printable(line))
 	}
 	lines = append(lines, fmt.Sprintf("%d us, %d fuel, %d KiB, %d imports used, version %s; nothing of it was done", o.DurationUS, o.Fuel, o.Memory>>10, o.HostCalls, cmp.Or(o.Version, "without a name")))
 	return p.printf(cmd, "%s\n", strings.Join(lines, "\n"))
+}
+
+// said are the lines of its log.
+func (o *pluginOutcome) said() (lines []string) {
+	for _, l := range o.Logs {
+		lines = append(lines, "said "+l.Level+": "+l.Text)
+	}
+	return lines
 }

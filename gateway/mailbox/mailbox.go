@@ -35,6 +35,8 @@ type Store interface {
 	// Newest returns a conversation with its newest messages, newest first.
 	Newest(ctx context.Context, s gateway.Scope, id gateway.ID, most int) (gateway.Thread, []*gateway.Message, error)
 	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
+	// Trace returns which part plugins had in a message.
+	Trace(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) (gateway.Trace, error)
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
 	CreateBlob(ctx context.Context, s gateway.Scope, d gateway.DomainID, sizeHint int64) (gateway.BlobWriter, error)
 

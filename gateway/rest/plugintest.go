@@ -38,14 +38,6 @@ type trialShape struct {
 	Error       *string      `json:"error"`
 }
 
-type verdictShape struct {
-	Action string  `json:"action"`
-	Code   *int    `json:"code"`
-	Text   *string `json:"text"`
-	Reason *string `json:"reason"`
-	Final  bool    `json:"final"`
-}
-
 type trialLine struct {
 	Level string `json:"level"`
 	Text  string `json:"text"`
@@ -135,26 +127,11 @@ func trialOf(p *gateway.Plugin, hook gateway.Hook, o *gateway.PluginOutcome) tri
 	v := &o.Verdict
 	out := trialShape{
 		Object: "plugin_test", PluginID: p.ID.String(), Version: o.Version.Version, SHA256: hex.EncodeToString(o.Version.SHA256[:]), Hook: hook, DryRun: true,
-		Verdict: verdictShape{actionOf(hook, v.Action), nil, orNull(v.Text), orNull(o.Reason), v.Final},
-		Changes: changesOf(v), Logs: []trialLine{}, KVWrites: []trialWrite{},
+		Verdict: verdictOf(hook, v, o.Reason), Changes: changesOf(v), Logs: linesOf(o.Lines), KVWrites: []trialWrite{},
 		DurationUS: o.Took.Microseconds(), HostCalls: o.HostCalls, Fuel: o.Fuel, MemoryBytes: o.Memory, Error: orNull(o.Failure),
-	}
-	if v.Code != 0 {
-		out.Verdict.Code = &v.Code
-	}
-	for _, l := range o.Lines {
-		out.Logs = append(out.Logs, trialLine{l.Level.String(), l.Text})
 	}
 	for _, w := range o.Writes {
 		out.KVWrites = append(out.KVWrites, trialWrite{w.Key, len(w.Value), stampOrNull(w.Expires)})
 	}
 	return out
-}
-
-// actionOf is an action as its hook calls it.
-func actionOf(hook gateway.Hook, a gateway.Action) string {
-	if a == gateway.ActionAccept && hook == gateway.HookOutbound {
-		return "allow"
-	}
-	return cmp.Or(string(a), "accept")
 }

@@ -51,6 +51,7 @@ var routes = []route{
 	{"POST", "/emails/:id/cancel", "cancelEmail", senders, keys.Changes, (*Server).cancelEmail},
 	{"POST", "/emails/:id/send", "sendStoredEmail", readers, keys.Sends, (*Server).sendStored},
 	{"GET", "/emails/:id/raw", "getRawEmail", readers, keys.Reads, (*Server).getRawEmail},
+	{"GET", "/emails/:id/trace", "getTrace", readers, keys.Reads, (*Server).getTrace},
 	{"GET", "/emails/:id/attachments", "listAttachments", readers, keys.Reads, (*Server).listAttachments},
 	{"GET", "/emails/:id/attachments/:attachmentId", "getAttachment", readers, keys.Reads, (*Server).getAttachment},
 	{"GET", "/files/:token", "getFile", open, keys.Uncounted, (*Server).getFile},

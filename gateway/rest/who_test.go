@@ -42,6 +42,7 @@ var targets = map[string]target{
 	"cancelEmail":       {path: "/emails/{fresh}/cancel?email={bot}", ok: 200, fresh: scheduledMail},
 	"sendStoredEmail":   {path: "/emails/{fresh}/send?email={bot}", ok: 200, fresh: draftMail},
 	"getRawEmail":       {path: "/emails/{email}/raw?email={bot}", ok: 200},
+	"getTrace":          {path: "/emails/{email}/trace?email={bot}", ok: 200},
 	"listAttachments":   {path: "/emails/{email}/attachments?email={bot}", ok: 200},
 	"getAttachment":     {path: "/emails/{email}/attachments/{file}?email={bot}", ok: 200},
 	"getFile":           {path: "{link}", ok: 200},
