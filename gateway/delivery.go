@@ -33,6 +33,8 @@ type Delivery struct {
 	UpdatedAt  time.Time
 	Fence      uint64 // of the newest lease; results of older ones are refused
 	Warned     bool   // its sender was told that it takes long
+	Redirected bool   // a plugin has received mail sent on: nobody hears of it but by events
+	Client     Client // that brought it, then; empty if it came from inside
 	Turns      []Turn // what became of it so far, the newest ones
 
 	Report *Report // to its sender, which the next commit about it queues; not stored

@@ -134,6 +134,7 @@ type Body struct{ Text, HTML string }
 
 // AutoReply is what a plugin answers.
 type AutoReply struct {
+	Plugin  ID     // who answers
 	From    string // empty: the mailbox
 	Subject string // empty: that of the message, as an answer has it
 	Body

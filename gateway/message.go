@@ -186,7 +186,7 @@ type HeaderField struct{ Name, Value string }
 type Envelope struct {
 	ReturnPath string   // empty is the null reverse-path
 	Recipients []string // forward-paths, all in one domain when receiving
-	RemoteIP   string   // of the client; empty for mail from inside
+	RemoteIP   string   // of the client that brought it to this gateway; empty for mail from inside
 	Helo       string
 	Protocol   string // the with-clause of Received; empty: ESMTP
 	// Delivery is set for mail from inside: the job that carries it. Receiving

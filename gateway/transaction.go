@@ -53,12 +53,17 @@ type Accepted struct {
 // recipients' domain.
 type Filing struct {
 	Delivery ID        // for mail from inside; its outcome is remembered
+	Author   string    // the domain that Submit authorised, of such mail
+	Client   Client    // that brought it otherwise
 	Leased   *Delivery // the job, if it is of the same domain: it ends with this
 	Message  *Message
 	Facts    ThreadFacts
 	Copies   []Copy
 	Effects  Effects
 }
+
+// LabelNotRedirected marks mail that stayed because it could not be sent on.
+const LabelNotRedirected = "not-redirected"
 
 // Copy is the message in one account.
 type Copy struct {
@@ -72,8 +77,12 @@ type Copy struct {
 	Flags      Flags
 	Labels     []string
 	Headers    []HeaderField // that plugins add; they end the Prefix
-	Thread     ThreadChoice
-	NewThread  ID // of the conversation it may start; zero: any
+	// Redirects are whom it is sent on to. It then stays only with Keep, or if the commit
+	// finds that none of them can be made.
+	Redirects []Redirect
+	Keep      bool
+	Thread    ThreadChoice
+	NewThread ID // of the conversation it may start; zero: any
 }
 
 // Place is one entry, named by where it stands.

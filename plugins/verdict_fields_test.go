@@ -39,7 +39,7 @@ func show(v *gateway.Verdict) string {
 	add("remove", len(v.Remove) > 0, v.Remove)
 	add("until", !v.Until.IsZero(), v.Until.Format(time.RFC3339))
 	if v.Reply != nil {
-		add("reply", true, *v.Reply)
+		add("reply", true, fmt.Sprint("{", v.Reply.From, " ", v.Reply.Subject, " ", v.Reply.Body, "}"))
 	}
 	add("join", !v.Thread.Join.IsZero(), v.Thread.Join)
 	add("new", v.Thread.New, v.Thread.New)

@@ -130,7 +130,7 @@ func (g *guest) reply(v *gateway.Verdict, in *abi.Verdict) error {
 	if err := subject("reply.subject", r.Subject); err != nil {
 		return err
 	}
-	v.Reply = &gateway.AutoReply{Subject: r.Subject, Body: body}
+	v.Reply = &gateway.AutoReply{Plugin: g.inst.ID, Subject: r.Subject, Body: body}
 	if r.From == "" {
 		return nil
 	}

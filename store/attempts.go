@@ -90,7 +90,8 @@ var ending = map[gateway.DeliveryState]gateway.EventType{
 // record, and in the log if another host had a word in it, or ours was no.
 func (t *tx) tell(j *gateway.Delivery, o *gateway.Outcome, typ gateway.EventType) error {
 	t.emit(deliveryEvent(j, typ))
-	if o.Suppress != "" {
+	if o.Suppress != "" && !j.Redirected { // what others write is no word about the domain's own mail
+
 		if _, _, err := t.addSuppression(j.Recipient, o.Suppress); err != nil && gateway.KindOf(err) != gateway.InvalidState {
 			return err // one that there is no room for is left out
 		}
@@ -98,6 +99,7 @@ func (t *tx) tell(j *gateway.Delivery, o *gateway.Outcome, typ gateway.EventType
 	if j.Site != "" || j.State != gateway.DeliveryDelivered {
 		t.logDelivery(j, typ)
 	}
+	t.forgetRedirect(j)
 	return t.noteEvent(j, typ)
 }
 
@@ -158,6 +160,9 @@ func (t *tx) noteEvent(j *gateway.Delivery, typ gateway.EventType) error {
 		return nil
 	} else if err != nil {
 		return err
+	}
+	if !m.Sent {
+		return nil // it was sent on: that is no fate of its own
 	}
 	m.LastEvent = string(typ)[len("email."):]
 	t.putMessage(m)

@@ -55,8 +55,12 @@ func (t *tx) fileAll(f *gateway.Filing) error {
 	if err != nil {
 		return missing(err, "domain")
 	}
+	onward, err := t.sendOn(f, dom)
+	if err != nil {
+		return err
+	}
 	for i := range f.Copies {
-		if err := t.file(f, &f.Copies[i], dom.CatchAll); err != nil {
+		if err := t.fileOrSendOn(f, &f.Copies[i], onward, dom.CatchAll); err != nil {
 			return err
 		}
 	}
@@ -77,25 +81,21 @@ func (t *tx) remember(id gateway.ID) (done bool, err error) {
 }
 
 // file puts one copy into its account.
-func (t *tx) file(f *gateway.Filing, c *gateway.Copy, catchAll bool) error {
-	account, err := t.recipient(c, catchAll)
-	if err != nil {
-		return err
-	}
+func (t *tx) file(f *gateway.Filing, c *gateway.Copy, account gateway.AccountID, labels []string) (*stored, error) {
 	m := &stored{Message: *f.Message, Facts: f.Facts}
 	m.ID, m.Account, m.Prefix, m.Recipients = c.ID, account, c.Prefix, c.Recipients
 	m.Sent, m.Entries, m.LastEvent = false, nil, ""
 	if err := t.addMessage(m, placed{c.Thread, c.NewThread}); err != nil {
-		return err
+		return nil, err
 	}
 	box, err := t.folderFor(account, c.Folder, c.MakeFolder)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	t.addEntry(m, box, c.Flags, c.Labels, gateway.EventReceived)
+	t.addEntry(m, box, c.Flags, labels, gateway.EventReceived)
 	t.putMessage(m)
 	t.tracedCopy(m, c.Address, f.Effects.Steps, len(f.Copies))
-	return nil
+	return m, nil
 }
 
 // recipient is the account of a copy, read again inside the commit.

@@ -40,6 +40,7 @@ func (t *tx) cancel(all []*gateway.Delivery) error {
 		if err := t.putDelivery(j); err != nil {
 			return err
 		}
+		t.forgetRedirect(j)
 		t.emit(deliveryEvent(j, gateway.EventCanceled))
 	}
 	return t.noteEvent(all[0], gateway.EventCanceled)

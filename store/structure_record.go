@@ -198,6 +198,9 @@ func encodeDelivery(d *gateway.Delivery) []byte {
 	e.time(15, d.CreatedAt)
 	e.time(16, d.UpdatedAt)
 	e.uint(17, d.Fence)
+	e.bool(25, d.Redirected)
+	e.text(26, d.Client.IP)
+	e.text(27, d.Client.Helo)
 	e.text(18, string(d.Then))
 	e.bytes(19, d.Prefix)
 	e.text(20, d.Site)
@@ -272,6 +275,12 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 		d.Warned = f.bool()
 	case 22:
 		d.Plugin = f.id()
+	case 25:
+		d.Redirected = f.bool()
+	case 26:
+		d.Client.IP = f.text()
+	case 27:
+		d.Client.Helo = f.text()
 	case 23:
 		d.Until = f.time()
 	}

@@ -32,16 +32,21 @@ const (
 
 // look is the message as plugins see it.
 func (r *Receiver) look(ctx context.Context, t *tray) gateway.Look {
-	open := func(off, n int64) (io.ReadCloser, error) { return r.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
 	if t.hooksUntil.IsZero() {
 		t.hooksUntil = time.Now().Add(time.Duration(r.cfg.Limits.PluginMessageMillis) * time.Millisecond)
 	}
-	reading := &content.Reading{Open: open, Content: t.content, Limits: r.cfg.Limits}
+	reading := r.reading(ctx, t)
 	look := gateway.Look{
 		Message: r.message(t), Envelope: t.env, Until: t.hooksUntil, Effects: &t.effects, Reading: reading,
 	}
 	look.Automation = r.automation(t, reading, t.env.Recipients)
 	return look
+}
+
+// reading reads the message as it is stored.
+func (r *Receiver) reading(ctx context.Context, t *tray) *content.Reading {
+	open := func(off, n int64) (io.ReadCloser, error) { return r.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
+	return &content.Reading{Open: open, Content: t.content, Limits: r.cfg.Limits}
 }
 
 // automation says whether a program wrote the message, and may answer it for own addresses.
@@ -64,40 +69,47 @@ func (r *Receiver) hooks(ctx context.Context, t *tray) error {
 	if r.cfg.Hooks == nil || t.known {
 		return nil
 	}
-	verdicts, err := r.ask(ctx, t)
+	verdicts, answers, err := r.ask(ctx, t)
 	if err != nil {
 		return err
 	}
 	if err := refusal(verdicts); err != nil {
 		return cmp.Or(r.remember(ctx, t), error(err))
 	}
-	t.copies = applied(t.copies, verdicts)
+	var replies []*gateway.AutoReply
+	t.copies, replies = applied(t.copies, verdicts)
 	if t.discarded = len(t.copies) == 0; t.discarded && t.env.Delivery.IsZero() {
 		return r.remember(ctx, t)
 	}
-	return nil
+	if err := r.reply(t, answers, replies); err != nil {
+		return err
+	}
+	return r.redirect(ctx, t)
 }
 
-// ask returns one verdict per copy.
-func (r *Receiver) ask(ctx context.Context, t *tray) ([]gateway.Verdict, error) {
+// ask returns one verdict per copy, and whether the domain's plugins answer.
+func (r *Receiver) ask(ctx context.Context, t *tray) (verdicts []gateway.Verdict, answers bool, err error) {
 	look := r.look(ctx, t)
+	look.Folder = t.copies[0].Folder // all are where DMARC has them
 	all, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	verdicts := make([]gateway.Verdict, len(t.copies))
+	folder, flags, labels, score := look.Folder, look.Flags, look.Labels, look.Score
+	verdicts = make([]gateway.Verdict, len(t.copies))
 	for i := range t.copies {
 		verdicts[i] = all
 		if c := &t.copies[i]; all.Action == gateway.ActionAccept && !all.Final && c.Account != 0 {
 			r.about(&look, t, c)
+			look.Folder, look.Flags, look.Labels, look.Score = folder, flags, labels, score
 			v, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			verdicts[i] = all.And(v)
 		}
 	}
-	return verdicts, nil
+	return verdicts, all.Reply != nil, nil
 }
 
 // about makes a look that of one copy. Who else got the message is not for its owner
@@ -139,8 +151,9 @@ func (r *Receiver) remember(ctx context.Context, t *tray) error {
 	return r.cfg.Store.RemindPlugins(ctx, t.scope, t.effects)
 }
 
-// applied returns the copies that are left, each where its verdict wants it.
-func applied(copies []gateway.Copy, verdicts []gateway.Verdict) (kept []gateway.Copy) {
+// applied returns the copies that are left, each where its verdict wants it, and what is
+// answered for each. Only one that is accepted is answered or sent on.
+func applied(copies []gateway.Copy, verdicts []gateway.Verdict) (kept []gateway.Copy, replies []*gateway.AutoReply) {
 	for i, c := range copies {
 		v := &verdicts[i]
 		if v.Folder != "" {
@@ -150,7 +163,13 @@ func applied(copies []gateway.Copy, verdicts []gateway.Verdict) (kept []gateway.
 		c.Labels = append(c.Labels, v.Labels...)
 		c.Headers = append(c.Headers, v.Headers...)
 		junk := func(label string) { c.Folder, c.Labels = gateway.Junk, append(c.Labels, label) }
+		var reply *gateway.AutoReply
 		switch v.Action {
+		case gateway.ActionAccept:
+			reply, c.Keep = v.Reply, v.Keep
+			for _, addr := range v.Redirect {
+				c.Redirects = append(c.Redirects, gateway.Redirect{Recipient: addr})
+			}
 		case gateway.ActionDiscard:
 			continue
 		case gateway.ActionReject:
@@ -160,9 +179,9 @@ func applied(copies []gateway.Copy, verdicts []gateway.Verdict) (kept []gateway.
 		case gateway.ActionQuarantine:
 			junk(labelHeld)
 		}
-		kept = append(kept, c)
+		kept, replies = append(kept, c), append(replies, reply)
 	}
-	return kept
+	return kept, replies
 }
 
 // choose asks which conversation each copy belongs to.
@@ -172,6 +191,9 @@ func (r *Receiver) choose(ctx context.Context, t *tray) error {
 	}
 	for i := range t.copies {
 		c, found := &t.copies[i], []gateway.Thread(nil)
+		if len(c.Redirects) > 0 && !c.Keep {
+			continue // it goes away
+		}
 		look := r.look(ctx, t)
 		r.about(&look, t, c)
 		look.NewThread = newID()

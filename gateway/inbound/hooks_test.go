@@ -9,7 +9,7 @@ import (
 
 func TestApplied(t *testing.T) {
 	copies := []gateway.Copy{{Address: "a", Folder: "INBOX"}, {Address: "b", Folder: "INBOX"}, {Address: "c", Folder: "INBOX"}, {Address: "d", Folder: "INBOX"}, {Address: "e", Folder: "INBOX"}}
-	got := applied(copies, []gateway.Verdict{
+	got, _ := applied(copies, []gateway.Verdict{
 		{Folder: "Archive", Flags: gateway.Seen, Labels: []string{"news"}},
 		{Action: gateway.ActionReject},
 		{Action: gateway.ActionDiscard},

@@ -42,6 +42,7 @@ type Config struct {
 	Checker  Checker          // required
 	DMARC    DMARC            // default: DMARCJunk
 	Hooks    Hooks            // default: none are installed
+	Router   Router           // default: what plugins send on stays
 	Hostname string           // required: in Received and as authserv-id
 	Limits   gateway.Limits   // required
 	Log      *slog.Logger     // default: slog.Default()

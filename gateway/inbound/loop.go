@@ -6,17 +6,13 @@ import (
 	"github.com/centerleap/postern/gateway"
 )
 
-const (
-	// mostHops is how many Received fields a mail may have. Ours; RFC 5321 section 6.3
-	// wants at least 100 where the count alone decides, but mail with half of that
-	// has gone in a circle.
-	mostHops = 50
-	// mostOwn is how many of these may be ours. Ours: list servers and forwarders
-	// bring a mail back once or twice.
-	mostOwn = 4
-)
+// mostHops is how many Received fields a mail may have. Ours; RFC 5321 section 6.3
+// wants at least 100 where the count alone decides, but mail with half of that
+// has gone in a circle.
+const mostHops = 50
 
-// looping refuses a mail that goes in a circle, RFC 5321 section 6.3.
+// looping refuses a mail that goes in a circle, RFC 5321 section 6.3: also one that was here
+// more often than plugins may have sent it on. List servers bring a mail back once or twice.
 func (r *Receiver) looping(hops []string) error {
 	own := 0
 	for _, hop := range hops {
@@ -24,7 +20,7 @@ func (r *Receiver) looping(hops []string) error {
 			own++
 		}
 	}
-	if len(hops) <= mostHops && own <= mostOwn {
+	if len(hops) <= mostHops && int64(own) <= r.cfg.Limits.RedirectHops {
 		return nil
 	}
 	return &gateway.Error{

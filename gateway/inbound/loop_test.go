@@ -9,7 +9,7 @@ import (
 )
 
 func TestLooping(t *testing.T) {
-	r := &Receiver{cfg: Config{Hostname: "mail.here.test"}}
+	r := &Receiver{cfg: Config{Hostname: "mail.here.test", Limits: gateway.Limits{RedirectHops: 5}}}
 	own := "from a.test (a.test [192.0.2.1]) by Mail.Here.Test with ESMTP id 1; Mon, 23 Nov 2026 10:00:00 +0000"
 	other := "from mail.here.test by b.test with ESMTP id 2; Mon, 23 Nov 2026 10:00:00 +0000"
 	longer := "from a.test by mail.here.test.example with ESMTP"
@@ -20,9 +20,9 @@ func TestLooping(t *testing.T) {
 		want bool
 	}{
 		{"none", nil, false},
-		{"four of ours", slices.Repeat([]string{own}, 4), false},
-		{"five of ours", slices.Repeat([]string{own}, 5), true},
-		{"five without a from-clause", slices.Repeat([]string{short}, 5), true},
+		{"five of ours", slices.Repeat([]string{own}, 5), false},
+		{"six of ours", slices.Repeat([]string{own}, 6), true},
+		{"six without a from-clause", slices.Repeat([]string{short}, 6), true},
 		{"fifty others, from us", slices.Repeat([]string{other}, 50), false},
 		{"fifty-one others", slices.Repeat([]string{other}, 51), true},
 		{"a longer name", slices.Repeat([]string{longer}, 50), false},

@@ -216,15 +216,20 @@ func (r *Receiver) store(ctx context.Context, t *tray) error {
 	if t.known || t.discarded && t.env.Delivery.IsZero() {
 		return nil
 	}
+	sent := false
 	for i := range t.copies {
 		c := &t.copies[i]
+		sent = sent || len(c.Redirects) > 0
 		c.Prefix = append(append(r.trace(t, c), content.Fields(c.Headers)...), t.env.Prefix...)
 	}
 	err := r.cfg.Store.Deliver(ctx, t.scope, &gateway.Filing{
-		Delivery: t.env.Delivery, Leased: t.env.Leased, Facts: t.facts, Copies: t.copies, Message: r.message(t), Effects: t.effects,
+		Delivery: t.env.Delivery, Leased: t.env.Leased, Author: t.env.Author, Client: gateway.Client{IP: t.env.RemoteIP, Helo: t.env.Helo}, Facts: t.facts, Copies: t.copies, Message: r.message(t), Effects: t.effects,
 	})
 	if err != nil {
 		return fmt.Errorf("%d copies: %w", len(t.copies), err)
+	}
+	if sent {
+		r.cfg.Router.Wake()
 	}
 	return nil
 }

@@ -18,14 +18,23 @@ func (r *Receiver) trace(t *tray, c *gateway.Copy) []byte {
 	fmt.Fprintf(&b, "Return-Path: <%s>\r\n", t.env.ReturnPath)
 	fmt.Fprintf(&b, "Delivered-To: %s\r\n", c.Recipients[0])
 	b.Write(t.results)
-	fmt.Fprintf(&b, "Received: %s by %s\r\n\twith %s id %s\r\n\tfor <%s>; %s\r\n",
-		from(t.env), r.cfg.Hostname, protocol(t.env), c.ID, c.Recipients[0], t.arrived.Format(time.RFC1123Z))
+	b.Write(r.received(t, c))
 	return []byte(b.String())
 }
 
+// received is the field by which this host says that it received a copy.
+func (r *Receiver) received(t *tray, c *gateway.Copy) []byte {
+	return fmt.Appendf(nil, "Received: %s by %s\r\n\twith %s id %s\r\n\tfor <%s>; %s\r\n",
+		from(t.env), r.cfg.Hostname, protocol(t.env), c.ID, c.Recipients[0], t.arrived.Format(time.RFC1123Z))
+}
+
+// fromInside reports whether the queue brought a mail: no client did, although one may have
+// brought it the first time.
+func fromInside(env gateway.Envelope) bool { return env.RemoteIP == "" || !env.Delivery.IsZero() }
+
 // from is the from-clause: the client as it named itself and as it was seen.
 func from(env gateway.Envelope) string {
-	if env.RemoteIP == "" {
+	if fromInside(env) {
 		return "from localhost (localhost)"
 	}
 	ip := env.RemoteIP
@@ -42,7 +51,7 @@ func from(env gateway.Envelope) string {
 // protocol is the with-clause, as the door says; mail from inside came by no protocol
 // that is registered, so it says LOCAL.
 func protocol(env gateway.Envelope) string {
-	if env.RemoteIP == "" {
+	if fromInside(env) {
 		return "LOCAL"
 	}
 	return cmp.Or(env.Protocol, "ESMTP")

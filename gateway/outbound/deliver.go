@@ -173,6 +173,7 @@ func siteOf(addr string) string {
 func (s *Sender) receive(ctx context.Context, at *gateway.Domain, d *gateway.Delivery) gateway.Outcome {
 	env := gateway.Envelope{
 		ReturnPath: d.ReturnPath, Recipients: []string{d.Recipient}, Delivery: d.ID, Author: d.Author, Body: d.Blob, Prefix: d.Prefix,
+		RemoteIP: d.Client.IP, Helo: d.Client.Helo,
 		Plugin: d.Plugin,
 	}
 	if at.ID == d.Domain {

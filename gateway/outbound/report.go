@@ -100,11 +100,14 @@ func (s *Sender) notify(ctx context.Context, d *gateway.Delivery, o gateway.Outc
 var classes = map[content.Action][3]int{content.ActionFailed: {5, 0, 0}, content.ActionDelayed: {4, 0, 0}}
 
 // reportsTo is who gets the reports about a delivery: its reverse-path, if the domain
-// that sent it is behind it; empty if nobody does. That of a redirect is the author's,
-// who is elsewhere, or ours. A reverse-path that nobody has stands for the account that
+// that sent it is behind it; empty if nobody does. That of a redirect is of who wrote to
+// somebody else. A reverse-path that nobody has stands for the account that
 // sent.
 func (s *Sender) reportsTo(ctx context.Context, sc gateway.Scope, d *gateway.Delivery) (string, error) {
 	to := d.ReturnPath
+	if d.Redirected {
+		return "", nil
+	}
 	if _, host := gateway.SplitAddress(to); host == "" || !strings.EqualFold(host, d.Author) {
 		return "", nil
 	}
@@ -151,7 +154,7 @@ func (s *Sender) writeReport(ctx context.Context, sc gateway.Scope, d *gateway.D
 	}
 	rep := &gateway.Report{To: dsn.To.Addr, Author: dom.Name}
 	var err error
-	if rep.Site, rep.Held, err = s.way(ctx, rep.To); err != nil {
+	if rep.Site, rep.Held, err = s.Way(ctx, rep.To); err != nil {
 		return err
 	}
 	if s.cfg.Signer != nil {
@@ -169,9 +172,9 @@ func (s *Sender) writeReport(ctx context.Context, sc gateway.Scope, d *gateway.D
 	return err
 }
 
-// way is the site at which an address is, empty if it lives here, and what holds mail to
+// Way is the site at which an address is, empty if it lives here, and what holds mail to
 // it from the start.
-func (s *Sender) way(ctx context.Context, addr string) (site string, held gateway.HeldReason, err error) {
+func (s *Sender) Way(ctx context.Context, addr string) (site string, held gateway.HeldReason, err error) {
 	here, err := s.livesHere(ctx, addr)
 	if err != nil || here {
 		return "", "", err

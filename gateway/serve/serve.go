@@ -135,7 +135,7 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	if g.Receiver, err = inbound.New(inbound.Config{
-		Store: g.Store, Checker: check, DMARC: inbound.DMARC(g.cfg.DMARC), Hooks: g.plugins, System: keys.System(), Internal: keys.Internal, Hostname: g.cfg.Hostname, Limits: lim, Log: g.log, Now: now,
+		Store: g.Store, Checker: check, DMARC: inbound.DMARC(g.cfg.DMARC), Hooks: g.plugins, Router: router{g}, System: keys.System(), Internal: keys.Internal, Hostname: g.cfg.Hostname, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}

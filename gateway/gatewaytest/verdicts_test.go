@@ -1,0 +1,267 @@
+package gatewaytest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/centerleap/postern/gateway/gatewaytest"
+	"github.com/centerleap/postern/plugins/hostile"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// verdict has a plugin of the key's owner, with all permissions, give verdicts: by hook,
+// letter for letter.
+func verdict(t testing.TB, g *gatewaytest.Gateway, key string, says map[string]string) (id string) {
+	t.Helper()
+	var hooks []string
+	for hook := range says {
+		hooks = append(hooks, hook)
+	}
+	slices.Sort(hooks)
+	manifest, err := json.Marshal(abi.Manifest{V: 1, Name: "obedient", Version: "1", Hooks: hooks, Permissions: abi.Permissions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for name, v := range map[string]string{"wasm": string(hostile.Obedient(hooks...)), "manifest": string(manifest)} {
+		part, err := w.CreateFormFile(name, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(part, v)
+	}
+	w.Close()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", g.URL+"/plugins", &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var a gatewaytest.Answer
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || resp.StatusCode != 201 {
+		t.Fatalf("install: %d %v %v", resp.StatusCode, a, err)
+	}
+	id = a.Str("id")
+	say(t, g, key, id, says)
+	return id
+}
+
+// say changes the verdicts of a plugin.
+func say(t testing.TB, g *gatewaytest.Gateway, key, id string, says map[string]string) {
+	t.Helper()
+	if status, a := g.Do("PATCH", "/plugins/"+id, key, map[string]any{"status": "enabled", "config": says}); status != 200 {
+		t.Fatalf("enable: %d %v", status, a)
+	}
+}
+
+// accounts makes accounts and returns the key of each.
+func accounts(t testing.TB, g *gatewaytest.Gateway, names ...string) (keys []string) {
+	t.Helper()
+	for _, name := range names {
+		if status, a := g.Do("POST", "/accounts", g.Keys.Domain, map[string]any{"email": name}); status != 201 {
+			t.Fatalf("account: %d %v", status, a)
+		}
+		status, a := g.Do("POST", "/api-keys", g.Keys.Domain, map[string]any{"name": name, "permission": "full_access", "email": name})
+		if status != 200 && status != 201 {
+			t.Fatalf("key: %d %v", status, a)
+		}
+		keys = append(keys, a.Str("token"))
+	}
+	return keys
+}
+
+// come brings a mail through the MX door.
+func come(t testing.TB, g *gatewaytest.Gateway, mailFrom, to, message string) {
+	t.Helper()
+	chat := g.Dial(t, "mx")
+	chat.Script("S: 220 \nC: EHLO client.test\nS~ 250 \nC: MAIL FROM:<" + mailFrom + ">\nS: 250 \nC: RCPT TO:<" + to + ">\nS: 250 \nC: DATA\nS: 354 ")
+	chat.Raw(strings.ReplaceAll(strings.ReplaceAll(message, "\r\n", "\n"), "\n", "\r\n") + ".\r\n")
+	chat.Script("S: 250 ")
+}
+
+const letterFromAnn = "From: Ann <ann@example.org>\nTo: bot@demo.localhost\nSubject: news\nMessage-ID: <news@example.org>\n\nhello\n"
+
+// rawOf is a stored mail as a reader gets it.
+func rawOf(t testing.TB, g *gatewaytest.Gateway, a any, email string) string {
+	t.Helper()
+	resp := g.Send("GET", "/emails/"+gatewaytest.Answer(a.(map[string]any)).Str("email_id")+"/raw?email="+email, g.Keys.Domain, nil)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func labels(a any) string { return fmt.Sprint(a.(map[string]any)["labels"]) }
+
+// A mail that is sent on leaves as it came, to another host and to somebody here, with its
+// author's address and a return path of ours; what a host says of it nobody hears, but by
+// events. It stays only if that is wanted.
+func TestRedirect(t *testing.T) {
+	o := newOutside(t)
+	accounts(t, o.g, "eve@demo.localhost")
+	id := verdict(t, o.g, o.g.Keys.Account, map[string]string{"inbound": `{"redirect":["a@example.com","eve@demo.localhost"],"labels":["seen"],"headers":[{"op":"add","name":"X-Added","value":"1"}]}`})
+	come(t, o.g, "ann@example.org", gatewaytest.Account, letterFromAnn)
+	got := took(t, o.mx, 1)[0]
+	if !strings.HasPrefix(got.From, "b+") || fmt.Sprint(got.To) != "[a@example.com]" {
+		t.Errorf("it left from %s to %v", got.From, got.To)
+	}
+	if !strings.HasPrefix(got.Data, "Delivered-To: bot@demo.localhost\r\nReceived: from client.test ") || !strings.HasSuffix(got.Data, strings.ReplaceAll(letterFromAnn, "\n", "\r\n")) ||
+		strings.Contains(got.Data, "X-Added") || strings.Contains(got.Data, "DKIM-Signature") || strings.Contains(got.Data, "Return-Path") {
+		t.Errorf("it left as:\n%s", got.Data)
+	}
+	here := rawOf(t, o.g, inbox(t, o.g, "eve@demo.localhost", 1)[0], "eve@demo.localhost")
+	for _, want := range []string{"Return-Path: <ann@example.org>\r\n", "Delivered-To: eve@demo.localhost\r\n", "Delivered-To: bot@demo.localhost\r\n", "spf=", "Received: from localhost (localhost)", "Received: from client.test "} {
+		if !strings.Contains(here, want) {
+			t.Errorf("without %q it arrived here:\n%s", want, here)
+		}
+	}
+	if strings.Contains(here, `reason="local"`) {
+		t.Errorf("what came from outside is called ours:\n%s", here)
+	}
+	inbox(t, o.g, gatewaytest.Account, 0)
+
+	say(t, o.g, o.g.Keys.Account, id, map[string]string{"inbound": `{"redirect":["a@example.com"],"keep":true,"labels":["seen"]}`})
+	o.mx.Answer(answers(map[string]string{"RCPT": "550 5.1.1 nobody"}))
+	come(t, o.g, "", gatewaytest.Account, letterFromAnn)
+	kept := inbox(t, o.g, gatewaytest.Account, 1)[0]
+	email := gatewaytest.Answer(kept.(map[string]any)).Str("email_id")
+	gatewaytest.Eventually(t, "it bounces", func() bool { return slices.Contains(o.events(email), "email.bounced") })
+	if labels(kept) != "[seen]" {
+		t.Errorf("kept: %v", kept)
+	}
+	if mails := o.mx.Mail(); len(mails) > 2 || len(mails) == 2 && mails[1].From != "" {
+		t.Errorf("a null reverse-path left as %+v", mails)
+	}
+	_, sup := o.g.Do("GET", "/suppressions", o.g.Keys.Domain, nil)
+	if all, _ := sup["data"].([]any); len(all) != 0 {
+		t.Errorf("a redirect suppresses: %v", sup)
+	}
+	inbox(t, o.g, "eve@demo.localhost", 1)
+	inbox(t, o.g, gatewaytest.Account, 1) // no report
+	if n := len(o.other.Mail()); n != 0 {
+		t.Errorf("%d mails went to the author", n)
+	}
+}
+
+// Two who send everything on to each other have it once, where it came for the second time;
+// a long row ends, and what went round outside stays.
+func TestRedirectCircles(t *testing.T) {
+	o := newOutside(t)
+	names := []string{gatewaytest.Account}
+	for i := range 7 {
+		names = append(names, fmt.Sprintf("a%d@demo.localhost", i))
+	}
+	keys := append([]string{o.g.Keys.Account}, accounts(t, o.g, names[1:]...)...)
+	to := func(addr string) map[string]string {
+		return map[string]string{"inbound": `{"redirect":["` + addr + `"]}`}
+	}
+	ids := make([]string, len(names))
+	for i := range len(names) - 1 {
+		ids[i] = verdict(t, o.g, keys[i], to(names[i+1]))
+	}
+	come(t, o.g, "ann@example.org", names[0], letterFromAnn)
+	if got := inbox(t, o.g, names[5], 1)[0]; labels(got) != "[not-redirected]" { // five hops
+		t.Errorf("the end of the row: %v", got)
+	}
+	say(t, o.g, keys[1], ids[1], to(names[0]))
+	come(t, o.g, "ann@example.org", names[0], letterFromAnn)
+	if got := inbox(t, o.g, names[0], 1)[0]; labels(got) != "[not-redirected]" {
+		t.Errorf("the circle: %v", got)
+	}
+	say(t, o.g, keys[0], ids[0], to("a@example.com"))
+	come(t, o.g, "ann@example.org", names[0], letterFromAnn)
+	back := took(t, o.mx, 1)[0]
+	come(t, o.g, back.From, "a6@demo.localhost", back.Data) // a host behind sends it on to another
+	inbox(t, o.g, "a6@demo.localhost", 1)
+	come(t, o.g, "ann@example.org", names[0], back.Data)
+	if got := inbox(t, o.g, names[0], 2)[0]; labels(got) != "[not-redirected]" {
+		t.Errorf("what came back: %v", got)
+	}
+	for i := 1; i < 6; i++ {
+		want := 0
+		if i == 5 {
+			want = 1
+		}
+		inbox(t, o.g, names[i], want)
+	}
+	if n := len(o.mx.Mail()); n != 1 {
+		t.Errorf("%d mails left", n)
+	}
+}
+
+// A domain's plugin sends a mail for two on once, and what it captures waits as foreign mail
+// does.
+func TestRedirectOfDomain(t *testing.T) {
+	o := newOutside(t)
+	accounts(t, o.g, "eve@demo.localhost")
+	verdict(t, o.g, o.g.Keys.Domain, map[string]string{"inbound": `{"redirect":["a@example.com","eve@demo.localhost"]}`})
+	chat := o.g.Dial(t, "mx")
+	chat.Script("S: 220 \nC: EHLO client.test\nS~ 250 \nC: MAIL FROM:<ann@example.org>\nS: 250 \nC: RCPT TO:<bot@demo.localhost>\nS: 250 \nC: RCPT TO:<eve@demo.localhost>\nS: 250 \nC: DATA\nS: 354 ")
+	chat.Raw(strings.ReplaceAll(letterFromAnn, "\n", "\r\n") + ".\r\n")
+	chat.Script("S: 250 ")
+	took(t, o.mx, 1)
+	// Eve has her own, and the one that was for the bot, which the plugin is asked about again:
+	// it would be sent to her from her.
+	inbox(t, o.g, "eve@demo.localhost", 2)
+	inbox(t, o.g, gatewaytest.Account, 0)
+}
+
+// What a plugin answers goes to the author, from the mailbox; a mail that is answered is
+// kept, wherever else it goes.
+func TestVerdictReplies(t *testing.T) {
+	o := newOutside(t)
+	verdict(t, o.g, o.g.Keys.Account, map[string]string{"inbound": `{"reply":{"text":"I am away"},"redirect":["b@example.com"]}`})
+	come(t, o.g, "ann@example.org", gatewaytest.Account, letterFromAnn)
+	took(t, o.mx, 1)
+	got := took(t, o.other, 1)[0]
+	for _, want := range []string{"To: <ann@example.org>", "In-Reply-To: <news@example.org>", "Auto-Submitted: auto-replied", "Subject: Re: news", "I am away"} {
+		if !strings.Contains(got.Data, want) {
+			t.Errorf("without %q: the answer is\n%s", want, got.Data)
+		}
+	}
+	inbox(t, o.g, gatewaytest.Account, 1)
+}
+
+// A verdict that lies, or takes what was not granted, changes nothing: its plugin has
+// failed, and what is said of that is for its owner.
+func TestVerdictsThatLie(t *testing.T) {
+	o := newOutside(t)
+	id := verdict(t, o.g, o.g.Keys.Account, map[string]string{"inbound": `{}`})
+	lies := []string{
+		`{"reply":{"text":"hi","from":"ceo@example.com"}}`,
+		`{"headers":[{"op":"add","name":"Authentication-Results","value":"localhost; dmarc=pass"}]}`,
+		`{"headers":[{"op":"set","name":"From","value":"ceo@example.com"}]}`,
+		`{"redirect":["a@example.com\r\nRCPT TO:<b@example.com>"]}`,
+		`{"action":"reject","redirect":["a@example.com"]}`,
+		`{"thread":{"op":"new"}}`,
+		`{"action":"deny"}`,
+		`{"tags":[{"name":"k","value":"v"}]}`,
+	}
+	for i, lie := range lies {
+		say(t, o.g, o.g.Keys.Account, id, map[string]string{"inbound": lie})
+		come(t, o.g, "ann@example.org", gatewaytest.Account, letterFromAnn)
+		got := inbox(t, o.g, gatewaytest.Account, i+1)[0]
+		if labels(got) != "[plugin-error]" || !strings.HasPrefix(rawOf(t, o.g, got, gatewaytest.Account), "Return-Path: ") || strings.Contains(rawOf(t, o.g, got, gatewaytest.Account), "ceo@") {
+			t.Errorf("%s: %v", lie, got)
+		}
+		o.later(31e9) // a plugin that fails too often pauses
+	}
+	if n := len(o.mx.Mail()) + len(o.other.Mail()); n != 0 {
+		t.Errorf("%d mails left", n)
+	}
+}
