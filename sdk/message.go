@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"encoding/json"
 	"io"
 	"strconv"
 	"strings"
@@ -131,12 +130,11 @@ func (*Message) NewThreadID() string { return value("new_thread_id") }
 
 // Event is the whole event document.
 func (*Message) Event() (abi.Event, error) {
-	var e abi.Event
 	doc, err := host.Event()
 	if err != nil {
-		return e, err
+		return abi.Event{}, err
 	}
-	return e, json.Unmarshal(doc, &e)
+	return decode(doc, (*scanner).event)
 }
 
 // Part reads the decoded bytes of a MIME part; Event lists the parts. -1 is the

@@ -37,8 +37,8 @@ func Thread(f func(*Message) Verdict) { thread = f }
 
 // Warm registers what is run once, before the first call, about a sample message that
 // nobody wrote: every call starts with what it leaves behind. Do there what takes long
-// the first time only, such as decoding an Event. There is no configuration and no KV
-// yet, and what it decides from the sample it decides for all messages.
+// the first time only, such as decoding JSON with encoding/json. There is no configuration
+// and no KV yet, and what it decides from the sample it decides for all messages.
 func Warm(f func(*Message)) { onReady(f) }
 
 // Results of a hook other than 0, which is success.

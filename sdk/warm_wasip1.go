@@ -46,7 +46,7 @@ const headroom = 2 << 20
 // sampled reads of the sample what plugins read of messages, and answers.
 func sampled(m *Message) {
 	_ = m.Subject() + m.From().Addr + m.Header("Subject") + m.Text(1<<20)
-	_, _ = host.Event() // it is only to be read
+	_, _ = m.Event() // it is only to be read
 	_, _ = io.Copy(io.Discard, m.Part(0))
 	_ = host.Verdict(Accept().Folder("A").Label("a").Reason("a").appendJSON(room[:0]))
 }

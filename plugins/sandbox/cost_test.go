@@ -78,7 +78,8 @@ var costs = []struct {
 	{"fibonacci", abi.HookInbound, 50, func(testing.TB) []byte { return fibonacci() }},
 	{"Go imports", abi.HookInbound, 1000, func(t testing.TB) []byte { return realModule(t, goGuest) }},
 	{"Go header filter", abi.HookInbound, 1000, func(t testing.TB) []byte { return realModule(t, filterGuest) }},
-	{"Go encoding json", abi.HookOutbound, 50, func(t testing.TB) []byte { return realModule(t, filterGuest) }},
+	{"Go whole event", abi.HookOutbound, 500, func(t testing.TB) []byte { return realModule(t, filterGuest) }},
+	{"Go encoding json", abi.HookOutbound, 50, func(t testing.TB) []byte { return realModule(t, goGuest) }},
 	{"C scan", abi.HookInbound, 200, func(t testing.TB) []byte { clang(t); return realModule(t, cGuest) }},
 }
 

@@ -12,7 +12,6 @@ func init() {
 	sdk.Inbound(func(m *sdk.Message) sdk.Verdict {
 		return decide(m.Subject(), m.From().Addr, m.Header("List-Unsubscribe") != "")
 	})
-	sdk.Warm(func(m *sdk.Message) { _, _ = m.Event() }) // what encoding/json finds out about types
 	sdk.Outbound(func(m *sdk.Message) sdk.Verdict {
 		e, err := m.Event()
 		if err != nil {

@@ -1,0 +1,375 @@
+package sdk
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// scanner reads JSON, RFC 8259: one value after the other, each as what the caller
+// expects there. encoding/json would cost a guest nine times as much, and 1 MiB of code.
+// It reads as that does, but that names have to be written exactly. null is the zero
+// value of whatever is expected.
+type scanner struct {
+	doc   []byte
+	at    int
+	deep  int  // objects and arrays around
+	wrong bool // it is not what is expected: there is nothing more to read
+}
+
+// deepest is how deep objects and arrays may nest: what a server answers must not use up
+// the plugin's stack. Ours; the documents of the gateway nest three deep.
+const deepest = 200
+
+var errJSON = errors.New("sdk: this is not JSON, or not of the shape that is expected")
+
+// decode reads a document that is one value.
+func decode[T any](doc []byte, read func(*scanner) T) (T, error) {
+	if !utf8.Valid(doc) {
+		doc = repaired(doc)
+	}
+	s := scanner{doc: doc}
+	v := read(&s)
+	if s.space(); s.wrong || s.at != len(doc) {
+		return v, errJSON
+	}
+	return v, nil
+}
+
+func (s *scanner) fail() {
+	s.wrong, s.at = true, len(s.doc)
+}
+
+// space skips white space and returns what is next, without taking it; 0 at the end. It is
+// small enough to become part of its callers.
+func (s *scanner) space() byte {
+	if s.at < len(s.doc) && s.doc[s.at] > ' ' {
+		return s.doc[s.at]
+	}
+	return s.spaces()
+}
+
+func (s *scanner) spaces() byte {
+	for ; s.at < len(s.doc); s.at++ {
+		switch c := s.doc[s.at]; c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// take takes a character if it is next.
+func (s *scanner) take(c byte) bool {
+	if s.space() != c {
+		return false
+	}
+	s.at++
+	return true
+}
+
+// word takes a literal, of which the first letter is there.
+func (s *scanner) word(w string) {
+	if len(s.doc)-s.at < len(w) || string(s.doc[s.at:s.at+len(w)]) != w {
+		s.fail()
+		return
+	}
+	s.at += len(w)
+}
+
+// null takes null if it is next.
+func (s *scanner) null() bool {
+	if s.space() != 'n' {
+		return false
+	}
+	s.word("null")
+	return true
+}
+
+// open begins an object or an array; false if it is null, empty or something else.
+func (s *scanner) open(first, last byte) bool {
+	if s.null() {
+		return false
+	}
+	if !s.take(first) || s.deep == deepest {
+		s.fail()
+		return false
+	}
+	s.deep++
+	if s.take(last) {
+		s.deep--
+		return false
+	}
+	return true
+}
+
+// more reports whether another element follows; if not, the end is taken.
+func (s *scanner) more(last byte) bool {
+	if s.take(',') {
+		return true
+	}
+	if !s.take(last) {
+		s.fail()
+	}
+	s.deep--
+	return false
+}
+
+// members reads an object. each is called with the name of every member, and reads its
+// value.
+func (s *scanner) members(each func(name string)) {
+	for going := s.open('{', '}'); going; going = s.more('}') {
+		name := s.quoted()
+		if !s.take(':') {
+			s.fail()
+		}
+		if s.wrong {
+			return
+		}
+		each(name)
+	}
+}
+
+// list reads an array.
+func list[T any](s *scanner, read func(*scanner) T) (all []T) {
+	if s.null() {
+		return nil
+	}
+	all = []T{}
+	for going := s.open('[', ']'); going && !s.wrong; going = s.more(']') {
+		all = append(all, read(s))
+	}
+	return all
+}
+
+// skip passes over a value of any kind.
+func (s *scanner) skip() {
+	switch c := s.space(); {
+	case c == '{':
+		s.members(func(string) { s.skip() })
+	case c == '[':
+		for going := s.open('[', ']'); going && !s.wrong; going = s.more(']') {
+			s.skip()
+		}
+	case c == '"':
+		s.quoted()
+	case c == 't', c == 'f':
+		s.boolean()
+	case c == 'n':
+		s.null()
+	default:
+		s.literal()
+	}
+}
+
+// raw passes over a value and returns it as it is written.
+func (s *scanner) raw() []byte {
+	s.space()
+	from := s.at
+	s.skip()
+	return s.doc[from:s.at]
+}
+
+func (s *scanner) boolean() bool {
+	switch s.space() {
+	case 't':
+		s.word("true")
+		return !s.wrong
+	case 'f':
+		s.word("false")
+	default:
+		if !s.null() {
+			s.fail()
+		}
+	}
+	return false
+}
+
+// integer reads a number that is written without a fraction.
+func (s *scanner) integer() int64 {
+	if s.null() {
+		return 0
+	}
+	n, err := strconv.ParseInt(s.literal(), 10, 64)
+	if err != nil {
+		s.fail()
+	}
+	return n
+}
+
+func (s *scanner) number() float64 {
+	if s.null() {
+		return 0
+	}
+	f, err := strconv.ParseFloat(s.literal(), 64)
+	if err != nil {
+		s.fail()
+	}
+	return f
+}
+
+// literal takes a number as it is written, RFC 8259 section 6.
+func (s *scanner) literal() string {
+	s.space()
+	from := s.at
+	s.one('-')
+	if !s.one('0') && s.digits() == 0 {
+		s.fail()
+	}
+	if s.one('.') && s.digits() == 0 {
+		s.fail()
+	}
+	if s.one('e') || s.one('E') {
+		if !s.one('+') {
+			s.one('-')
+		}
+		if s.digits() == 0 {
+			s.fail()
+		}
+	}
+	return shared(s.doc[from:s.at])
+}
+
+// one takes a character that follows at once.
+func (s *scanner) one(c byte) bool {
+	if s.at == len(s.doc) || s.doc[s.at] != c {
+		return false
+	}
+	s.at++
+	return true
+}
+
+func (s *scanner) digits() (n int) {
+	for s.at < len(s.doc) && s.doc[s.at]-'0' <= 9 {
+		s.at++
+		n++
+	}
+	return n
+}
+
+// text reads a string.
+func (s *scanner) text() string {
+	if s.null() {
+		return ""
+	}
+	return s.quoted()
+}
+
+// quoted reads a string. It lies in the document itself if it is written there as it is.
+func (s *scanner) quoted() string {
+	if !s.take('"') {
+		s.fail()
+		return ""
+	}
+	doc := s.doc[s.at:]
+	end := bytes.IndexByte(doc, '"')
+	if end < 0 {
+		s.fail()
+		return ""
+	}
+	if bytes.IndexByte(doc[:end], '\\') >= 0 {
+		return s.escaped(doc)
+	}
+	s.at += end + 1
+	return shared(doc[:end])
+}
+
+// escaped reads a string that is written with escapes.
+func (s *scanner) escaped(doc []byte) string {
+	for end := 0; end < len(doc); end++ {
+		switch doc[end] {
+		case '"':
+			s.at += end + 1
+			return shared(s.unescaped(doc[:end]))
+		case '\\':
+			end++ // what follows ends no string
+		}
+	}
+	s.fail()
+	return ""
+}
+
+// unescaped undoes RFC 8259 section 7.
+func (s *scanner) unescaped(v []byte) []byte {
+	out := make([]byte, 0, len(v))
+	for {
+		i := bytes.IndexByte(v, '\\')
+		if i < 0 {
+			return append(out, v...)
+		}
+		out = append(out, v[:i]...)
+		v = v[i+1:]
+		if v[0] == 'u' {
+			var r rune
+			if r, v = s.escapedRune(v[1:]); s.wrong {
+				return nil
+			}
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		c := unescape[v[0]]
+		if c == 0 {
+			s.fail()
+			return nil
+		}
+		out, v = append(out, c), v[1:]
+	}
+}
+
+// unescape says what letters stand for behind a backslash; 0: nothing.
+var unescape = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// escapedRune reads what stands behind \u. Half of a pair alone is U+FFFD.
+func (s *scanner) escapedRune(v []byte) (rune, []byte) {
+	r, ok := hexRune(v)
+	if !ok {
+		s.fail()
+		return 0, nil
+	}
+	v = v[4:]
+	if !utf16.IsSurrogate(r) {
+		return r, v
+	}
+	if len(v) > 2 && v[0] == '\\' && v[1] == 'u' {
+		if low, ok := hexRune(v[2:]); ok {
+			if r := utf16.DecodeRune(r, low); r != utf8.RuneError {
+				return r, v[6:]
+			}
+		}
+	}
+	return utf8.RuneError, v
+}
+
+func hexRune(v []byte) (r rune, ok bool) {
+	if len(v) < 4 {
+		return 0, false
+	}
+	for _, c := range v[:4] {
+		switch {
+		case c-'0' <= 9:
+			c -= '0'
+		case c|0x20-'a' <= 5:
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// repaired has U+FFFD for each byte that is not UTF-8.
+func repaired(v []byte) []byte {
+	out := make([]byte, 0, len(v)+2)
+	for _, r := range shared(v) {
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}
+
+// shared is a string of bytes that nobody writes to any more.
+func shared(v []byte) string { return unsafe.String(unsafe.SliceData(v), len(v)) }
