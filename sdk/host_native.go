@@ -24,7 +24,7 @@ func Serve(h Host, hook string) int32 {
 	serving.Lock()
 	defer serving.Unlock()
 	host = h
-	defer func() { host = nil }()
+	defer func() { host, wishes = nil, nil }()
 	switch hook {
 	case abi.HookInbound:
 		return run(inbound)
@@ -32,6 +32,10 @@ func Serve(h Host, hook string) int32 {
 		return run(outbound)
 	case abi.HookThread:
 		return run(thread)
+	case abi.HookEvent:
+		return happened()
+	case abi.HookTick:
+		return ticked()
 	}
 	return statusNoHook
 }

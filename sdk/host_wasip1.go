@@ -27,6 +27,12 @@ func posternOutbound() int32 { return run(outbound) }
 //go:wasmexport postern_thread
 func posternThread() int32 { return run(thread) }
 
+//go:wasmexport postern_event
+func posternEvent() int32 { return happened() }
+
+//go:wasmexport postern_tick
+func posternTick() int32 { return ticked() }
+
 //go:wasmimport postern_v1 event
 func importEvent(dst unsafe.Pointer, room uint32) int32
 
@@ -59,6 +65,27 @@ func importKVGet(key string, dst unsafe.Pointer, room uint32) int32
 
 //go:wasmimport postern_v1 kv_put
 func importKVPut(key string, value unsafe.Pointer, size uint32, ttl int64) int32
+
+//go:wasmimport postern_v1 kv_delete
+func importKVDelete(key string) int32
+
+//go:wasmimport postern_v1 kv_incr
+func importKVIncr(key string, delta, ttl int64) int64
+
+//go:wasmimport postern_v1 kv_list
+func importKVList(prefix, cursor string, dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 http
+func importHTTP(request unsafe.Pointer, size uint32) int32
+
+//go:wasmimport postern_v1 http_read
+func importHTTPRead(handle int32, off int64, dst unsafe.Pointer, room uint32) int32
+
+//go:wasmimport postern_v1 send
+func importSend(mail unsafe.Pointer, size uint32) int32
+
+//go:wasmimport postern_v1 thread
+func importThread(dst unsafe.Pointer, room uint32) int32
 
 // gateway makes of the imports what a Go program expects.
 type gateway struct{}
@@ -136,4 +163,40 @@ func (gateway) KVGet(key string) ([]byte, bool) {
 
 func (gateway) KVPut(key string, value []byte, ttlSeconds int64) error {
 	return result(importKVPut(key, unsafe.Pointer(unsafe.SliceData(value)), uint32(len(value)), ttlSeconds))
+}
+
+func (gateway) KVDelete(key string) error { return result(importKVDelete(key)) }
+
+func (gateway) KVIncr(key string, delta, ttlSeconds int64) (int64, error) {
+	n := importKVIncr(key, delta, ttlSeconds)
+	return max(n, 0), result(int32(min(n, 0))) // a counter is never below 0
+}
+
+func (gateway) KVList(prefix, cursor string) ([]byte, error) {
+	b, n := read(func(dst unsafe.Pointer, room uint32) int32 { return importKVList(prefix, cursor, dst, room) })
+	return b, result(n)
+}
+
+func (gateway) HTTP(request []byte) (int32, error) {
+	handle := importHTTP(unsafe.Pointer(unsafe.SliceData(request)), uint32(len(request)))
+	return handle, result(handle)
+}
+
+func (gateway) HTTPResponse(handle int32) ([]byte, error) {
+	b, n := read(func(dst unsafe.Pointer, room uint32) int32 { return importHTTPRead(handle, -1, dst, room) })
+	return b, result(n)
+}
+
+func (gateway) HTTPRead(handle int32, off int64, p []byte) (int, error) {
+	n := importHTTPRead(handle, off, unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p)))
+	return max(int(n), 0), result(n)
+}
+
+func (gateway) Send(mail []byte) error {
+	return result(importSend(unsafe.Pointer(unsafe.SliceData(mail)), uint32(len(mail))))
+}
+
+func (gateway) Thread() ([]byte, error) {
+	b, n := read(importThread)
+	return b, result(n)
 }

@@ -16,8 +16,8 @@ type Message struct{}
 // Address is a mailbox with its display name.
 type Address = abi.Address
 
-// Auth says who really sent a message: results such as pass, fail and none.
-type Auth = abi.Auth
+// Part is one MIME part: its place, type, file name and decoded size in bytes.
+type Part = abi.Part
 
 func value(path string) string {
 	v, _ := host.Get(path)
@@ -39,10 +39,6 @@ func (m *Message) SubjectContains(words ...string) bool {
 	return false
 }
 
-// DryRun reports whether somebody only tries the plugin: nothing is done of what it
-// decides, and nothing kept of what it remembers.
-func (*Message) DryRun() bool { return value("dry_run") == "true" }
-
 // Header is the first header field of a name, decoded and unfolded.
 func (m *Message) Header(name string) string { return m.HeaderAt(name, 0) }
 
@@ -58,15 +54,38 @@ func (*Message) HeaderCount(name string) int { return host.HeaderCount(name) }
 // HasHeader reports whether there is a header field of a name.
 func (m *Message) HasHeader(name string) bool { return m.HeaderCount(name) > 0 }
 
-func addresses(path string) (list []Address) {
+// Headers are all header fields from the top, decoded and unfolded: names and values.
+func (*Message) Headers() (all [][2]string) {
+	each("headers", ".0", func(name, at string) { all = append(all, [2]string{name, value(at + ".1")}) })
+	return all
+}
+
+// each goes through a list: it gets of each element the value that inner leads to, and
+// where the element is.
+func each(path, inner string, f func(v, at string)) {
 	for i := 0; ; i++ {
 		at := path + "." + strconv.Itoa(i)
-		addr, ok := host.Get(at + ".addr")
+		v, ok := host.Get(at + inner)
 		if !ok {
-			return list
+			return
 		}
-		list = append(list, Address{Name: value(at + ".name"), Addr: addr})
+		f(v, at)
 	}
+}
+
+func texts(path string) (list []string) {
+	each(path, "", func(v, _ string) { list = append(list, v) })
+	return list
+}
+
+func number(path string) int64 {
+	n, _ := strconv.ParseInt(value(path), 10, 64)
+	return n
+}
+
+func addresses(path string) (list []Address) {
+	each(path, ".addr", func(addr, at string) { list = append(list, Address{Name: value(at + ".name"), Addr: addr}) })
+	return list
 }
 
 // From is the author.
@@ -78,28 +97,11 @@ func (*Message) To() []Address { return addresses("to") }
 // Cc lists those who get a copy.
 func (*Message) Cc() []Address { return addresses("cc") }
 
-// Recipients are the addresses that the envelope names: for a plugin of an account its
-// own, for one of a domain all that are in the domain.
-func (*Message) Recipients() (list []string) {
-	for i := 0; ; i++ {
-		addr, ok := host.Get("envelope.rcpt_to." + strconv.Itoa(i))
-		if !ok {
-			return list
-		}
-		list = append(list, addr)
-	}
-}
+// Bcc lists those who get a copy that nobody sees, of mail that leaves and says it.
+func (*Message) Bcc() []Address { return addresses("bcc") }
 
-// Auth is what was found out about the sender.
-func (*Message) Auth() Auth {
-	return Auth{
-		SPF: value("auth.spf"), DKIM: value("auth.dkim"), DMARC: value("auth.dmarc"),
-		FromAligned: value("auth.from_aligned") == "true", Disposition: value("auth.disposition"),
-	}
-}
-
-// ReplyOK reports whether an automatic reply would do no harm.
-func (*Message) ReplyOK() bool { return value("automated.reply_ok") == "true" }
+// ReplyTo lists who is to be answered, if that is not the author.
+func (*Message) ReplyTo() []Address { return addresses("reply_to") }
 
 // Text is the start of the plain text that people see, at most most bytes. The
 // gateway gives at most 16 KiB.
@@ -114,21 +116,30 @@ func (*Message) Text(most int) string {
 	return text[:max(most, 0)]
 }
 
+// TextTruncated reports whether people see more text than Text can give.
+func (*Message) TextTruncated() bool { return value("text_truncated") == "true" }
+
+// Size is that of the message as it travels, in bytes.
+func (*Message) Size() int64 { return number("size") }
+
+// Parts lists the MIME parts.
+func (*Message) Parts() (list []Part) {
+	each("parts", ".type", func(kind, at string) {
+		list = append(list, Part{Index: int(number(at + ".i")), Type: kind, Name: value(at + ".name"), Size: number(at + ".size")})
+	})
+	return list
+}
+
+// InReplyTo is the Message-ID of what it answers.
+func (*Message) InReplyTo() string { return value("in_reply_to") }
+
+// References are the Message-IDs of its conversation, oldest first.
+func (*Message) References() []string { return texts("references") }
+
 // MessageID is the Message-ID that its sender gave it, with angle brackets.
 func (*Message) MessageID() string { return value("rfc_message_id") }
 
-// Mailbox is the address whose message it is; empty for a plugin of a domain that is
-// asked about mail that arrives, for all its recipients at once.
-func (*Message) Mailbox() string { return value("mailbox") }
-
-// ThreadID is the conversation that the message will be in unless the plugin says
-// otherwise. It is known to the thread hook.
-func (*Message) ThreadID() string { return value("thread_id") }
-
-// NewThreadID is the conversation that NewThread would start.
-func (*Message) NewThreadID() string { return value("new_thread_id") }
-
-// Event is the whole event document.
+// Event is the whole event document: what the other methods tell, at once.
 func (*Message) Event() (abi.Event, error) {
 	doc, err := host.Event()
 	if err != nil {
@@ -137,7 +148,7 @@ func (*Message) Event() (abi.Event, error) {
 	return decode(doc, (*scanner).event)
 }
 
-// Part reads the decoded bytes of a MIME part; Event lists the parts. -1 is the
+// Part reads the decoded bytes of a MIME part, by its place in Parts. -1 is the
 // message itself, as it came, for which the permission raw is needed.
 func (*Message) Part(i int) io.Reader { return &partReader{part: i} }
 

@@ -25,7 +25,11 @@ func look(t *testing.T, m sdktest.Mail, f func(*sdk.Message)) {
 func TestMessage(t *testing.T) {
 	m := sdktest.Mail{
 		From: "Ann <ann@x.example>", To: "b@y.example, C <c@y.example>", Cc: "d@y.example", Subject: "Your INVOICE", Text: "Grüße",
-		Header:  [][2]string{{"X-A", "1"}, {"x-a", "2"}, {"Message-ID", "<1@x.example>"}},
+		Bcc: "e@y.example", ReplyTo: "f@x.example", ID: "id", ReturnPath: "bounce@x.example", Recipients: []string{"r1@y.example", "r2@y.example"}, Folder: "Work", Labels: []string{"l1", "l2"},
+		Flags: []string{`\Seen`}, Score: -1.5, DryRun: true, Candidates: []sdk.Candidate{{ThreadID: "old", Subject: "s"}, {ThreadID: "older"}},
+		Header: [][2]string{
+			{"X-A", "1"}, {"x-a", "2"}, {"Message-ID", "<1@x.example>"}, {"In-Reply-To", "<0@x.example>"}, {"References", "<00@x.example> <0@x.example>"},
+		},
 		Mailbox: "box@demo.localhost", Auth: sdk.Auth{SPF: "pass", DKIM: "none", DMARC: "fail", FromAligned: true, Disposition: "quarantine"}, ThreadID: "old", NewThreadID: "new",
 	}
 	look(t, m, func(m *sdk.Message) {
@@ -44,12 +48,22 @@ func TestMessage(t *testing.T) {
 			{"MessageID", m.MessageID(), "<1@x.example>"},
 			{"Mailbox", m.Mailbox(), "box@demo.localhost"},
 			{"ThreadID", m.ThreadID() + " " + m.NewThreadID(), "old new"},
+			{"Bcc", fmt.Sprint(m.Bcc(), m.ReplyTo()), "[{ e@y.example}] [{ f@x.example}]"},
+			{"Headers", fmt.Sprint(m.Headers()[:2], len(m.Headers())), "[[X-A 1] [x-a 2]] 10"},
+			{"References", fmt.Sprint(m.InReplyTo(), m.References()), "<0@x.example>[<00@x.example> <0@x.example>]"},
+			{"Parts", fmt.Sprint(m.Parts(), m.Size(), m.TextTruncated()), "[{0 text/plain  7}] 7 false"},
+			{"envelope", fmt.Sprint(m.ReturnPath(), m.Recipients(), m.RemoteIP(), m.Helo()), "bounce@x.example[r1@y.example r2@y.example]192.0.2.1"},
+			{"Automated", fmt.Sprint(m.Automated()), "{false false false false true}"},
+			{"state", fmt.Sprint(m.Folder(), m.Labels(), m.Flags(), m.Score(), m.DryRun(), m.ID(), m.Domain()), `Work[l1 l2] [\Seen] -1.5 trueiddemo.localhost`},
+			{"Candidates", fmt.Sprint(m.Candidates()), "[{old s} {older }]"},
+			{"Time", m.Time().String(), "2026-03-01 12:00:00 +0000 UTC"},
+			{"of other hooks", fmt.Sprint(m.Type(), m.EventID(), m.Attempt(), m.Detail(), m.Via(), m.APIKeyID(), m.Tags()), "0[]"},
 		} {
 			if tt.got != tt.want {
 				t.Errorf("%s: %q, want %q", tt.name, tt.got, tt.want)
 			}
 		}
-		if e, err := m.Event(); err != nil || e.Hook != abi.HookThread || e.Domain != "demo.localhost" || len(e.Headers) != 7 {
+		if e, err := m.Event(); err != nil || e.Hook != abi.HookThread || e.Domain != "demo.localhost" || len(e.Headers) != 10 {
 			t.Errorf("%+v %v", e, err)
 		}
 	})

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -164,6 +165,95 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q: %q %v, want %q", doc, got, err, want)
 		}
 	})
+}
+
+func TestLookUp(t *testing.T) {
+	const doc = `{"answer":"f\u00fcr","n":1.50,"yes":true,"none":null,"list":[{"a":"0"},{"a":{"b":"c"}}],"twice":1,"twice":2,"":"empty"}`
+	for path, want := range map[string]string{
+		"answer": "für", "n": "1.50", "yes": "true", "list.0.a": "0", "list.1.a": `{"b":"c"}`, "list.1.a.b": "c", "twice": "2", "": "empty",
+		"none": "-", "list.2": "-", "list.-1": "-", "list.00": "-", "answer.a": "-", "x": "-", "list.x": "-", "list.0.a.b": "-",
+	} {
+		got, ok := lookUp([]byte(doc), path)
+		if !ok {
+			got = "-"
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+	if v, ok := lookUp([]byte(doc+"x"), "answer"); ok {
+		t.Errorf("of what is no JSON: %q", v)
+	}
+}
+
+type marshaler string
+
+func (m marshaler) MarshalJSON() ([]byte, error) { return []byte(m), nil }
+
+// A value is written as encoding/json would.
+func TestAppendValue(t *testing.T) {
+	v := map[string]any{
+		"s": "\"a\"\n", "b": true, "i": -1, "i32": int32(2), "i64": int64(math.MinInt64), "u32": uint32(3), "u64": uint64(math.MaxUint64), "f": 1e300, "nil": nil,
+		"list": []any{"a", 1, nil}, "texts": []string{"a", "b"}, "messages": []map[string]string{{"role": "user", "content": "c"}}, "more": []map[string]any{{"a": []any{}}},
+		"map": map[string]string{"b": "1", "a": "2"}, "raw": json.RawMessage(`{"x":[1]}`),
+	}
+	doc, err := appendValue(nil, v, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	standard, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want any
+	if err := json.Unmarshal(doc, &got); err != nil {
+		t.Fatalf("%s: %v", doc, err)
+	}
+	if err := json.Unmarshal(standard, &want); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%s, want %s (%v)", doc, standard, err)
+	}
+	var endless []any
+	endless = append(endless, nil)
+	endless[0] = endless
+	for _, bad := range []any{math.NaN(), math.Inf(-1), struct{}{}, []any{make(chan int)}, map[string]any{"a": uint8(1)}, marshaler("{"), endless} {
+		if doc, err := appendValue(nil, bad, 0); err == nil {
+			t.Errorf("%T is written: %s", bad, doc)
+		}
+	}
+}
+
+// Mail and requests say the same as encoding/json would make them say.
+func TestOutgoing(t *testing.T) {
+	for _, m := range []Mail{
+		{},
+		{
+			From: "a", To: []string{"b", "c"}, Cc: []string{"d"}, Bcc: []string{"e"}, ReplyTo: []string{"f"}, Subject: "s\"", Text: "t", HTML: "<p>",
+			Headers: map[string]string{"X-B": "1", "X-A": "ü"}, Tags: []Tag{{Name: "a", Value: "b"}, {Name: "c"}}, InReplyTo: "<1>", References: []string{"<0>", "<1>"},
+		},
+	} {
+		var got Mail
+		doc := appendMail(nil, &m)
+		if err := json.Unmarshal(doc, &got); err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("%s: %+v %v, want %+v", doc, got, err, m)
+		}
+	}
+	for _, tt := range []struct {
+		r    Request
+		want abi.HTTPRequest
+	}{
+		{Request{URL: "https://a.example"}, abi.HTTPRequest{URL: "https://a.example"}},
+		{
+			Request{Method: "PUT", URL: "u", Header: [][2]string{{"A", "1"}, {"B", "\""}}, Body: []byte("ü")},
+			abi.HTTPRequest{Method: "PUT", URL: "u", Headers: [][2]string{{"A", "1"}, {"B", "\""}}, Body: "ü"},
+		},
+		{Request{URL: "u", Body: []byte{0xff, 0}}, abi.HTTPRequest{URL: "u", Base64: "/wA="}},
+	} {
+		var got abi.HTTPRequest
+		doc := appendRequest(nil, &tt.r)
+		if err := json.Unmarshal(doc, &got); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %+v %v, want %+v", doc, got, err, tt.want)
+		}
+	}
 }
 
 func BenchmarkEvent(b *testing.B) {

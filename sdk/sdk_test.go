@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/centerleap/postern/sdk/abi"
@@ -21,6 +22,11 @@ func TestVerdictJSON(t *testing.T) {
 		Reject(0, ""),
 		Reject(554, "no \u2028 way\x01"),
 		Tempfail("later"), Quarantine("odd"), Discard(), Allow(), Deny("no"), Hold("wait"), Join("id"), NewThread(),
+		HoldUntil("wait", time.Unix(0, 0)), Merge("", "a", "b"), Merge("id"), Split("a"), Accept().Final(), Accept().Score(2), Accept().Keep(),
+		Accept().Unlabel("a").Unlabel("b", "c"), Accept().Flag(`\Seen`), Accept().Redirect("a@x.example").Redirect("b@x.example").Keep(),
+		Allow().SetHeader("X-A", "1").DeleteHeader("X-B").AddHeader("X-C", ""), Allow().Subject(""), Allow().Subject("s").Body("t", ""), Allow().Body("", "<p>"),
+		Allow().Tag("k", "v").Tag("k", ""), Allow().Remove("a@x.example", "b@x.example"), Accept().Reply(Text("t")),
+		Accept().Reply(HTML("<b>").Text("b").From("a@x.example").Subject("s")),
 	} {
 		doc := v.appendJSON(nil)
 		var got abi.Verdict
@@ -37,6 +43,9 @@ func TestVerdictJSON(t *testing.T) {
 func TestVerdictChain(t *testing.T) {
 	base := Accept().Label("a")
 	one, two := base.Label("b"), base.Label("c")
+	if r := Text("a"); r.HTML("b").doc == r.Text("c").doc || r.doc != Text("a").doc {
+		t.Error("a reply changes with what is made of it")
+	}
 	if one.doc.Labels[1] != "b" || two.doc.Labels[1] != "c" || len(base.doc.Labels) != 1 {
 		t.Errorf("%v %v %v", base.doc.Labels, one.doc.Labels, two.doc.Labels)
 	}
@@ -49,7 +58,8 @@ func FuzzVerdict(f *testing.F) {
 	f.Add("", "<&>", -1, math.Inf(1))
 	f.Fuzz(func(t *testing.T, a, b string, code int, score float64) {
 		v := Reject(code, a).Folder(b).Label(a, b).Flag(b).AddHeader(a, b).AddHeader(b, a).Score(score).Reason(b)
-		v.doc.Thread = &abi.ThreadMove{Op: a, ThreadID: b}
+		v = v.Redirect(b).SetHeader(b, b).Subject(a).Body(a, b).Tag(a, b).Remove(a).Reply(Text(a).HTML(b).From(b).Subject(a)).Unlabel(b)
+		v.doc.Thread = &abi.ThreadMove{Op: a, ThreadID: b, With: []string{a}}
 		doc := v.appendJSON(nil)
 		if !utf8.Valid(doc) {
 			t.Errorf("%q is not UTF-8", doc)

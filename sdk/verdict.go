@@ -1,15 +1,15 @@
 package sdk
 
 import (
-	"math"
 	"slices"
-	"strconv"
-	"unicode/utf8"
+	"time"
 
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// Verdict is what a hook decides. Its methods return a Verdict with something added.
+// Verdict is what a hook decides. Its methods return a Verdict with something added. Each
+// hook takes some of it only, as package abi says of each member; a verdict that its hook
+// does not take, or that needs a permission the plugin lacks, is a failure of the plugin.
 type Verdict struct{ doc abi.Verdict }
 
 func act(action string) Verdict { return Verdict{abi.Verdict{Action: action}} }
@@ -48,6 +48,13 @@ func Deny(text string) Verdict {
 // Hold keeps mail that wants to leave until somebody releases it.
 func Hold(reason string) Verdict { return Verdict{abi.Verdict{Action: abi.Hold, Reason: reason}} }
 
+// HoldUntil keeps mail that wants to leave until then, unless somebody releases it before.
+func HoldUntil(reason string, until time.Time) Verdict {
+	v := Hold(reason)
+	v.doc.Hold = &abi.HoldUntil{Until: until.UTC().Format(time.RFC3339)}
+	return v
+}
+
 // Join puts the message into a conversation of its mailbox; one that there is not
 // (any more) changes nothing. Permission thread.
 func Join(threadID string) Verdict {
@@ -56,6 +63,18 @@ func Join(threadID string) Verdict {
 
 // NewThread starts a conversation with the message: NewThreadID. Permission thread.
 func NewThread() Verdict { return Verdict{abi.Verdict{Thread: &abi.ThreadMove{Op: "new"}}} }
+
+// Merge puts the message into a conversation as Join does, or leaves it where it goes
+// anyway if threadID is empty, and has others become part of that one. Permission thread.
+func Merge(threadID string, others ...string) Verdict {
+	return Verdict{abi.Verdict{Thread: &abi.ThreadMove{Op: "merge", ThreadID: threadID, With: others}}}
+}
+
+// Split starts a conversation as NewThread does, and takes earlier messages of the mailbox
+// into it, by their ID. Permission thread.
+func Split(messageIDs ...string) Verdict {
+	return Verdict{abi.Verdict{Thread: &abi.ThreadMove{Op: "split", With: messageIDs}}}
+}
 
 // Folder files the message there; the folder is made if there is none.
 func (v Verdict) Folder(name string) Verdict {
@@ -69,6 +88,12 @@ func (v Verdict) Label(labels ...string) Verdict {
 	return v
 }
 
+// Unlabel takes labels away that plugins gave which were asked before.
+func (v Verdict) Unlabel(labels ...string) Verdict {
+	v.doc.Unlabel = append(slices.Clone(v.doc.Unlabel), labels...)
+	return v
+}
+
 // Flag sets flags: \Seen, \Flagged or \Answered.
 func (v Verdict) Flag(flags ...string) Verdict {
 	v.doc.Flags = append(slices.Clone(v.doc.Flags), flags...)
@@ -79,6 +104,65 @@ func (v Verdict) Flag(flags ...string) Verdict {
 // leaves before it is signed. Permission headers.
 func (v Verdict) AddHeader(name, value string) Verdict {
 	v.doc.Headers = append(slices.Clone(v.doc.Headers), abi.HeaderEdit{Op: "add", Name: name, Value: value})
+	return v
+}
+
+// SetHeader has mail that leaves carry one field of that name, with this value.
+// Permission headers.
+func (v Verdict) SetHeader(name, value string) Verdict {
+	v.doc.Headers = append(slices.Clone(v.doc.Headers), abi.HeaderEdit{Op: "set", Name: name, Value: value})
+	return v
+}
+
+// DeleteHeader has mail that leaves carry no field of that name. Permission headers.
+func (v Verdict) DeleteHeader(name string) Verdict {
+	v.doc.Headers = append(slices.Clone(v.doc.Headers), abi.HeaderEdit{Op: "delete", Name: name})
+	return v
+}
+
+// Subject gives mail that leaves another one, if REST or a plugin composed it. Permission
+// body.
+func (v Verdict) Subject(text string) Verdict {
+	v.doc.Subject = &text
+	return v
+}
+
+// Body gives mail that leaves another text, if REST or a plugin composed it; of the two
+// forms, an empty one is left out. Attachments stay. Permission body.
+func (v Verdict) Body(text, html string) Verdict {
+	v.doc.Body = &abi.Body{Text: text, HTML: html}
+	return v
+}
+
+// Tag adds a tag to mail that leaves.
+func (v Verdict) Tag(name, value string) Verdict {
+	v.doc.Tags = append(slices.Clone(v.doc.Tags), abi.Tag{Name: name, Value: value})
+	return v
+}
+
+// Remove takes recipients away from mail that leaves. Permission rcpt.
+func (v Verdict) Remove(recipients ...string) Verdict {
+	v.doc.Remove = append(slices.Clone(v.doc.Remove), recipients...)
+	return v
+}
+
+// Redirect sends mail that arrives on to these addresses, instead of keeping it.
+// Permission redirect.
+func (v Verdict) Redirect(to ...string) Verdict {
+	v.doc.Redirect = append(slices.Clone(v.doc.Redirect), to...)
+	return v
+}
+
+// Keep keeps a copy of mail that is redirected.
+func (v Verdict) Keep() Verdict {
+	v.doc.Keep = true
+	return v
+}
+
+// Reply answers mail that arrives: its author alone, and only where RFC 3834 has a program
+// answer, which Message.ReplyOK says beforehand. Permission reply.
+func (v Verdict) Reply(r Reply) Verdict {
+	v.doc.Reply = &r.doc
 	return v
 }
 
@@ -98,139 +182,4 @@ func (v Verdict) Reason(text string) Verdict {
 func (v Verdict) Final() Verdict {
 	v.doc.Final = true
 	return v
-}
-
-// appendJSON writes the verdict document. By hand: encoding/json costs a guest more
-// than all else a filter does.
-func (v Verdict) appendJSON(b []byte) []byte {
-	d := &v.doc
-	w := objectWriter{b: append(b, '{')}
-	w.text(`"action":`, d.Action)
-	if d.SMTP != nil {
-		w.object(`"smtp":`, func(w *objectWriter) {
-			w.number(`"code":`, float64(d.SMTP.Code))
-			w.text(`"text":`, d.SMTP.Text)
-		})
-	}
-	w.text(`"folder":`, d.Folder)
-	w.texts(`"labels":`, d.Labels)
-	w.texts(`"flags":`, d.Flags)
-	w.headers(d.Headers)
-	if d.Thread != nil {
-		w.object(`"thread":`, func(w *objectWriter) {
-			w.text(`"op":`, d.Thread.Op)
-			w.text(`"thread_id":`, d.Thread.ThreadID)
-		})
-	}
-	w.number(`"score":`, d.Score)
-	w.text(`"reason":`, d.Reason)
-	if d.Final {
-		w.name(`"final":`)
-		w.b = append(w.b, "true"...)
-	}
-	return append(w.b, '}')
-}
-
-// objectWriter writes the members of one JSON object; empty ones are left out.
-type objectWriter struct {
-	b    []byte
-	some bool // a member is written
-}
-
-// name writes the name of a member as it stands in JSON: quoted, with its colon.
-func (w *objectWriter) name(quoted string) {
-	if w.some {
-		w.b = append(w.b, ',')
-	}
-	w.some = true
-	w.b = append(w.b, quoted...)
-}
-
-func (w *objectWriter) text(name, v string) {
-	if v != "" {
-		w.name(name)
-		w.b = appendText(w.b, v)
-	}
-}
-
-func (w *objectWriter) number(name string, v float64) {
-	if v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0) { // JSON has no words for these
-		w.name(name)
-		w.b = strconv.AppendFloat(w.b, v, 'g', -1, 64)
-	}
-}
-
-func (w *objectWriter) texts(name string, list []string) {
-	for i, v := range list {
-		if i == 0 {
-			w.name(name)
-			w.b = append(w.b, '[')
-		} else {
-			w.b = append(w.b, ',')
-		}
-		w.b = appendText(w.b, v)
-	}
-	if len(list) > 0 {
-		w.b = append(w.b, ']')
-	}
-}
-
-func (w *objectWriter) object(name string, fill func(*objectWriter)) {
-	w.name(name)
-	w.b = append(w.b, '{')
-	in := objectWriter{b: w.b}
-	fill(&in)
-	w.b = in.b
-	w.b = append(w.b, '}')
-}
-
-func (w *objectWriter) headers(list []abi.HeaderEdit) {
-	for i, h := range list {
-		if i == 0 {
-			w.name(`"headers":`)
-			w.b = append(w.b, '[', '{')
-		} else {
-			w.b = append(w.b, ',', '{')
-		}
-		in := objectWriter{b: w.b}
-		in.text(`"op":`, h.Op)
-		in.text(`"name":`, h.Name)
-		in.text(`"value":`, h.Value)
-		w.b = in.b
-		w.b = append(w.b, '}')
-	}
-	if len(list) > 0 {
-		w.b = append(w.b, ']')
-	}
-}
-
-const hex = "0123456789abcdef"
-
-// appendText writes a JSON string; bytes that are not UTF-8 become U+FFFD.
-func appendText(b []byte, s string) []byte {
-	b = append(b, '"')
-	if plain(s) {
-		return append(append(b, s...), '"')
-	}
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r < ' ':
-			b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-		default:
-			b = utf8.AppendRune(b, r)
-		}
-	}
-	return append(b, '"')
-}
-
-// plain reports whether a text is ASCII that JSON has no other way to write.
-func plain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }

@@ -1,32 +1,58 @@
 package sdktest
 
 import (
+	"cmp"
 	"net/mail"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/centerleap/postern/sdk"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// Mail is a message for a hook to look at. Parse and Read make one of a message as
-// it travels.
+// Mail is a message for a hook to look at, and what the hook is told about it. File and Raw
+// make one of a message as it travels. What is left empty is as it usually is.
 type Mail struct {
-	From, To, Cc string      // addresses, with or without display names
-	Subject      string      // decoded, as all of Header
-	Header       [][2]string // other fields: name and value
-	Text         string
-	Mailbox      string // bot@demo.localhost if empty
-	Auth         sdk.Auth
-	Automated    bool
+	From, To, Cc, Bcc string      // addresses, with or without display names
+	ReplyTo           string      // likewise
+	Subject           string      // decoded, as all of Header
+	Header            [][2]string // other fields: name and value
+	Text              string
+
+	// What the gateway knows of it.
+	ID         string   // in REST; the event hook is told one if it is empty
+	Mailbox    string   // bot@demo.localhost if empty
+	ReturnPath string   // of the envelope; the author if empty
+	Recipients []string // likewise; the mailbox if empty
+	Auth       sdk.Auth
+	Automated  bool
+	Folder     string // INBOX if empty
+	Labels     []string
+	Flags      []string
+	Score      float64
+	DryRun     bool
+
 	// ThreadID and NewThreadID are what the thread hook is told; if only the second
 	// one is set, the message starts a conversation.
 	ThreadID, NewThreadID string
+	Candidates            []sdk.Candidate
+	Conversation          *sdk.Conversation // nil: the message alone
 
-	raw   []byte   // of Parse
-	parts []entity // of Parse
+	// What the outbound hook is told.
+	Via      string // rest if empty
+	APIKeyID string
+	Tags     []sdk.Tag
+
+	// What the event hook is told.
+	Type    string // email.received if empty
+	EventID string
+	Attempt int // 1 if 0
+	Detail  string
+
+	raw    []byte   // of Raw
+	parts  []entity // of Raw
+	broken error    // it can't be read
 }
 
 // entities are the MIME parts; mail that was made of fields has its text alone.
@@ -41,19 +67,22 @@ func (m Mail) entities() []entity {
 // gateway.
 const eventText = 16 << 10
 
+// received is the type of event that is usual.
+const received = "email.received"
+
 // describe makes the event document of a message.
-func describe(t testing.TB, hook string, m Mail, at time.Time) abi.Event {
+func describe(t T, hook string, m Mail, at time.Time) abi.Event {
 	t.Helper()
+	if m.broken != nil {
+		t.Fatalf("%v", m.broken)
+	}
 	e := abi.Event{
-		V: 1, Hook: hook, Time: at.UTC().Format(time.RFC3339), Mailbox: m.Mailbox, Subject: m.Subject, Text: m.Text, Size: int64(max(len(m.raw), len(m.Text))),
-		Auth: m.Auth, ThreadID: m.ThreadID, NewThreadID: m.NewThreadID, Headers: slices.Clone(m.Header),
-		To: addresses(t, m.To), Cc: addresses(t, m.Cc), Automated: abi.Automated{Auto: m.Automated, ReplyOK: !m.Automated},
-	}
-	if e.Mailbox == "" {
-		e.Mailbox = "bot@demo.localhost"
-	}
-	if e.ThreadID == "" {
-		e.ThreadID = e.NewThreadID
+		V: 1, Hook: hook, ID: m.EventID, MessageID: m.ID, Time: at.UTC().Format(time.RFC3339), Mailbox: cmp.Or(m.Mailbox, "bot@demo.localhost"),
+		Subject: m.Subject, Text: m.Text, Size: int64(max(len(m.raw), len(m.Text))), Auth: m.Auth, DryRun: m.DryRun,
+		ThreadID: cmp.Or(m.ThreadID, m.NewThreadID), NewThreadID: m.NewThreadID, Candidates: m.Candidates, Headers: slices.Clone(m.Header),
+		To: addresses(t, m.To), Cc: addresses(t, m.Cc), Bcc: addresses(t, m.Bcc), ReplyTo: addresses(t, m.ReplyTo),
+		Automated: abi.Automated{Auto: m.Automated, ReplyOK: !m.Automated},
+		Folder:    cmp.Or(m.Folder, "INBOX"), Labels: append([]string{}, m.Labels...), Flags: append([]string{}, m.Flags...), Score: m.Score,
 	}
 	if len(e.Text) > eventText {
 		e.Text, e.TextTruncated = strings.ToValidUTF8(e.Text[:eventText], ""), true
@@ -62,17 +91,42 @@ func describe(t testing.TB, hook string, m Mail, at time.Time) abi.Event {
 	if list := addresses(t, m.From); len(list) > 0 {
 		e.From = list[0]
 	}
-	e.Envelope = abi.Envelope{MailFrom: e.From.Addr, RcptTo: []string{e.Mailbox}, RemoteIP: "192.0.2.1"}
+	e.Envelope = abi.Envelope{MailFrom: cmp.Or(m.ReturnPath, e.From.Addr), RcptTo: m.Recipients, RemoteIP: "192.0.2.1"}
+	if len(m.Recipients) == 0 {
+		e.Envelope.RcptTo = []string{e.Mailbox}
+	}
 	for i, p := range m.entities() {
 		e.Parts = append(e.Parts, abi.Part{Index: i, Type: p.kind, Name: p.name, Size: int64(len(p.body))})
 	}
 	describeHeader(&e, m)
+	describeHook(&e, &m)
 	return e
+}
+
+// describeHook adds what one hook alone is told.
+func describeHook(e *abi.Event, m *Mail) {
+	switch e.Hook {
+	case abi.HookOutbound:
+		e.Via, e.APIKeyID, e.Tags, e.Folder = cmp.Or(m.Via, "rest"), m.APIKeyID, m.Tags, cmp.Or(m.Folder, "Sent")
+	case abi.HookEvent:
+		e.ID, e.Type, e.Detail, e.Attempt = cmp.Or(m.EventID, "event-1"), cmp.Or(m.Type, received), m.Detail, cmp.Or(m.Attempt, 1)
+		e.MessageID = cmp.Or(m.ID, "01900000-0000-7000-8000-000000000001")
+		e.ThreadID = cmp.Or(e.ThreadID, "01900000-0000-7000-8000-000000000002")
+	}
+}
+
+// turn is the event of a tick: it is about no message.
+func turn(e *abi.Event, previous time.Time) abi.Event {
+	out := abi.Event{V: 1, Hook: e.Hook, ID: e.ID, Time: e.Time, Domain: e.Domain, Mailbox: e.Mailbox, Scheduled: e.Time}
+	if !previous.IsZero() {
+		out.Previous = previous.UTC().Format(time.RFC3339)
+	}
+	return out
 }
 
 // describeHeader adds what the header says.
 func describeHeader(e *abi.Event, m Mail) {
-	for _, f := range [][2]string{{"From", decoded(m.From)}, {"To", decoded(m.To)}, {"Cc", decoded(m.Cc)}, {"Subject", m.Subject}} {
+	for _, f := range [][2]string{{"From", decoded(m.From)}, {"To", decoded(m.To)}, {"Cc", decoded(m.Cc)}, {"Reply-To", decoded(m.ReplyTo)}, {"Subject", m.Subject}} {
 		if f[1] != "" {
 			e.Headers = append(e.Headers, f)
 		}
@@ -93,7 +147,7 @@ func describeHeader(e *abi.Event, m Mail) {
 	}
 }
 
-func addresses(t testing.TB, list string) []abi.Address {
+func addresses(t T, list string) []abi.Address {
 	t.Helper()
 	out := []abi.Address{}
 	if list == "" {

@@ -3,6 +3,7 @@ package sdktest
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -10,25 +11,22 @@ import (
 	"net/textproto"
 	"os"
 	"strings"
-	"testing"
 )
 
-// Read reads a message from a file, such as testdata/spam.eml.
-func Read(t testing.TB, file string) Mail {
-	t.Helper()
-	raw, err := os.ReadFile(file)
+// File is the message in a file, such as testdata/spam.eml. If there is none, the test
+// that uses it fails.
+func File(name string) Mail {
+	raw, err := os.ReadFile(name)
 	if err != nil {
-		t.Fatal(err)
+		return Mail{broken: err}
 	}
-	return Parse(t, string(raw))
+	return Raw(string(raw))
 }
 
-// Parse reads a message as it travels: its header is decoded, and its parts are
-// there to be read. Text is the first part of type text/plain that is no attachment;
-// a gateway also makes text of HTML, which is not done here. Character sets are
-// UTF-8 and ISO-8859-1.
-func Parse(t testing.TB, raw string) Mail {
-	t.Helper()
+// Raw is a message as it travels: its header is decoded, and its parts are there to be
+// read. Text is the first part of type text/plain that is no attachment; a gateway also
+// makes text of HTML, which is not done here. Character sets are UTF-8 and ISO-8859-1.
+func Raw(raw string) Mail {
 	text := strings.ReplaceAll(raw, "\r\n", "\n")
 	head, body, _ := strings.Cut(text, "\n\n")
 	m := Mail{raw: []byte(strings.ReplaceAll(text, "\n", "\r\n"))}
@@ -36,24 +34,13 @@ func Parse(t testing.TB, raw string) Mail {
 	for line := range strings.Lines(unfold.Replace(head)) {
 		name, v, ok := strings.Cut(strings.TrimSpace(line), ":")
 		if !ok {
-			t.Fatalf("%q is no header field", line)
+			return Mail{broken: fmt.Errorf("%q is no header field", line)}
 		}
 		v = strings.TrimSpace(v)
 		mimeHeader.Add(name, v)
-		switch strings.ToLower(name) { // addresses are decoded once they are taken apart
-		case "from":
-			m.From = v
-		case "to":
-			m.To = v
-		case "cc":
-			m.Cc = v
-		case "subject":
-			m.Subject = decoded(v)
-		default:
-			m.Header = append(m.Header, [2]string{name, decoded(v)})
-		}
+		m.field(name, v)
 	}
-	m.parts = takeApart(t, nil, mimeHeader, strings.NewReader(body))
+	m.parts, m.broken = takeApart(nil, mimeHeader, strings.NewReader(body))
 	for _, p := range m.parts {
 		if p.kind == "text/plain" && !p.attached {
 			m.Text = string(p.body)
@@ -61,6 +48,24 @@ func Parse(t testing.TB, raw string) Mail {
 		}
 	}
 	return m
+}
+
+// field notes a header field. Addresses are decoded once they are taken apart.
+func (m *Mail) field(name, v string) {
+	switch strings.ToLower(name) {
+	case "from":
+		m.From = v
+	case "to":
+		m.To = v
+	case "cc":
+		m.Cc = v
+	case "reply-to":
+		m.ReplyTo = v
+	case "subject":
+		m.Subject = decoded(v)
+	default:
+		m.Header = append(m.Header, [2]string{name, decoded(v)})
+	}
 }
 
 var unfold = strings.NewReplacer("\n ", " ", "\n\t", " ")
@@ -82,30 +87,31 @@ type entity struct {
 }
 
 // takeApart adds a part, and behind it those it holds, as a gateway counts them.
-func takeApart(t testing.TB, parts []entity, h textproto.MIMEHeader, body io.Reader) []entity {
-	t.Helper()
+func takeApart(parts []entity, h textproto.MIMEHeader, body io.Reader) ([]entity, error) {
 	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil {
 		kind = "text/plain"
 	}
 	if !strings.HasPrefix(kind, "multipart/") {
-		return append(parts, leaf(t, kind, params, h, body))
+		e, err := leaf(kind, params, h, body)
+		return append(parts, e), err
 	}
 	parts = append(parts, entity{kind: kind})
 	r := multipart.NewReader(body, params["boundary"])
 	for {
 		p, err := r.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			return parts
+			return parts, nil
 		} else if err != nil {
-			t.Fatalf("%s: %v", kind, err)
+			return parts, fmt.Errorf("%s: %w", kind, err)
 		}
-		parts = takeApart(t, parts, p.Header, p)
+		if parts, err = takeApart(parts, p.Header, p); err != nil {
+			return parts, err
+		}
 	}
 }
 
-func leaf(t testing.TB, kind string, params map[string]string, h textproto.MIMEHeader, body io.Reader) entity {
-	t.Helper()
+func leaf(kind string, params map[string]string, h textproto.MIMEHeader, body io.Reader) (entity, error) {
 	switch strings.ToLower(h.Get("Content-Transfer-Encoding")) {
 	case "base64":
 		body = base64.NewDecoder(base64.StdEncoding, body)
@@ -114,7 +120,7 @@ func leaf(t testing.TB, kind string, params map[string]string, h textproto.MIMEH
 	}
 	b, err := io.ReadAll(body)
 	if err != nil {
-		t.Fatalf("%s: %v", kind, err)
+		return entity{}, fmt.Errorf("%s: %w", kind, err)
 	}
 	e := entity{kind: kind, name: decoded(params["name"]), body: b}
 	disposition, more, err := mime.ParseMediaType(h.Get("Content-Disposition"))
@@ -127,7 +133,7 @@ func leaf(t testing.TB, kind string, params map[string]string, h textproto.MIMEH
 	if strings.HasPrefix(kind, "text/") {
 		e.body = []byte(utf8Text(string(b), params["charset"]))
 	}
-	return e
+	return e, nil
 }
 
 // utf8Text makes UTF-8 of a text, with line ends of one byte.

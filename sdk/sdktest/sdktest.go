@@ -6,73 +6,152 @@
 //		sdktest.Inbound(t, m).WantFolder("Newsletters")
 //	}
 //
-// A Host of its own remembers what the plugin puts into the KV from one message to
-// the next. Run the plugin in a gateway before it is trusted: permissions and limits
-// are checked there.
+// File and Raw make a Mail of a message as it travels. A Host of its own remembers what
+// the plugin puts into the KV from one message to the next, answers what it asks over
+// HTTP, and has what it sent:
+//
+//	func TestAnswer(t *testing.T) {
+//		h := sdktest.NewHost(sdktest.Manifest("manifest.json"))
+//		h.HTTP = func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"answer":"42"}`) }
+//		h.Event(t, sdktest.File("testdata/question.eml")).WantReply("42").WantLabels("answered")
+//	}
+//
+// With a Manifest, a hook that uses what its manifest does not ask for fails. Run the plugin
+// in a gateway before it is trusted: limits, and what a verdict may say, are checked there.
 package sdktest
 
 import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"runtime/debug"
 	"slices"
-	"strings"
-	"testing"
+	"strconv"
 	"time"
 
 	"github.com/centerleap/postern/sdk"
 	"github.com/centerleap/postern/sdk/abi"
 )
 
+// T is what is used of a *testing.T.
+type T interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Host is a gateway for tests. Make it with NewHost.
 type Host struct {
-	Config map[string]string
+	Config map[string]string // also of secrets
 	Clock  time.Time
-	Lines  []string // of the log, each with its level in front
+	// HTTP answers what hooks ask over HTTP; nil: a hook that asks fails the test.
+	HTTP func(http.ResponseWriter, *http.Request)
 
-	values map[string]value
-	mail   Mail
-	event  abi.Event
-	writes map[string]value // of the running call
-	doc    []byte           // the verdict
+	Lines   []string       // of the log, each with its level in front
+	Sent    []abi.Outgoing // by hooks that ended well
+	Replies []abi.Reply    // likewise
+
+	manifest *abi.Manifest // nil: everything is permitted
+	broken   error         // the manifest can't be used
+	values   map[string]value
+	counters map[string]counter
+	turns    int       // of the tick hook
+	previous time.Time // the turn before
+	call               // the one that runs, or ran last
 }
 
-type value struct {
-	bytes []byte
-	until time.Time // zero: for good
+// call is one use of a hook.
+type call struct {
+	t       T
+	mail    Mail
+	event   abi.Event
+	writes  map[string]value
+	sent    []abi.Outgoing
+	answers []answer
+	doc     []byte // the verdict
+	refusal string // why the verdict is refused
 }
 
-// NewHost returns a Host that remembers nothing yet.
-func NewHost() *Host {
-	return &Host{Config: map[string]string{}, Clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), values: map[string]value{}}
+// Option is something a Host has.
+type Option func(*Host)
+
+// NewHost returns a Host that remembers nothing yet. Its clock stands at noon of March 1,
+// 2026, UTC.
+func NewHost(options ...Option) *Host {
+	h := &Host{
+		Config: map[string]string{}, Clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		values: map[string]value{}, counters: map[string]counter{},
+	}
+	for _, option := range options {
+		option(h)
+	}
+	return h
 }
 
-// Inbound, Outbound and Thread run one hook on a host that remembers nothing.
-func Inbound(t testing.TB, m Mail) *Result { return NewHost().Inbound(t, m) }
+// Inbound runs the hook for mail that arrives, on a Host that remembers nothing; so do
+// the others.
+func Inbound(t T, m Mail) *Result { t.Helper(); return NewHost().Inbound(t, m) }
 
 // Outbound runs the hook for mail that leaves.
-func Outbound(t testing.TB, m Mail) *Result { return NewHost().Outbound(t, m) }
-
-// Inbound runs the hook for mail that arrives.
-func (h *Host) Inbound(t testing.TB, m Mail) *Result { return h.run(t, abi.HookInbound, m) }
-
-// Outbound runs the hook for mail that leaves.
-func (h *Host) Outbound(t testing.TB, m Mail) *Result { return h.run(t, abi.HookOutbound, m) }
+func Outbound(t T, m Mail) *Result { t.Helper(); return NewHost().Outbound(t, m) }
 
 // Thread runs the hook that decides a conversation.
-func (h *Host) Thread(t testing.TB, m Mail) *Result { return h.run(t, abi.HookThread, m) }
+func Thread(t T, m Mail) *Result { t.Helper(); return NewHost().Thread(t, m) }
 
-func (h *Host) run(t testing.TB, hook string, m Mail) *Result {
+// Event runs the hook that is told what happened to a message: Mail.Type.
+func Event(t T, m Mail) *Result { t.Helper(); return NewHost().Event(t, m) }
+
+// Tick runs the hook that is asked at intervals, for its first turn.
+func Tick(t T) *Result { t.Helper(); return NewHost().Tick(t) }
+
+// Inbound runs the hook for mail that arrives.
+func (h *Host) Inbound(t T, m Mail) *Result { t.Helper(); return h.run(t, abi.HookInbound, m) }
+
+// Outbound runs the hook for mail that leaves.
+func (h *Host) Outbound(t T, m Mail) *Result { t.Helper(); return h.run(t, abi.HookOutbound, m) }
+
+// Thread runs the hook that decides a conversation.
+func (h *Host) Thread(t T, m Mail) *Result { t.Helper(); return h.run(t, abi.HookThread, m) }
+
+// Event runs the hook that is told what happened to a message: Mail.Type.
+func (h *Host) Event(t T, m Mail) *Result { t.Helper(); return h.run(t, abi.HookEvent, m) }
+
+// Tick runs the hook that is asked at intervals. The turn is due by the clock; the turn
+// before is when Tick was called last.
+func (h *Host) Tick(t T) *Result {
 	t.Helper()
-	h.mail, h.event, h.writes, h.doc = m, describe(t, hook, m, h.Clock), map[string]value{}, nil
+	h.turns++
+	defer func() { h.previous = h.Clock }()
+	return h.run(t, abi.HookTick, Mail{EventID: "tick-" + strconv.Itoa(h.turns)})
+}
+
+func (h *Host) run(t T, hook string, m Mail) *Result {
+	t.Helper()
+	if h.broken != nil {
+		t.Fatalf("%v", h.broken)
+	}
+	h.call = call{t: t, mail: m, event: describe(t, hook, m, h.Clock), writes: map[string]value{}}
+	if hook == abi.HookTick {
+		h.event = turn(&h.event, h.previous)
+	}
 	r := &Result{t: t}
-	if r.failure = h.serve(hook); r.failure != "" {
+	if r.failure = h.unasked(); r.failure == "" {
+		r.failure = h.serve(hook)
+	}
+	if r.failure != "" {
 		return r // and what it wrote is forgotten, as in a gateway
 	}
+	if h.doc != nil {
+		if err := json.Unmarshal(h.doc, &r.Verdict); err != nil {
+			t.Fatalf("the verdict %q is not valid: %v", h.doc, err)
+		}
+	}
 	maps.Copy(h.values, h.writes)
-	if err := json.Unmarshal(h.doc, &r.Verdict); err != nil {
-		t.Fatalf("the verdict %q is not valid: %v", h.doc, err)
+	r.Sent = h.sent
+	h.Sent = append(h.Sent, h.sent...)
+	if r.Verdict.Reply != nil {
+		h.Replies = append(h.Replies, *r.Verdict.Reply)
 	}
 	return r
 }
@@ -85,85 +164,17 @@ func (h *Host) serve(hook string) (failure string) {
 			failure = fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	switch status := sdk.Serve(guest{h}, hook); status {
-	case 0:
+	said := len(h.Lines)
+	status := sdk.Serve(guest{h}, hook)
+	switch {
+	case status == 0:
 		return ""
-	case 1:
+	case status == 1:
 		return "no function is registered for " + hook
-	default:
-		return fmt.Sprintf("the hook returned %d", status)
+	case h.refusal != "":
+		return "the verdict is refused: " + h.refusal
+	case len(h.Lines) > said:
+		return slices.Clone(h.Lines)[len(h.Lines)-1]
 	}
-}
-
-// guest is a Host as the SDK sees it.
-type guest struct{ *Host }
-
-func (g guest) Event() ([]byte, error)                { return json.Marshal(&g.event) }
-func (g guest) Get(path string) (string, bool)        { return g.event.Value(path) }
-func (g guest) Verdict(doc []byte) error              { g.doc = slices.Clone(doc); return nil }
-func (g guest) Config(key string) (v string, ok bool) { v, ok = g.Host.Config[key]; return v, ok }
-func (g guest) Now() int64                            { return g.Clock.UnixMilli() }
-func (g guest) HeaderCount(name string) int           { return len(g.named(name)) }
-func (g guest) Log(level int, text string) {
-	g.Lines = append(g.Lines, []string{"debug", "info", "warning", "error"}[level]+": "+text)
-}
-
-func (g guest) named(name string) (all []string) {
-	for _, f := range g.event.Headers {
-		if strings.EqualFold(f[0], name) {
-			all = append(all, f[1])
-		}
-	}
-	return all
-}
-
-func (g guest) Header(name string, index int) (string, bool) {
-	all := g.named(name)
-	if index == -1 {
-		index = len(all) - 1
-	}
-	if index < 0 || index >= len(all) {
-		return "", false
-	}
-	return all[index], true
-}
-
-func (g guest) Part(part int, off int64, p []byte) (int, error) {
-	if off < 0 {
-		return 0, abi.BadArgument
-	}
-	parts := g.mail.entities()
-	body := g.mail.raw
-	if part >= 0 && part < len(parts) {
-		body = parts[part].body
-	} else if part != -1 || body == nil {
-		return 0, abi.Absent
-	}
-	return copy(p, body[min(off, int64(len(body))):]), nil
-}
-
-func (g guest) KVGet(key string) ([]byte, bool) {
-	v, ok := g.writes[key]
-	if !ok {
-		v, ok = g.values[key]
-	}
-	if !ok || !v.until.IsZero() && !g.Clock.Before(v.until) {
-		return nil, false
-	}
-	return slices.Clone(v.bytes), true
-}
-
-func (g guest) KVPut(key string, b []byte, ttlSeconds int64) error {
-	if key == "" || len(key) > 512 || ttlSeconds < 0 {
-		return abi.BadArgument
-	}
-	if len(b) > 64<<10 {
-		return abi.TooLarge
-	}
-	v := value{bytes: slices.Clone(b)}
-	if ttlSeconds > 0 {
-		v.until = g.Clock.Add(time.Duration(ttlSeconds) * time.Second)
-	}
-	g.writes[key] = v
-	return nil
+	return fmt.Sprintf("the hook returned %d", status)
 }

@@ -37,7 +37,7 @@ Rg==
 `
 
 func TestParse(t *testing.T) {
-	m := sdktest.Parse(t, strings.ReplaceAll(invoice, "\n", "\r\n"))
+	m := sdktest.Raw(strings.ReplaceAll(invoice, "\n", "\r\n"))
 	sdk.Inbound(func(m *sdk.Message) sdk.Verdict {
 		e, err := m.Event()
 		if err != nil {
@@ -122,46 +122,5 @@ func TestHost(t *testing.T) {
 	h.Thread(t, sdktest.Mail{}).WantNewThread()
 	if want := []string{"warning: hello 12:00"}; !slices.Equal(h.Lines, want) {
 		t.Errorf("%q, want %q", h.Lines, want)
-	}
-}
-
-// note is a test that only notes whether it failed.
-type note struct {
-	testing.TB
-	failed bool
-}
-
-func (n *note) Helper()               {}
-func (n *note) Errorf(string, ...any) { n.failed = true }
-
-// What a test wants and does not get fails it.
-func TestWants(t *testing.T) {
-	verdict := sdk.Accept()
-	sdk.Inbound(func(*sdk.Message) sdk.Verdict { return verdict })
-	for _, tt := range []struct {
-		name    string
-		verdict sdk.Verdict
-		want    func(*sdktest.Result) *sdktest.Result
-		fails   bool
-	}{
-		{"action", sdk.Reject(0, "no"), func(r *sdktest.Result) *sdktest.Result { return r.WantAction(abi.Reject) }, false},
-		{"other action", sdk.Accept(), func(r *sdktest.Result) *sdktest.Result { return r.WantAction(abi.Reject) }, true},
-		{"folder", sdk.Accept().Folder("A"), func(r *sdktest.Result) *sdktest.Result { return r.WantFolder("A") }, false},
-		{"other folder", sdk.Accept().Folder("A"), func(r *sdktest.Result) *sdktest.Result { return r.WantFolder("") }, true},
-		{"label", sdk.Accept().Label("a", "b"), func(r *sdktest.Result) *sdktest.Result { return r.WantLabel("b") }, false},
-		{"no label", sdk.Accept(), func(r *sdktest.Result) *sdktest.Result { return r.WantLabel("b") }, true},
-		{"join", sdk.Join("t"), func(r *sdktest.Result) *sdktest.Result { return r.WantJoin("t") }, false},
-		{"other join", sdk.Join("t"), func(r *sdktest.Result) *sdktest.Result { return r.WantJoin("") }, true},
-		{"new is no join", sdk.NewThread(), func(r *sdktest.Result) *sdktest.Result { return r.WantJoin("") }, true},
-		{"no new thread", sdk.Accept(), (*sdktest.Result).WantNewThread, true},
-		{"no failure", sdk.Accept(), (*sdktest.Result).WantFailure, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			verdict = tt.verdict
-			n := &note{TB: t}
-			if tt.want(sdktest.Inbound(n, sdktest.Mail{})); n.failed != tt.fails {
-				t.Errorf("failed: %t, want %t", n.failed, tt.fails)
-			}
-		})
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestNewsletter(t *testing.T) {
-	m := sdktest.Read(t, "testdata/newsletter.eml")
+	m := sdktest.File("testdata/newsletter.eml")
 	sdktest.Inbound(t, m).WantAction("accept").WantFolder("Newsletters").WantLabel("newsletter")
 }
 
@@ -25,5 +25,5 @@ func TestSettings(t *testing.T) {
 	h.Config["folder"], h.Config["keep"] = "Later", "boss@x.example, NEWS@shop.example"
 	list := [][2]string{{"List-Id", "<l.x.example>"}}
 	h.Inbound(t, sdktest.Mail{From: "l@x.example", Header: list}).WantFolder("Later")
-	h.Inbound(t, sdktest.Read(t, "testdata/newsletter.eml")).WantFolder("")
+	h.Inbound(t, sdktest.File("testdata/newsletter.eml")).WantFolder("")
 }

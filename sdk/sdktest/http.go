@@ -1,0 +1,128 @@
+package sdktest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// answer is one of a server.
+type answer struct {
+	head abi.HTTPResponse
+	body []byte
+}
+
+// Bounds of what hooks ask elsewhere, as a gateway's limits have them.
+const (
+	mostAsked  = 10
+	mostAnswer = 1 << 20
+)
+
+// HTTP has Host.HTTP answer.
+func (g guest) HTTP(doc []byte) (int32, error) {
+	if e := g.event.Hook; e != abi.HookEvent && e != abi.HookTick || !g.may(abi.PermitHTTP) {
+		return 0, abi.Denied
+	}
+	r, err := request(doc)
+	switch {
+	case err != nil:
+		return 0, abi.BadArgument
+	case !g.reaches(r.URL):
+		return 0, abi.Denied
+	case len(g.answers) == mostAsked:
+		return 0, abi.OverQuota
+	case g.Host.HTTP == nil:
+		g.t.Errorf("the hook asks %s: Host.HTTP is to answer that", r.URL)
+		return 0, abi.HostFailure
+	}
+	rec := httptest.NewRecorder()
+	g.Host.HTTP(rec, r)
+	a := answer{body: rec.Body.Bytes()}
+	if len(a.body) > mostAnswer {
+		return 0, abi.TooLarge
+	}
+	a.head = abi.HTTPResponse{Status: rec.Code, Headers: [][2]string{}, Size: int64(len(a.body))}
+	header := rec.Result().Header
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, v := range header[name] {
+			a.head.Headers = append(a.head.Headers, [2]string{name, v})
+		}
+	}
+	g.answers = append(g.answers, a)
+	return int32(len(g.answers)), nil
+}
+
+// request reads what a server is asked.
+func request(doc []byte) (*http.Request, error) {
+	var in abi.HTTPRequest
+	if err := json.Unmarshal(doc, &in); err != nil {
+		return nil, err
+	}
+	body := []byte(in.Body)
+	if in.Base64 != "" {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(in.Base64); err != nil {
+			return nil, err
+		}
+	}
+	r, err := http.NewRequest(in.Method, in.URL, bytes.NewReader(body)) //nolint:noctx // no server is asked
+	if err != nil {
+		return nil, err
+	}
+	if s := r.URL.Scheme; s != "https" && s != "http" || r.URL.Host == "" {
+		return nil, abi.BadArgument
+	}
+	for _, f := range in.Headers {
+		r.Header.Add(f[0], f[1])
+	}
+	return r, nil
+}
+
+// reaches reports whether the manifest names the host of a URL.
+func (h *Host) reaches(u *url.URL) bool {
+	if h.manifest == nil {
+		return true
+	}
+	return slices.ContainsFunc(h.manifest.HTTPHosts, func(allowed string) bool {
+		if below, ok := strings.CutPrefix(allowed, "*."); ok {
+			return strings.HasSuffix(strings.ToLower(u.Hostname()), "."+strings.ToLower(below))
+		}
+		return strings.EqualFold(allowed, u.Host) || strings.EqualFold(allowed, u.Hostname()) && u.Port() == ""
+	})
+}
+
+func (g guest) answered(handle int32) (*answer, error) {
+	if handle < 1 || int(handle) > len(g.answers) {
+		return nil, abi.BadArgument
+	}
+	return &g.answers[handle-1], nil
+}
+
+func (g guest) HTTPResponse(handle int32) ([]byte, error) {
+	a, err := g.answered(handle)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(&a.head)
+}
+
+func (g guest) HTTPRead(handle int32, off int64, p []byte) (int, error) {
+	a, err := g.answered(handle)
+	if err != nil {
+		return 0, err
+	}
+	n, err := bytes.NewReader(a.body).ReadAt(p, off)
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
