@@ -42,7 +42,7 @@ func topHeader(c *gateway.Compose, t Trace) (message.Header, error) {
 	var h mail.Header
 	// Fields are added from the last to the first: the library puts each on top.
 	for _, f := range slices.Backward(c.Headers) {
-		h.Add(f.Name, mime.QEncoding.Encode("utf-8", f.Value))
+		h.AddRaw(appendField(nil, f)) // the library folds in the middle of words, and panics at long names
 	}
 	h.SetText("MIME-Version", "1.0")
 	if len(c.References) > 0 {
@@ -51,7 +51,7 @@ func topHeader(c *gateway.Compose, t Trace) (message.Header, error) {
 	if c.InReplyTo != "" {
 		h.SetMsgIDList("In-Reply-To", bare([]string{c.InReplyTo}))
 	}
-	h.SetText("Subject", c.Subject)
+	h.AddRaw(appendField(nil, gateway.HeaderField{Name: "Subject", Value: c.Subject}))
 	setAddresses(&h, "Reply-To", c.ReplyTo)
 	setAddresses(&h, "Cc", c.Cc)
 	setAddresses(&h, "To", c.To)

@@ -3,10 +3,6 @@ package content
 import (
 	"bytes"
 	"io"
-	"mime"
-	"slices"
-
-	"github.com/emersion/go-message/textproto"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -17,17 +13,23 @@ type Reading struct {
 	// Open reads n bytes of the scanned bytes from off; n < 0 means to their end.
 	Open    func(off, n int64) (io.ReadCloser, error)
 	Content *gateway.Content
+	Prefix  []byte // fields that stand before them
 	Limits  gateway.Limits
 }
 
-// Header lists the fields of the message.
+// Header lists the fields of the message. Those of Prefix come on top of the limits.
 func (r *Reading) Header() ([]gateway.HeaderField, error) {
+	before, err := Header(bytes.NewReader(r.Prefix), r.Limits)
+	if err != nil {
+		return nil, err
+	}
 	in, err := r.Open(0, r.Content.HeaderSize)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	return Header(in, r.Limits)
+	own, err := Header(in, r.Limits)
+	return append(before, own...), err
 }
 
 // Part opens the decoded bytes of a part; -1 is the whole message as it came.
@@ -88,16 +90,24 @@ func clipText(text string, most int64) string {
 	return string(bytes.ToValidUTF8([]byte(text[:most]), nil))
 }
 
-// Fields writes header fields as they stand in a message: encoded words where
-// they are needed (RFC 2047), and folded.
-func Fields(fields []gateway.HeaderField) []byte {
-	var h textproto.Header
-	for _, f := range slices.Backward(fields) { // the library puts each on top
-		h.Add(f.Name, mime.QEncoding.Encode("utf-8", f.Value))
+// whole reads a text part, if there is one; ok is false if it is longer than one that is
+// sent may be.
+func (r *Reading) whole(part int, to *string) (ok bool, err error) {
+	if part < 0 {
+		return true, nil
 	}
-	var b bytes.Buffer
-	if err := textproto.WriteHeader(&b, h); err != nil {
-		return nil // a field with a line end in it, which CheckHeaders refuses
+	p := &r.Content.Parts[part]
+	in, err := r.Open(p.BodyAt, p.BodySize)
+	if err != nil {
+		return false, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\r\n"))
+	defer in.Close()
+	text, cut, err := Text(in, p, r.Limits.BodyBytes)
+	*to = text
+	return !cut, err
+}
+
+// opens opens a part each time it is called.
+func opens(r *Reading, part int) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return r.Part(part) }
 }
