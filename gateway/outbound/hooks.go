@@ -15,7 +15,8 @@ import (
 // sender's domain and account. A gateway without plugins has none. An error is a
 // failure of the gateway; that of a plugin has been turned into a verdict.
 type Hooks interface {
-	// Outbound says whether a message may leave. It is asked while the sender waits.
+	// Outbound says whether a message may leave. It is asked while the sender waits. What
+	// its verdict changes of the message it has done by look.Edit.
 	Outbound(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.Verdict, error)
 	// Thread says which conversation it belongs to.
 	Thread(ctx context.Context, s gateway.Scope, look *gateway.Look) (gateway.ThreadChoice, error)
@@ -34,12 +35,12 @@ func (s *Sender) hooks(ctx context.Context, t *tray) error {
 	if s.cfg.Hooks == nil || t.sub.Draft {
 		return nil
 	}
-	look := s.look(ctx, t)
+	look, had := s.look(ctx, t), len(t.recipients)
+	look.Edit = func(v *gateway.Verdict) error { return s.edit(ctx, t, &look, v) }
 	v, err := s.cfg.Hooks.Outbound(ctx, s.cfg.Internal(t.domain.ID), &look)
 	if err != nil {
 		return err
 	}
-	t.message.Prefix = content.Fields(v.Headers)
 	switch v.Action {
 	case gateway.ActionDeny:
 		err = &gateway.Error{Kind: gateway.PluginRejected, Code: v.Code, Message: cmp.Or(v.Text, "message refused"), Reason: "denied by a plugin"}
@@ -47,8 +48,11 @@ func (s *Sender) hooks(ctx context.Context, t *tray) error {
 		err = &gateway.Error{Kind: gateway.Unavailable, Code: 451, Message: cmp.Or(v.Text, "try again later"), Reason: "a plugin failed", Retry: time.Minute}
 	case gateway.ActionHold:
 		t.held, t.until = gateway.HeldPlugin, s.holdUntil(v.Until, t.now)
-		return nil
-	default:
+	}
+	if err == nil && len(t.recipients) == 0 && had > 0 {
+		err = &gateway.Error{Kind: gateway.PluginRejected, Message: "message refused: no recipient is left", Reason: "a plugin took all recipients away"}
+	}
+	if err == nil {
 		return nil
 	}
 	return cmp.Or(s.remember(ctx, t), err)
@@ -80,11 +84,13 @@ func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
 	if t.hooksUntil.IsZero() {
 		t.hooksUntil = time.Now().Add(time.Duration(s.cfg.Limits.PluginMessageMillis) * time.Millisecond)
 	}
-	open := func(off, n int64) (io.ReadCloser, error) { return s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
+	if t.reading == nil {
+		open := func(off, n int64) (io.ReadCloser, error) { return s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
+		t.reading = &content.Reading{Open: open, Content: t.content, Prefix: t.message.Prefix, Limits: s.cfg.Limits}
+	}
 	look := gateway.Look{
 		Message: t.message, Envelope: gateway.Envelope{ReturnPath: t.returnPath, Recipients: t.recipients}, Mailbox: t.from.Addr,
-		Via: "rest", Until: t.hooksUntil, Effects: &t.effects,
-		Reading: &content.Reading{Open: open, Content: t.content, Limits: s.cfg.Limits},
+		Via: "rest", Until: t.hooksUntil, Effects: &t.effects, Reading: t.reading,
 	}
 	switch {
 	case t.sub.Intent != nil:

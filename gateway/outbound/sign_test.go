@@ -38,7 +38,8 @@ type lab struct {
 
 	mu      sync.Mutex
 	clock   time.Time
-	verdict gateway.Verdict // of the outbound hook
+	verdict gateway.Verdict                              // of the outbound hook,
+	ask     func(*gateway.Look) (gateway.Verdict, error) // unless this answers
 	hook    func(*gateway.Look)
 	refuses bool          // the receiver
 	refusal error         // with which; default: later
@@ -107,11 +108,18 @@ func (l *lab) Sign(_ context.Context, _ gateway.Scope, _ *gateway.Domain, inside
 // Outbound and Thread implement outbound.Hooks.
 func (l *lab) Outbound(_ context.Context, _ gateway.Scope, look *gateway.Look) (gateway.Verdict, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	verdict, ask := l.verdict, l.ask
 	if l.hook != nil {
 		l.hook(look)
 	}
-	return l.verdict, nil
+	l.mu.Unlock()
+	switch {
+	case ask != nil:
+		return ask(look)
+	case verdict.Changes():
+		return verdict, look.Edit(&verdict)
+	}
+	return verdict, nil
 }
 
 func (l *lab) Thread(context.Context, gateway.Scope, *gateway.Look) (gateway.ThreadChoice, error) {

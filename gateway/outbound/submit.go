@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,11 @@ type tray struct {
 	body    gateway.BlobWriter
 	blob    gateway.Blob
 	content *gateway.Content
+	reading *content.Reading // of all that
+	// What plugins have changed: added are fields before the body's, and compose describes
+	// a draft once described.
+	added     []gateway.HeaderField
+	described bool
 
 	message    *gateway.Message // as it will be stored
 	leaves     bool             // some recipient lives elsewhere
@@ -234,12 +240,7 @@ func (s *Sender) compose(ctx context.Context, t *tray) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, 0, -1)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	if t.content, err = content.Scan(r, s.cfg.Limits); err != nil {
+	if t.content, err = s.scan(ctx, t); err != nil {
 		return err
 	}
 	t.content.Bcc = t.compose.Bcc // the sender knows; the bytes don't say
@@ -259,6 +260,16 @@ func (s *Sender) compose(ctx context.Context, t *tray) (err error) {
 	return nil
 }
 
+// scan says what is in the bytes of a message.
+func (s *Sender) scan(ctx context.Context, t *tray) (*gateway.Content, error) {
+	r, err := s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return content.Scan(r, s.cfg.Limits)
+}
+
 // describe completes the client's fields and writes the message they describe.
 func (s *Sender) describe(ctx context.Context, t *tray) error {
 	if err := s.identify(ctx, t); err != nil {
@@ -270,12 +281,30 @@ func (s *Sender) describe(ctx context.Context, t *tray) error {
 	if err := content.CheckHeaders(t.compose.Headers, s.cfg.Limits); err != nil {
 		return err
 	}
+	return s.writeComposed(ctx, t)
+}
+
+// writeComposed keeps the message that compose describes.
+func (s *Sender) writeComposed(ctx context.Context, t *tray) error {
 	hint := int64(len(t.compose.HTML) + len(t.compose.Text))
 	for _, a := range t.compose.Attachments {
 		hint += a.Size * 4 / 3
 	}
-	return s.writeBody(ctx, t, hint, func(w io.Writer) error { return content.Compose(w, &t.compose, t.trace) })
+	return s.writeBody(ctx, t, hint, func(w io.Writer) error {
+		if hint < manyLines {
+			return content.Compose(w, &t.compose, t.trace)
+		}
+		buffered := bufio.NewWriterSize(w, 32<<10)
+		if err := content.Compose(buffered, &t.compose, t.trace); err != nil {
+			return err
+		}
+		return buffered.Flush()
+	})
 }
+
+// manyLines is a size from which lines are gathered before they are written: a file of 25
+// MiB has 450,000 of them.
+const manyLines = 64 << 10
 
 // writeBody keeps what write writes. hint is its size, as far as known.
 func (s *Sender) writeBody(ctx context.Context, t *tray, hint int64, write func(io.Writer) error) (err error) {
