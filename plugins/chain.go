@@ -167,7 +167,7 @@ func isLate(hook gateway.Hook) bool { return hook == gateway.HookEvent || hook =
 // failed is what a policy answers.
 func failed(policy gateway.FailurePolicy, hook gateway.Hook) gateway.Verdict {
 	switch {
-	case hook == gateway.HookThread: // our own rule decides
+	case hook == gateway.HookThread, isLate(hook): // our own rule decides; nobody waits
 		return gateway.Verdict{}
 	case policy == gateway.FailClosed:
 		return gateway.Verdict{Action: gateway.ActionTempfail, Text: "a plugin of the mailbox failed; try again later"}

@@ -93,6 +93,13 @@ func (h *health) admit(inst *gateway.Plugin, hook gateway.Hook, now time.Time) t
 	return turn{hook: hook, may: true, trial: true}
 }
 
+// resting is how long a hook is not asked, if it is not.
+func (h *health) resting(inst *gateway.Plugin, hook gateway.Hook, now time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.condition(inst).breaker(hook).paused.Sub(now)
+}
+
 // change is what a call made of an installation.
 type change int
 
@@ -183,7 +190,9 @@ func (p *Plugins) tell(ctx context.Context, inst *gateway.Plugin, hook gateway.H
 	line := gateway.PluginLine{Level: gateway.LineInfo, Text: row.Reason}
 	if c == changedPaused {
 		row.Status, row.Error = 503, "plugin_paused"
-		row.Reason = "it failed too often: for a while its failure policy answers"
+		if row.Reason = "it failed too often: for a while its failure policy answers"; isLate(hook) {
+			row.Reason = "it failed too often: for a while it is not asked"
+		}
 		line = gateway.PluginLine{Level: gateway.LineError, Text: row.Reason}
 	}
 	p.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "plugin health", slog.String("plugin", inst.ID.String()), slog.String("state", row.Reason))

@@ -43,6 +43,7 @@ func (p *Plugins) Install(ctx context.Context, s gateway.Scope, u gateway.Plugin
 		inst, created, err = p.cfg.Store.InstallPlugin(ctx, s, &n, u.Grants != nil)
 		return err
 	})
+	p.changed(s.Domain())
 	return inst, created, err
 }
 
@@ -53,6 +54,7 @@ func (p *Plugins) Replace(ctx context.Context, s gateway.Scope, id gateway.ID, u
 		inst, err = p.cfg.Store.UpdatePlugin(ctx, s, id, v, u.Grants != nil)
 		return err
 	})
+	p.changed(s.Domain())
 	return inst, err
 }
 
@@ -172,6 +174,7 @@ func (p *Plugins) Change(ctx context.Context, s gateway.Scope, id gateway.ID, c 
 	if err == nil && c.Enabled != nil {
 		p.health.forget(id, false) // whoever switches it on wants to see it work
 	}
+	p.changed(s.Domain())
 	return inst, err
 }
 
@@ -181,6 +184,7 @@ func (p *Plugins) Delete(ctx context.Context, s gateway.Scope, id gateway.ID) er
 	if err == nil {
 		p.health.forget(id, true)
 	}
+	p.changed(s.Domain())
 	p.lines.wake(id) // who follows its log sees that it is gone
 	return err
 }

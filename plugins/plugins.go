@@ -53,6 +53,11 @@ type Config struct {
 	ParseAddress func(string) (gateway.Address, error)
 	// Internal is the scope of Postern's own work in a domain.
 	Internal func(gateway.DomainID) gateway.Scope
+	// Look shows what an event is about, as it stands now. NotFound if its account is gone.
+	// Default: nothing is there, and plugins are told of no events.
+	Look func(context.Context, gateway.Scope, *gateway.Event) (*gateway.Look, error)
+	// Changed is called when the plugins of a domain are not what they were; may be nil.
+	Changed  func(gateway.DomainID)
 	Uploads  bool   // tenants may install
 	CacheDir string // for compiled code, which is run: nobody else may write there
 	Check    bool   // compare a plugin's state after every call, for tests
@@ -85,6 +90,9 @@ func New(cfg Config) (*Plugins, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Look == nil {
+		cfg.Look = noLook
 	}
 	c := &cache{dir: cfg.CacheDir, most: cfg.Limits.PluginCache, log: cfg.Log, now: cfg.Now}
 	if err := c.check(); err != nil {

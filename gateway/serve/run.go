@@ -27,6 +27,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	front := []part{
 		{"socket", func(ctx context.Context) error { return g.rest.ServeLocal(ctx, g.socket) }},
 		{"queue", g.Sender.Run},
+		{"events", g.Events.Run},
 		{"trash", g.Mail.Run},
 		{"domains", g.Domains.Run},
 		{"erase", g.erase},

@@ -49,6 +49,7 @@ type Gateway struct {
 	Receiver *inbound.Receiver
 	Sender   *outbound.Sender
 	Mail     *mailbox.Mail
+	Events   *notify.Consumers // who tell plugins what happens
 	rest     *rest.Server
 	smtp     *smtpd.Server
 	imap     *imapd.Server
@@ -130,7 +131,11 @@ func (g *Gateway) build() (err error) {
 		Internal: keys.Internal, Check: g.cfg.PluginCheck,
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
 		ParseAddress: content.ParseAddress,
-		Limits:       lim, Log: g.log, Now: now,
+		Look: func(ctx context.Context, s gateway.Scope, e *gateway.Event) (*gateway.Look, error) {
+			return g.Mail.LookAtEvent(ctx, s, e)
+		},
+		Changed: func(d gateway.DomainID) { g.Events.Refresh(d) },
+		Limits:  lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}
@@ -154,6 +159,12 @@ func (g *Gateway) build() (err error) {
 	if g.Mail, err = mailbox.New(mailbox.Config{
 		Store: g.Store, Streams: g.hub, Limits: lim, Log: g.log, Now: now, TrashRetention: days(g.cfg.TrashDays),
 		System: keys.System(), Internal: keys.Internal,
+	}); err != nil {
+		return err
+	}
+	if g.Events, err = notify.NewConsumers(notify.ConsumersConfig{
+		Store: g.Store, Teller: g.plugins, Job: "notify/plugins", System: keys.System(), Internal: keys.Internal,
+		Calls: int(lim.PluginEventCalls), Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}

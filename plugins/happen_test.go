@@ -1,0 +1,136 @@
+package plugins_test
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/gatewaytest"
+	"github.com/centerleap/postern/plugins/hostile"
+)
+
+// listener installs a plugin that says a verdict, as it is, at its event hook.
+func (c *tenant) listener(name, query, verdict string, events ...string) string {
+	c.Helper()
+	manifest, err := json.Marshal(map[string]any{
+		"v": 1, "name": name, "hooks": []string{"event"}, "permissions": []string{"reply"}, "events": events,
+	})
+	if err != nil {
+		c.Fatal(err)
+	}
+	status, a := c.upload("/plugins"+query, map[string]string{"wasm": string(hostile.Obedient("event")), "manifest": string(manifest)})
+	if status != 201 {
+		c.Fatalf("install: %d %v", status, a)
+	}
+	c.tell(a.Str("id"), verdict)
+	return a.Str("id")
+}
+
+// tell has a listener say something else, and switches it on.
+func (c *tenant) tell(id, verdict string) {
+	c.Helper()
+	change := map[string]any{"status": "enabled", "config": map[string]string{"event": verdict}}
+	if status, a := c.g.Do("PATCH", "/plugins/"+id, c.key, change); status != 200 {
+		c.Fatal(status, a)
+	}
+}
+
+// eventually waits until a folder is as it should be.
+func (c *tenant) eventually(email, name, want string) {
+	c.Helper()
+	gatewaytest.Eventually(c.T, email+" "+name+" "+want, func() bool {
+		return strings.Join(c.folder(email, name), ", ") == want
+	})
+}
+
+// letter delivers mail that a program may answer.
+func (c *tenant) letter(subject string) {
+	c.Helper()
+	raw := "From: Ann <ann@elsewhere.example>\r\nTo: " + gatewaytest.Account + "\r\nSubject: " + subject + "\r\n\r\nbody\r\n"
+	err := c.g.Receiver.Receive(c.Context(), gateway.Envelope{
+		ReturnPath: "ann@elsewhere.example", Recipients: []string{gatewaytest.Account}, RemoteIP: "192.0.2.1", Helo: "peer.example",
+	}, strings.NewReader(raw))
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// movedClock is a clock that a test moves.
+type movedClock struct {
+	mu sync.Mutex
+	by time.Duration
+}
+
+func (m *movedClock) now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Now().Add(m.by)
+}
+
+func (m *movedClock) add(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.by += d
+}
+
+// A plugin that is told of mail afterwards marks it, files it and answers it, once; it is
+// not told of its own answer, nor of what it did itself.
+func TestEventHook(t *testing.T) {
+	c := start(t)
+	c.listener("agent", "?email="+gatewaytest.Account,
+		`{"labels":["told"],"flags":["\\Flagged"],"folder":"Agents","reply":{"subject":"Re: x","text":"thanks"}}`,
+		"email.received", "email.queued", "email.updated", "email.held")
+	c.letter("first")
+	c.eventually(gatewaytest.Account, "Agents", "first [told]")
+	c.eventually(gatewaytest.Account, "Sent", "Re: x []")
+	c.letter("second")
+	c.eventually(gatewaytest.Account, "Agents", "second [told], first [told]")
+	c.eventually(gatewaytest.Account, "Sent", "Re: x []") // one sender is answered once in a while
+	c.eventually(gatewaytest.Account, "INBOX", "")
+}
+
+// Of what happens to one account, plugins of others are not told.
+func TestEventHookWalls(t *testing.T) {
+	c := start(t)
+	c.account("eve@demo.localhost")
+	c.listener("mine", "?email="+gatewaytest.Account, `{"labels":["mine"]}`)
+	c.listener("all", "", `{"labels":["all"]}`)
+	c.arrive("hers", "eve@demo.localhost")
+	c.arrive("his")
+	c.eventually("eve@demo.localhost", "INBOX", "hers [all]")
+	gatewaytest.Eventually(t, "both told of his", func() bool {
+		got := strings.Join(c.folder(gatewaytest.Account, "INBOX"), ", ")
+		return got == "his [all mine]" || got == "his [mine all]"
+	})
+	c.want("hers", c.folder("eve@demo.localhost", "INBOX"), []string{"hers [all]"})
+}
+
+// A plugin that is switched off, replaced or deleted while events wait acts no more, and
+// who comes back begins with what happens from then on.
+func TestEventHookChanged(t *testing.T) {
+	clock := &movedClock{}
+	c := start(t, gatewaytest.Clock(clock.now))
+	id := c.listener("agent", "", `{"labels":"not a list"}`)
+	c.arrive("first")
+	gatewaytest.Eventually(t, "its failure", func() bool {
+		_, a := c.g.Do("GET", "/plugins/"+id, c.key, nil)
+		return a.At("stats.errors") == 1.0
+	})
+	c.g.Do("PATCH", "/plugins/"+id, c.key, `{"status":"disabled"}`)
+	c.arrive("meanwhile")
+	c.tell(id, `{"labels":["told"]}`)
+	c.arrive("second")
+	c.eventually(gatewaytest.Account, "INBOX", "second [told], meanwhile [], first []")
+	clock.add(2 * time.Minute) // the one that failed is due again
+	c.g.Events.Wake()
+	c.eventually(gatewaytest.Account, "INBOX", "second [told], meanwhile [], first [told]")
+	if status, a := c.g.Do("DELETE", "/plugins/"+id, c.key, nil); status != 200 {
+		t.Fatal(status, a)
+	}
+	c.listener("other", "", `{"labels":["other"]}`)
+	c.arrive("third")
+	c.eventually(gatewaytest.Account, "INBOX", "third [other], second [told], meanwhile [], first [told]")
+}
