@@ -41,7 +41,7 @@ func (c client) PostJSON(url string, body any, token string) (*Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := Request{Method: "POST", URL: url, Body: doc, Header: [][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json"}}}
+	r := Request{Method: "POST", URL: url, Body: doc, Header: [][2]string{{"Content-Type", "application/json"}}}
 	if token != "" {
 		r.Header = append(r.Header, [2]string{"Authorization", "Bearer " + token})
 	}

@@ -13,13 +13,8 @@ import (
 type scanner struct {
 	doc   []byte
 	at    int
-	deep  int  // objects and arrays around
 	wrong bool // it is not what is expected: there is nothing more to read
 }
-
-// deepest is how deep objects and arrays may nest: what a server answers must not use up
-// the plugin's stack. Ours; the documents of the gateway nest three deep.
-const deepest = 200
 
 var errJSON = errors.New("sdk: this is not JSON, or not of the shape that is expected")
 
@@ -92,16 +87,11 @@ func (s *scanner) open(first, last byte) bool {
 	if s.null() {
 		return false
 	}
-	if !s.take(first) || s.deep == deepest {
+	if !s.take(first) {
 		s.fail()
 		return false
 	}
-	s.deep++
-	if s.take(last) {
-		s.deep--
-		return false
-	}
-	return true
+	return !s.take(last)
 }
 
 // more reports whether another element follows; if not, the end is taken.
@@ -112,7 +102,6 @@ func (s *scanner) more(last byte) bool {
 	if !s.take(last) {
 		s.fail()
 	}
-	s.deep--
 	return false
 }
 
@@ -120,15 +109,21 @@ func (s *scanner) more(last byte) bool {
 // value.
 func (s *scanner) members(each func(name string)) {
 	for going := s.open('{', '}'); going; going = s.more('}') {
-		name := s.quoted()
-		if !s.take(':') {
-			s.fail()
-		}
+		name := s.name()
 		if s.wrong {
 			return
 		}
 		each(name)
 	}
+}
+
+// name takes the name of a member.
+func (s *scanner) name() string {
+	name := s.quoted()
+	if !s.take(':') {
+		s.fail()
+	}
+	return name
 }
 
 // list reads an array.
@@ -143,24 +138,52 @@ func list[T any](s *scanner, read func(*scanner) T) (all []T) {
 	return all
 }
 
-// skip passes over a value of any kind.
+// skip passes over a value of any kind. It does not call itself: what a server answers may
+// nest as deep as it likes, and must not use up the plugin's stack.
 func (s *scanner) skip() {
-	switch c := s.space(); {
-	case c == '{':
-		s.members(func(string) { s.skip() })
-	case c == '[':
-		for going := s.open('[', ']'); going && !s.wrong; going = s.more(']') {
-			s.skip()
+	var around []byte // how what is open ends
+	for !s.wrong {
+		switch c := s.space(); c {
+		case '{', '[':
+			s.at++
+			if end := c + 2; !s.take(end) { // in ASCII
+				around = append(around, end)
+				if c == '{' {
+					s.name()
+				}
+				continue
+			}
+		case '"':
+			s.quoted()
+		case 't', 'f':
+			s.boolean()
+		case 'n':
+			s.null()
+		default:
+			s.literal()
 		}
-	case c == '"':
-		s.quoted()
-	case c == 't', c == 'f':
-		s.boolean()
-	case c == 'n':
-		s.null()
-	default:
-		s.literal()
+		if around = s.closed(around); len(around) == 0 {
+			return
+		}
 	}
+}
+
+// closed takes what follows a value: the ends of what is around it, until there is more.
+func (s *scanner) closed(around []byte) []byte {
+	for n := len(around); n > 0; n-- {
+		end := around[n-1]
+		if s.take(',') {
+			if end == '}' {
+				s.name()
+			}
+			return around[:n]
+		}
+		if !s.take(end) {
+			s.fail()
+			return nil
+		}
+	}
+	return nil
 }
 
 // raw passes over a value and returns it as it is written.

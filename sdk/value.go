@@ -13,6 +13,10 @@ var (
 	errDeep  = errors.New("sdk: this value is nested too deep")
 )
 
+// deepest is how deep a value may nest that is written: one that holds itself has no end.
+// Ours.
+const deepest = 200
+
 // appendValue writes a value in JSON, without reflection: what encoding/json would say, and
 // not all that it can.
 func appendValue(b []byte, v any, deep int) ([]byte, error) {

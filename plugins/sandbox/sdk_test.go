@@ -95,7 +95,7 @@ func TestSDKReaches(t *testing.T) {
 		if got := h.verdict; got != wantVerdict {
 			t.Errorf("%s", got)
 		}
-		wantLines := []string{"delete a1", `{"method":"POST","url":"https://a.example/","headers":[["Content-Type","application/json"],["Accept","application/json"]],"body":"{\"q\":\"What?\"}"}`}
+		wantLines := []string{"delete a1", `{"method":"POST","url":"https://a.example/","headers":[["Content-Type","application/json"]],"body":"{\"q\":\"What?\"}"}`}
 		if wantSent := `{"to":["a@x.example"],"subject":"What?"}`; !slices.Equal(h.lines, wantLines) || h.sent != wantSent {
 			t.Errorf("%q, sent %s", h.lines, h.sent)
 		}

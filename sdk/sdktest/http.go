@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -87,16 +88,23 @@ func request(doc []byte) (*http.Request, error) {
 	return r, nil
 }
 
+// ports are those of URLs that name none.
+var ports = map[string]string{"https": "443", "http": "80"}
+
 // reaches reports whether the manifest names the host of a URL.
 func (h *Host) reaches(u *url.URL) bool {
 	if h.manifest == nil {
 		return true
 	}
-	return slices.ContainsFunc(h.manifest.HTTPHosts, func(allowed string) bool {
-		if below, ok := strings.CutPrefix(allowed, "*."); ok {
-			return strings.HasSuffix(strings.ToLower(u.Hostname()), "."+strings.ToLower(below))
+	usual := ports[u.Scheme]
+	host, port := strings.ToLower(u.Hostname()), cmp.Or(u.Port(), usual)
+	return slices.ContainsFunc(h.manifest.HTTPHosts, func(entry string) bool {
+		allowed := &url.URL{Host: strings.ToLower(entry)}
+		if port != cmp.Or(allowed.Port(), usual) {
+			return false
 		}
-		return strings.EqualFold(allowed, u.Host) || strings.EqualFold(allowed, u.Hostname()) && u.Port() == ""
+		below, ok := strings.CutPrefix(allowed.Hostname(), "*")
+		return ok && strings.HasSuffix(host, below) || host == allowed.Hostname()
 	})
 }
 

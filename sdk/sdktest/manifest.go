@@ -3,6 +3,7 @@ package sdktest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -33,17 +34,33 @@ func readManifest(file string) (*abi.Manifest, error) {
 	if m.V != 1 || m.Name == "" || m.Version == "" {
 		return nil, fmt.Errorf("%s: v is 1, and name and version are needed", file)
 	}
+	if err := whole(&m); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &m, nil
+}
+
+// whole says what of a manifest a gateway would not take.
+func whole(m *abi.Manifest) error {
 	for _, hook := range m.Hooks {
 		if !slices.Contains(abi.Hooks, hook) {
-			return nil, fmt.Errorf("%s: there is no hook %q", file, hook)
+			return fmt.Errorf("there is no hook %q", hook)
 		}
 	}
 	for _, p := range m.Permissions {
 		if !slices.Contains(abi.Permissions, p) {
-			return nil, fmt.Errorf("%s: there is no permission %q", file, p)
+			return fmt.Errorf("there is no permission %q", p)
 		}
 	}
-	return &m, nil
+	switch {
+	case len(m.HTTPHosts) > 0 && !slices.Contains(m.Permissions, abi.PermitHTTP):
+		return errors.New("http_hosts needs the permission http")
+	case len(m.Events) > 0 && !slices.Contains(m.Hooks, abi.HookEvent):
+		return errors.New("events are for the hook event")
+	case (m.TickSeconds != 0) != slices.Contains(m.Hooks, abi.HookTick):
+		return errors.New("the hook tick and tick_seconds need each other")
+	}
+	return nil
 }
 
 // may reports whether hooks have a permission.
@@ -65,8 +82,6 @@ func (h *Host) unasked() string {
 		return "the manifest does not name the hook " + e.Hook
 	case e.Hook == abi.HookEvent && !slices.Contains(events, e.Type):
 		return "the manifest does not ask for events of type " + e.Type
-	case e.Hook == abi.HookTick && h.manifest.TickSeconds == 0:
-		return "the manifest has no tick_seconds"
 	}
 	return ""
 }

@@ -62,8 +62,12 @@ func TestPermissions(t *testing.T) {
 				if permitted {
 					permissions = abi.Permissions
 				}
+				hosts := ""
+				if slices.Contains(permissions, abi.PermitHTTP) {
+					hosts = `,"http_hosts":["a.example"]`
+				}
 				h := sdktest.NewHost(sdktest.Manifest(written(t, fmt.Sprintf(
-					`{"v":1,"name":"a","version":"1","hooks":["inbound","outbound","thread","event"],"permissions":%s,"http_hosts":["a.example"]}`, quoted(permissions)))))
+					`{"v":1,"name":"a","version":"1","hooks":["inbound","outbound","thread","event"],"permissions":%s%s}`, quoted(permissions), hosts))))
 				h.HTTP = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }
 				r := ask(h, t, tt.hook, sdktest.Raw("From: a@x.example\n\nhello"))
 				if permitted {
@@ -119,6 +123,8 @@ func TestManifest(t *testing.T) {
 	for _, text := range []string{
 		``, `{"v":2,"name":"a","version":"1"}`, `{"v":1,"version":"1"}`, `{"v":1,"name":"a"}`, `{"v":1,"name":"a","version":"1","hook":["inbound"]}`,
 		`{"v":1,"name":"a","version":"1","hooks":["arrival"]}`, `{"v":1,"name":"a","version":"1","permissions":["all"]}`,
+		`{"v":1,"name":"a","version":"1","hooks":["tick"]}`, `{"v":1,"name":"a","version":"1","tick_seconds":60}`, `{"v":1,"name":"a","version":"1","events":["email.bounced"]}`,
+		`{"v":1,"name":"a","version":"1","http_hosts":["a.example"]}`,
 	} {
 		h := sdktest.NewHost(sdktest.Manifest(written(t, text)))
 		if !stops(func() { h.Inbound(&note{}, sdktest.Mail{}) }) {
@@ -128,12 +134,12 @@ func TestManifest(t *testing.T) {
 	if !stops(func() { sdktest.NewHost(sdktest.Manifest("none.json")).Inbound(&note{}, sdktest.Mail{}) }) {
 		t.Error("a manifest that is not there is taken")
 	}
-	h := sdktest.NewHost(sdktest.Manifest(written(t, `{"v":1,"name":"a","version":"1","hooks":["inbound","event","tick"]}`)))
+	h := sdktest.NewHost(sdktest.Manifest(written(t, `{"v":1,"name":"a","version":"1","hooks":["inbound","event"]}`)))
 	h.Inbound(t, sdktest.Mail{}).WantOK()
 	h.Outbound(t, sdktest.Mail{}).WantFailure("does not name the hook outbound")
 	h.Event(t, sdktest.Mail{}).WantOK()
 	h.Event(t, sdktest.Mail{Type: "email.bounced"}).WantFailure("events of type email.bounced")
-	h.Tick(t).WantFailure("tick_seconds")
+	h.Tick(t).WantFailure("does not name the hook tick")
 	h = sdktest.NewHost(sdktest.Manifest(written(t, `{"v":1,"name":"a","version":"1","hooks":["event","tick"],"events":["email.bounced"],"tick_seconds":60}`)))
 	h.Event(t, sdktest.Mail{}).WantFailure("email.received")
 	h.Event(t, sdktest.Mail{Type: "email.bounced"}).WantOK()
@@ -167,5 +173,26 @@ func TestNotForTheHook(t *testing.T) {
 	} {
 		register(says(tt.verdict))
 		ask(sdktest.NewHost(), t, tt.hook, sdktest.Mail{}).WantFailure("the verdict is refused", tt.hook)
+	}
+}
+
+// A server is asked if the manifest names it.
+func TestHosts(t *testing.T) {
+	h := sdktest.NewHost(sdktest.Manifest(written(t,
+		`{"v":1,"name":"a","version":"1","hooks":["event"],"permissions":["http"],"http_hosts":["a.example","b.example:8443","*.c.example","*.d.example:81","[2001:db8::1]"]}`)))
+	h.HTTP = func(http.ResponseWriter, *http.Request) {}
+	for url, permitted := range map[string]bool{
+		"https://a.example/x": true, "http://A.example:80": true, "https://a.example:443": true, "https://b.example:8443": true, "https://x.C.example": true, "https://y.x.c.example": true,
+		"http://x.d.example:81": true, "https://[2001:db8::1]/": true,
+		"https://a.example:80": false, "https://x.a.example": false, "https://b.example": false, "https://c.example": false, "https://xc.example": false, "https://x.c.example:444": false,
+		"https://x.d.example": false, "https://[2001:db8::2]/": false, "https://a.example.evil.example": false, "https://a.example@evil.example/": false,
+	} {
+		register(asks(func(*sdk.Message) error { _, err := sdk.HTTP.Get(url); return err }))
+		sdk.OnStored(nil)
+		if r := h.Event(t, sdktest.Mail{}); permitted {
+			r.WantOK()
+		} else {
+			r.WantFailure(abi.Denied.Error())
+		}
 	}
 }
