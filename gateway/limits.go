@@ -67,6 +67,9 @@ type Limits struct {
 	PluginWrites, PluginWriteBytes         int64
 	PluginCounters, PluginCounterChanges   int64
 	PluginHosts, PluginTickSeconds         int64
+	PluginHTTPCalls, PluginHTTPBytes       int64
+	PluginHTTPRequest, PluginHTTPHeaders   int64
+	PluginSends                            int64
 	PluginUploads, PluginVersions          int64
 	EventWindow, EventWaiting              int64
 	EventAttempts, EventFailures           int64
@@ -207,6 +210,11 @@ var LimitTable = []Limit{
 	{"plugin_counters", 10_000, "counters of a plugin", InvalidState, "ours; each has a name of at most plugin_key bytes", func(l *Limits) *int64 { return &l.PluginCounters }},
 	{"plugin_counter_changes", 5000, "counters of a domain's plugins that change in a second; they are in memory until they are durable", InvalidState, "ours; each takes at most 1 KiB", func(l *Limits) *int64 { return &l.PluginCounterChanges }},
 	{"plugin_hosts", 50, "entries of a manifest's http_hosts", InvalidParameter, "ours; each message that the plugin sees decodes them", func(l *Limits) *int64 { return &l.PluginHosts }},
+	{"plugin_http_calls", 10, "requests that a plugin makes in one call, of the hooks event and tick", InvalidState, "ours", func(l *Limits) *int64 { return &l.PluginHTTPCalls }},
+	{"plugin_http_bytes", 1 * miB, "bytes of the body of an answer; a longer one is none", TooLarge, "ours; a call may have plugin_http_calls of them in memory", func(l *Limits) *int64 { return &l.PluginHTTPBytes }},
+	{"plugin_http_request", 1 * miB, "bytes of a request, as the plugin writes it", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginHTTPRequest }},
+	{"plugin_http_headers", 50, "header fields of a request", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginHTTPHeaders }},
+	{"plugin_sends", 10, "mails that a plugin sends in one call", InvalidState, "ours; they are in the message's commit", func(l *Limits) *int64 { return &l.PluginSends }},
 	{"plugin_tick_seconds", 60, "seconds from one tick of a plugin to the next, at least", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginTickSeconds }},
 	{"plugin_uploads", 4, "modules read or compiled at once, of a domain a quarter", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},

@@ -31,6 +31,8 @@ type guest struct {
 	reason  string // of the verdict, for the tenant
 	refused error  // why the last verdict can't be acted on
 	writes  []gateway.PluginWrite
+	asked   int // requests made
+	answers []answer
 	tried   map[string]*cell     // counters, as a dry run sees them
 	lines   []gateway.PluginLine // said so far
 	took    time.Duration        // by the call, without waiting for it

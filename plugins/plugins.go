@@ -51,6 +51,9 @@ type Config struct {
 	CheckHeaders func([]gateway.HeaderField) error
 	// ParseAddress reads an address that a plugin names.
 	ParseAddress func(string) (gateway.Address, error)
+	// CheckMail holds a mail that a plugin wants sent to what one may be.
+	CheckMail func(*gateway.Compose) error
+	Web       Web // makes the requests of plugins; nil: they make none
 	// Internal is the scope of Postern's own work in a domain.
 	Internal func(gateway.DomainID) gateway.Scope
 	// Look shows what an event is about, as it stands now. NotFound if its account is gone.

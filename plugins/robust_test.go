@@ -19,7 +19,7 @@ import (
 // The list of attacks that the runtime is held to. The others are in package
 // sandbox (1 to 7, 13 and 14) and beside what they are about: 10 in verdict_test.go, 12 in
 // cmd/postern, where the process is killed while plugins decide about arriving mail. 9 is
-// about HTTP, and half of 12 about the event hook: neither exists yet.
+// in http_test.go. Half of 12 is about the event hook.
 
 // rival is a tenant of another domain.
 func (c *tenant) rival() *tenant {

@@ -126,11 +126,15 @@ func (g *Gateway) build() (err error) {
 	if g.Activity, err = activity.New(activity.Config{Store: g.Store, Scope: keys.System(), Limits: lim, Log: g.log, Now: now}); err != nil {
 		return err
 	}
+	web, err := g.newPluginWeb()
+	if err != nil {
+		return err
+	}
 	if g.plugins, err = plugins.New(plugins.Config{
 		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, CacheDir: cmp.Or(g.cfg.PluginCache, filepath.Join(g.cfg.Data, "cache", "plugins")),
 		Internal: keys.Internal, Check: g.cfg.PluginCheck,
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
-		ParseAddress: content.ParseAddress,
+		ParseAddress: content.ParseAddress, CheckMail: func(c *gateway.Compose) error { return content.CheckCompose(c, lim) }, Web: web,
 		Look: func(ctx context.Context, s gateway.Scope, e *gateway.Event) (*gateway.Look, error) {
 			return g.Mail.LookAtEvent(ctx, s, e)
 		},
