@@ -101,13 +101,17 @@ func (t *tx) placeInThread(m *stored, p placed) error {
 		t.Set(threadKey(t.domain, told.ID), encodeThread(&told))
 	}
 	m.Thread = thread.ID
+	moved, err := t.gather(thread, m, &p.choice)
+	if err != nil {
+		return err
+	}
 	for _, id := range nodes {
 		t.Set(nodeKey(t.domain, m.Account, id), thread.ID[:])
 	}
 	for _, row := range m.subjectRows() {
 		t.Set(row, nil)
 	}
-	return t.join(thread, m, merged)
+	return t.join(thread, m, merged || moved)
 }
 
 // threadFor returns the thread that m joins, nil if it starts one, and the nodes
@@ -132,7 +136,7 @@ func (t *tx) threadFor(m *stored, p placed) (thread *threadRecord, merged bool, 
 	if err != nil {
 		return nil, false, nil, err
 	}
-	thread, merged, err = t.mergeThreads(m.Account, found)
+	thread, merged, err = t.mergeThreads(found)
 	return thread, merged, m.nodes(), err
 }
 
@@ -228,34 +232,39 @@ func (t threadReader) subjectThreads(m *stored) (ids []gateway.ID, err error) {
 }
 
 // mergeThreads makes one of several threads, as far as they fit into one.
-func (t *tx) mergeThreads(a gateway.AccountID, found []*threadRecord) (into *threadRecord, merged bool, err error) {
+func (t *tx) mergeThreads(found []*threadRecord) (into *threadRecord, merged bool, err error) {
 	if len(found) == 0 {
 		return nil, false, nil
 	}
 	into = found[0]
 	for _, r := range found[1:] {
-		if int64(into.Count+r.Count) >= t.store.cfg.Limits.ThreadMessages {
-			continue
-		}
-		from, to := memberKey(t.domain, a, r.ID), memberKey(t.domain, a, into.ID)
-		var keys [][]byte
-		err := t.Scan(engine.Prefix(from), func(k, _ []byte) error {
-			keys = append(keys, slices.Clone(k))
-			return nil
-		})
+		done, err := t.mergeInto(into, r)
 		if err != nil {
 			return nil, false, err
 		}
-		for _, k := range keys {
-			t.Delete(k)
-			t.Set(append(slices.Clone(to), k[len(from):]...), nil)
-		}
-		into.Count += r.Count
-		r.Into, r.Count = into.ID, 0
-		t.Set(threadKey(t.domain, r.ID), encodeThread(r))
-		merged = true
+		merged = merged || done
 	}
 	return into, merged, nil
+}
+
+// mergeInto makes r part of another thread, if it fits; that one has to be renumbered then.
+func (t *tx) mergeInto(into, r *threadRecord) (done bool, err error) {
+	if int64(into.Count+r.Count) >= t.store.cfg.Limits.ThreadMessages {
+		return false, nil
+	}
+	from, to := memberKey(t.domain, r.Account, r.ID), memberKey(t.domain, into.Account, into.ID)
+	keys, err := keysOf(t, engine.Prefix(from))
+	if err != nil {
+		return false, err
+	}
+	for _, k := range keys {
+		t.Delete(k)
+		t.Set(append(slices.Clone(to), k[len(from):]...), nil)
+	}
+	into.Count += r.Count
+	r.Into, r.Count = into.ID, 0
+	t.Set(threadKey(t.domain, r.ID), encodeThread(r))
+	return true, nil
 }
 
 // join adds m to a thread: at its end for next to nothing, elsewhere with a

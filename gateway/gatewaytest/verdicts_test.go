@@ -265,3 +265,70 @@ func TestVerdictsThatLie(t *testing.T) {
 		t.Errorf("%d mails left", n)
 	}
 }
+
+// Conversations that a plugin merges, and one that it splits, are seen so over REST; those
+// of others stay theirs, whatever ids it names.
+func TestVerdictThreads(t *testing.T) {
+	o := newOutside(t)
+	key := o.g.Keys.Account
+	id := verdict(t, o.g, key, map[string]string{"thread": `{}`})
+	accounts(t, o.g, "eve@demo.localhost")
+	n := 0
+	arrive := func() (email, thread string) { // another mail of Ann's for the bot
+		n++
+		subject := fmt.Sprintf("subject%d", n)
+		come(t, o.g, "ann@example.org", gatewaytest.Account, "From: ann@example.org\nSubject: "+subject+"\nMessage-ID: <"+subject+"@example.org>\n\nhello\n")
+		newest := gatewaytest.Answer(inbox(t, o.g, gatewaytest.Account, n)[0].(map[string]any))
+		return newest.Str("email_id"), newest.Str("thread_id")
+	}
+	threadOf := func(email string) string {
+		_, a := o.g.Do("GET", "/emails/"+email, key, nil)
+		return a.Str("thread_id")
+	}
+	come(t, o.g, "ann@example.org", "eve@demo.localhost", letterFromAnn)
+	hers := gatewaytest.Answer(inbox(t, o.g, "eve@demo.localhost", 1)[0].(map[string]any))
+	one, first := arrive()
+	two, second := arrive()
+
+	say(t, o.g, key, id, map[string]string{"thread": `{"thread":{"op":"merge","thread_id":"` + first + `","with":["` + second + `","` + hers.Str("thread_id") + `"]}}`})
+	three, third := arrive()
+	if third != first || threadOf(two) != first {
+		t.Errorf("merged: %s is in %s and %s in %s, want %s", three, third, two, threadOf(two), first)
+	}
+	if _, a := o.g.Do("GET", "/emails/threads/"+second, key, nil); a.Str("thread_id") != first || a.At("message_count") != 3.0 {
+		t.Errorf("the merged one leads to %v", a)
+	}
+
+	say(t, o.g, key, id, map[string]string{"thread": `{"thread":{"op":"split","with":["` + two + `","` + hers.Str("email_id") + `"]}}`})
+	four, fourth := arrive()
+	if fourth == first || threadOf(two) != fourth || threadOf(one) != first || threadOf(three) != first {
+		t.Errorf("split: %s is in %s, the others in %s, %s, %s", four, fourth, threadOf(one), threadOf(two), threadOf(three))
+	}
+
+	say(t, o.g, key, id, map[string]string{"thread": `{"thread":{"op":"join","thread_id":"` + hers.Str("thread_id") + `"}}`})
+	if _, fifth := arrive(); fifth == hers.Str("thread_id") || fifth == first || fifth == fourth {
+		t.Errorf("it joined %s", fifth)
+	}
+	if now := gatewaytest.Answer(inbox(t, o.g, "eve@demo.localhost", 1)[0].(map[string]any)); fmt.Sprint(now) != fmt.Sprint(hers) {
+		t.Errorf("hers became %v", now)
+	}
+	if _, a := o.g.Do("GET", "/emails/threads/"+hers.Str("thread_id")+"?email=eve@demo.localhost", o.g.Keys.Domain, nil); a.At("message_count") != 1.0 {
+		t.Errorf("her conversation: %v", a)
+	}
+}
+
+// Labels of a plugin that another takes away are gone, and its score is added up; what a
+// plugin is told of a mail that programs don't answer is the core's word.
+func TestVerdictsAddUp(t *testing.T) {
+	o := newOutside(t)
+	verdict(t, o.g, o.g.Keys.Domain, map[string]string{"inbound": `{"labels":["a","b"],"score":2}`})
+	account := verdict(t, o.g, o.g.Keys.Account, map[string]string{"inbound": `{"labels":["c"],"unlabel":["a","none"],"score":1.5,"flags":["\\Flagged"]}`})
+	come(t, o.g, "ann@example.org", gatewaytest.Account, letterFromAnn)
+	got := inbox(t, o.g, gatewaytest.Account, 1)[0].(map[string]any)
+	if labels(got) != "[b c]" || got["is_starred"] != true {
+		t.Errorf("%v", got)
+	}
+	if status, a := o.g.Do("POST", "/plugins/"+account+"/test", o.g.Keys.Account, map[string]any{"hook": "inbound", "email_id": got["email_id"]}); status != 200 || fmt.Sprint(a.At("changes.unlabel")) != "[a none]" || a.At("changes.score") != 1.5 {
+		t.Errorf("%d %v", status, a)
+	}
+}
