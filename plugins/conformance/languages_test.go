@@ -90,14 +90,10 @@ func (l *language) module(t testing.TB) *sandbox.Module {
 	t.Helper()
 	l.need(t)
 	l.once.Do(func() {
-		var source, wasm []byte
-		if source, l.err = os.ReadFile(filepath.Join("testdata", l.folder, l.source)); l.err != nil {
-			return
+		var wasm []byte
+		if wasm, l.err = l.player(); l.err == nil {
+			l.ready, l.err = engine.Compile(context.Background(), wasm)
 		}
-		if wasm, l.err = l.compile(source); l.err != nil {
-			return
-		}
-		l.ready, l.err = engine.Compile(context.Background(), wasm)
 	})
 	if l.err != nil {
 		t.Fatal(l.err)
@@ -116,45 +112,59 @@ func (l *language) need(t testing.TB) {
 	t.Skipf("there is no compiler of %s for WebAssembly: .ci/setup installs it", l.name)
 }
 
-// built are the modules of plugins by what they were built from.
-var built sync.Map
+// player builds the language's plugin of testdata.
+func (l *language) player() ([]byte, error) {
+	folder := filepath.Join("testdata", l.folder)
+	if l.sdk == "" {
+		return l.built(folder)
+	}
+	source, err := os.ReadFile(filepath.Join(folder, l.source))
+	if err != nil {
+		return nil, err
+	}
+	return l.compile(source)
+}
+
+// known are the modules of plugins by what they were built from.
+var known sync.Map
 
 // compile builds a plugin of one file as its author would, once.
 func (l *language) compile(source []byte) ([]byte, error) {
 	key := l.name + string(source)
-	if wasm, ok := built.Load(key); ok {
+	if wasm, ok := known.Load(key); ok {
 		return wasm.([]byte), nil
 	}
-	wasm, err := l.compileNew(source)
-	if err == nil {
-		built.Store(key, wasm)
-	}
-	return wasm, err
-}
-
-func (l *language) compileNew(source []byte) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "plugin")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	files := map[string][]byte{l.source: source}
-	if l.sdk != "" {
-		if files[filepath.Base(l.sdk)], err = os.ReadFile(l.sdk); err != nil {
-			return nil, err
-		}
+	sdk, err := os.ReadFile(l.sdk)
+	if err != nil {
+		return nil, err
 	}
-	for name, text := range files {
+	for name, text := range map[string][]byte{l.source: source, filepath.Base(l.sdk): sdk} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	cmd := exec.Command(l.tool(), l.build...)
-	cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), l.env)
-	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("warning")) {
-		return nil, fmt.Errorf("%s: %w\n%s", l.name, err, out)
+	wasm, err := l.built(dir)
+	if err == nil {
+		known.Store(key, wasm)
 	}
-	return os.ReadFile(filepath.Join(dir, "plugin.wasm"))
+	return wasm, err
+}
+
+// built is what the language's command makes of a folder. A warning is a fault.
+func (l *language) built(folder string) ([]byte, error) {
+	out := filepath.Join(folder, "plugin.wasm")
+	defer os.Remove(out)
+	cmd := exec.Command(l.tool(), l.build...)
+	cmd.Dir, cmd.Env = folder, slices.Concat(os.Environ(), l.env)
+	if text, err := cmd.CombinedOutput(); err != nil || bytes.Contains(text, []byte("warning")) {
+		return nil, fmt.Errorf("%s: %w\n%s", l.name, err, text)
+	}
+	return os.ReadFile(out)
 }
 
 func (l *language) close(ctx context.Context) {

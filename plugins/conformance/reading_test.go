@@ -38,7 +38,15 @@ func TestMessage(t *testing.T) {
 			name: "names", script: lines("message_id", "mailbox", "thread_id", "new_thread_id", "via"),
 			says: []string{"<1@peer.example>", "bot@example.com", "thread-1", "thread-2", "rest"},
 		},
-		{name: "so far", script: lines("in_folder", "labels", "flags", "score_so_far"), says: []string{"INBOX", "a,b", `\Seen`, "1.5"}},
+		{
+			name: "what it answers", script: lines("reply_to", "in_reply_to", "references", "size", "id", "domain"),
+			says: []string{"re@peer.example, too@peer.example", "<0@peer.example>", "<a@x>, <0@peer.example>", "18234", "0197-1", "example.com"},
+		},
+		{
+			name: "turn", hook: abi.HookTick, script: lines("scheduled", "previous"), says: []string{"2026-11-28T09:00:00Z", ""},
+			given: func(h *host) { h.event = abi.Event{Scheduled: "2026-11-28T09:00:00Z"} }, check: undecided,
+		},
+		{name: "so far", script: lines("in_folder", "labels", "flags", "score_so_far"), says: []string{"INBOX", "a, b", `\Seen`, "1.5"}},
 		{name: "happening", hook: abi.HookEvent, script: lines("type", "event_id", "attempt", "detail"), says: []string{"email.received", "evt_1", "3", "ann@example.com"}},
 		{name: "configuration", given: func(h *host) { h.config["a"] = "1" }, script: lines("config\ta", "config\tnone", "secret\ta", "now"), says: []string{"1", "", "1", "1795856400123"}},
 	})

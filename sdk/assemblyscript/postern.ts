@@ -164,6 +164,14 @@ export class Message {
     while (most > 0 && (b[most] & 0xc0) == 0x80) most--;
     return decoded(b.subarray(0, max(most, 0)));
   }
+  bcc(): Address[] { return addresses("bcc"); }
+  replyTo(): Address[] { return addresses("reply_to"); }
+  inReplyTo(): string { return value("in_reply_to"); }
+  references(): string[] { return values("references"); }
+  size(): i64 { return I64.parseInt("0" + value("size")); }
+  /** The gateway's, a UUID; empty while it has none. */
+  id(): string { return value("message_id"); }
+  domain(): string { return value("domain"); }
   /** The Message-ID that its sender gave it, with angle brackets. */
   messageID(): string { return value("rfc_message_id"); }
   /** Whose message it is; empty for a domain's plugin that is asked about arriving mail. */
@@ -618,6 +626,9 @@ export function thread(f: (m: Message) => Verdict): i32 { return answer(f(messag
 export function onEvent(f: (m: Message) => Verdict | null): i32 { return answer(f(message)); }
 /** Likewise, only of mail that was received. */
 export function onStored(f: (m: Message) => Verdict | null): i32 { return message.type() == "email.received" ? answer(f(message)) : 0; }
+/** Tick hook: when it was due, and when the one before was (empty for the first), RFC 3339. */
+export function scheduled(): string { return value("scheduled"); }
+export function previous(): string { return value("previous"); }
 /** For postern_tick: false is a failure. */
 export function onTick(f: () => bool): i32 { return f() ? 0 : 1; }
 

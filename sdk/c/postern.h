@@ -417,6 +417,14 @@ POSTERN_API const char *postern_text(int most) {
 	}
 	return text.data;
 }
+POSTERN_API const char *postern_bcc(int i) { return postern_value(postern_path("bcc.", i, ".addr")); }
+POSTERN_API const char *postern_reply_to(int i) { return postern_value(postern_path("reply_to.", i, ".addr")); }
+POSTERN_API const char *postern_in_reply_to(void) { return postern_value("in_reply_to"); }
+POSTERN_API const char *postern_reference(int i) { return postern_value(postern_path("references.", i, "")); }
+POSTERN_API long long postern_size(void) { return postern_number(postern_value("size")); }
+// The gateway's id of it, a UUID, "" while it has none; and the one that its sender gave it.
+POSTERN_API const char *postern_id(void) { return postern_value("message_id"); }
+POSTERN_API const char *postern_domain(void) { return postern_value("domain"); }
 POSTERN_API const char *postern_message_id(void) { return postern_value("rfc_message_id"); }
 POSTERN_API const char *postern_mailbox(void) { return postern_value("mailbox"); }
 POSTERN_API const char *postern_thread_id(void) { return postern_value("thread_id"); }
@@ -685,7 +693,7 @@ POSTERN_API int postern_answer(postern_verdict *v) {
 }
 
 // The hooks: functions that take nothing and return a postern_verdict *. That of events is
-// tried again if it fails, that of ticks is about no message.
+// tried again if it fails. That of ticks is about no message: it returns 0, or 1 if it failed.
 #define POSTERN_HOOK(hook, f) __attribute__((export_name("postern_" #hook))) int postern_hook_##hook(void) { return postern_answer(f()); }
 #define POSTERN_INBOUND(f) POSTERN_HOOK(inbound, f)
 #define POSTERN_OUTBOUND(f) POSTERN_HOOK(outbound, f)
@@ -694,7 +702,11 @@ POSTERN_API int postern_answer(postern_verdict *v) {
 #define POSTERN_ON_STORED(f) \
 	static postern_verdict *postern_stored(void) { return postern_equal(postern_type(), "email.received") ? f() : postern_accept(); } \
 	POSTERN_HOOK(event, postern_stored)
-#define POSTERN_ON_TICK(f) POSTERN_HOOK(tick, f)
+#define POSTERN_ON_TICK(f) __attribute__((export_name("postern_tick"))) int postern_hook_tick(void) { return f(); }
+
+// Tick hook: when it was due, and when the one before was ("" for the first), RFC 3339.
+POSTERN_API const char *postern_scheduled(void) { return postern_value("scheduled"); }
+POSTERN_API const char *postern_previous(void) { return postern_value("previous"); }
 
 // How much memory calls find free: one whose memory has to grow costs its instance.
 enum { POSTERN_HEADROOM = 128 << 10 };

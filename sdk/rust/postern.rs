@@ -165,6 +165,14 @@ impl Message {
         text.truncate(end.unwrap_or(0));
         text
     }
+    pub fn bcc(&self) -> Vec<Address> { self.addresses("bcc") }
+    pub fn reply_to(&self) -> Vec<Address> { self.addresses("reply_to") }
+    pub fn in_reply_to(&self) -> String { self.value("in_reply_to") }
+    pub fn references(&self) -> Vec<String> { self.values("references") }
+    pub fn size(&self) -> i64 { self.value("size").parse().unwrap_or(0) }
+    /// The gateway's, a UUID; empty while it has none.
+    pub fn id(&self) -> String { self.value("message_id") }
+    pub fn domain(&self) -> String { self.value("domain") }
     /// The Message-ID that its sender gave it, with angle brackets.
     pub fn message_id(&self) -> String { self.value("rfc_message_id") }
     /// Whose message it is; empty for a domain's plugin that is asked about arriving mail.
@@ -589,11 +597,19 @@ pub fn answer(hook: impl FnOnce(&Message) -> Result<Verdict, Failure>) -> i32 {
         let doc = v.0.write();
         done(unsafe { verdict(doc.as_ptr(), doc.len()) }).map_err(|e| format!("the verdict is refused: {}", e).into())
     });
-    match decided {
-        Ok(()) => 0,
-        Err(e) => { log::error(&e.to_string()); 2 }
-    }
+    status(decided)
 }
+
+/// Likewise: about no message there is nothing to decide.
+pub fn ticked(hook: fn() -> Result<(), Failure>) -> i32 { status(hook()) }
+
+fn status(r: Result<(), Failure>) -> i32 {
+    r.map_or_else(|e| { log::error(&e.to_string()); 2 }, |()| 0)
+}
+
+/// Tick hook: when it was due, and when the one before was (empty for the first), RFC 3339.
+pub fn scheduled() -> String { Message(()).value("scheduled") }
+pub fn previous() -> String { Message(()).value("previous") }
 
 macro_rules! postern_hook {
     ($name:ident, $m:ident, $f:expr) => {
@@ -612,7 +628,7 @@ macro_rules! on_event { ($f:expr) => { postern_hook! { postern_event, m, { let f
 /// Likewise, only of mail that was received.
 macro_rules! on_stored { ($f:expr) => { on_event!(|m| if m.kind() == "email.received" { let f: fn(&$crate::postern::Message) -> Result<$crate::postern::Verdict, $crate::postern::Failure> = $f; f(m) } else { Ok($crate::postern::accept()) }); }; }
 /// Is run at intervals, about no message. Returns `Result<(), Failure>`.
-macro_rules! on_tick { ($f:expr) => { postern_hook! { postern_tick, _m, { let f: fn() -> Result<(), $crate::postern::Failure> = $f; f().map(|()| $crate::postern::Verdict::default()) } } }; }
+macro_rules! on_tick { ($f:expr) => { #[no_mangle] pub extern "C" fn postern_tick() -> i32 { $crate::postern::ticked($f) } }; }
 
 /// How much memory calls find free: one whose memory has to grow costs its instance.
 const HEADROOM: usize = 256 << 10;

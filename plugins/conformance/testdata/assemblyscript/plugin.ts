@@ -2,7 +2,7 @@
 import {
   Address, Json, KV, HTTP, Log, Mail, Message, Obj, Request, Response, Verdict,
   accept, allow, config, deny, discard, errorText, hold, holdUntil, html, inbound, join, merge, newThread, now, onEvent, onTick, outbound,
-  quarantine, reject, secret, send, split, tempfail, text, thread,
+  previous, quarantine, reject, scheduled, secret, send, split, tempfail, text, thread,
 } from "./postern";
 export { postern_init } from "./postern";
 
@@ -161,14 +161,20 @@ function look(m: Message, a: string[]): bool {
   } else if (w == "reply_ok") say(m.replyOK().toString());
   else if (w == "dry_run") say(m.dryRun().toString());
   else if (w == "text") say(m.text(I32.parseInt(a[1])));
+  else if (w == "reply_to") say(m.replyTo().map<string>((a) => a.addr).join(", "));
+  else if (w == "references") say(m.references().join(", "));
+  else if (w == "in_reply_to") say(m.inReplyTo());
+  else if (w == "size") say(m.size().toString());
+  else if (w == "id") say(m.id());
+  else if (w == "domain") say(m.domain());
   else if (w == "message_id") say(m.messageID());
   else if (w == "mailbox") say(m.mailbox());
   else if (w == "thread_id") say(m.threadID());
   else if (w == "new_thread_id") say(m.newThreadID());
   else if (w == "via") say(m.via());
   else if (w == "in_folder") say(m.folder());
-  else if (w == "labels") say(m.labels().join(","));
-  else if (w == "flags") say(m.flags().join(","));
+  else if (w == "labels") say(m.labels().join(", "));
+  else if (w == "flags") say(m.flags().join(", "));
   else if (w == "score_so_far") say(m.score().toString());
   else if (w == "type") say(m.type());
   else if (w == "event_id") say(m.eventID());
@@ -213,6 +219,8 @@ function others(a: string[]): void {
     say(r.errno < 0 ? errorText(r.errno) : r.status.toString() + "|" + r.header("x-answer") + "|" + r.text());
   } else if (w == "http_get") answered(HTTP.get(a[1]), a[2]);
   else if (w == "post_json") answered(HTTP.postJSON(a[1], a[2], a[3]), a[4]);
+  else if (w == "scheduled") say(scheduled());
+  else if (w == "previous") say(previous());
   else if (w == "alloc") {
     const items: string[] = [];
     let total = 0;

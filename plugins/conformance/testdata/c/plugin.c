@@ -163,7 +163,7 @@ static void part(int i, int room, int step) {
 static void list(const char *(*item)(int)) {
 	postern_buf b = {0};
 	for (int i = 0; *item(i); i++) {
-		if (i) postern_add(&b, item == postern_recipient ? ", " : ",");
+		if (i) postern_add(&b, ", ");
 		postern_add(&b, item(i));
 	}
 	tell(&b);
@@ -200,6 +200,12 @@ static int look(void) {
 	} else if (is("reply_ok")) say_truth(postern_reply_ok());
 	else if (is("dry_run")) say_truth(postern_dry_run());
 	else if (is("text")) say(postern_text(postern_number(a[1])));
+	else if (is("reply_to")) list(postern_reply_to);
+	else if (is("references")) list(postern_reference);
+	else if (is("in_reply_to")) say(postern_in_reply_to());
+	else if (is("size")) say_number(postern_size());
+	else if (is("id")) say(postern_id());
+	else if (is("domain")) say(postern_domain());
 	else if (is("message_id")) say(postern_message_id());
 	else if (is("mailbox")) say(postern_mailbox());
 	else if (is("thread_id")) say(postern_thread_id());
@@ -273,7 +279,9 @@ static void others(void) {
 		long long n = postern_number(a[1]), total = 0;
 		for (int i = 0; i < n; i++) total += postern_len(postern_path("item-", i, ""));
 		say_number(total);
-	} else if (is("calls")) say_number(++calls);
+	} else if (is("scheduled")) say(postern_scheduled());
+	else if (is("previous")) say(postern_previous());
+	else if (is("calls")) say_number(++calls);
 	else if (is("fail")) {
 		postern_log_error(a[1]);
 		failed = 1;
@@ -296,8 +304,10 @@ static postern_verdict *play(void) {
 	return failed ? 0 : v;
 }
 
+static int tick(void) { return !play(); }
+
 POSTERN_INBOUND(play)
 POSTERN_OUTBOUND(play)
 POSTERN_THREAD(play)
 POSTERN_ON_EVENT(play)
-POSTERN_ON_TICK(play)
+POSTERN_ON_TICK(tick)
