@@ -25,13 +25,22 @@ func verdict(t testing.TB, g *gatewaytest.Gateway, key string, says map[string]s
 		hooks = append(hooks, hook)
 	}
 	slices.Sort(hooks)
-	manifest, err := json.Marshal(abi.Manifest{V: 1, Name: "obedient", Version: "1", Hooks: hooks, Permissions: abi.Permissions})
+	id = installed(t, g, key, abi.Manifest{Name: "obedient", Hooks: hooks}, hostile.Obedient(hooks...))
+	say(t, g, key, id, says)
+	return id
+}
+
+// installed installs a module for the key's owner, with all permissions.
+func installed(t testing.TB, g *gatewaytest.Gateway, key string, m abi.Manifest, wasm []byte) (id string) {
+	t.Helper()
+	m.V, m.Version, m.Permissions = 1, "1", abi.Permissions
+	manifest, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
-	for name, v := range map[string]string{"wasm": string(hostile.Obedient(hooks...)), "manifest": string(manifest)} {
+	for name, v := range map[string]string{"wasm": string(wasm), "manifest": string(manifest)} {
 		part, err := w.CreateFormFile(name, name)
 		if err != nil {
 			t.Fatal(err)
@@ -54,9 +63,7 @@ func verdict(t testing.TB, g *gatewaytest.Gateway, key string, says map[string]s
 	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || resp.StatusCode != 201 {
 		t.Fatalf("install: %d %v %v", resp.StatusCode, a, err)
 	}
-	id = a.Str("id")
-	say(t, g, key, id, says)
-	return id
+	return a.Str("id")
 }
 
 // say changes the verdicts of a plugin.

@@ -31,7 +31,7 @@ const (
 )
 
 // look is the message as plugins see it.
-func (r *Receiver) look(ctx context.Context, t *tray) gateway.Look {
+func (r *Receiver) look(ctx context.Context, t *tray) (gateway.Look, *added) {
 	if t.hooksUntil.IsZero() {
 		t.hooksUntil = time.Now().Add(time.Duration(r.cfg.Limits.PluginMessageMillis) * time.Millisecond)
 	}
@@ -40,13 +40,16 @@ func (r *Receiver) look(ctx context.Context, t *tray) gateway.Look {
 		Message: r.message(t), Envelope: t.env, Until: t.hooksUntil, Effects: &t.effects, Reading: reading,
 	}
 	look.Automation = r.automation(t, reading, t.env.Recipients)
-	return look
+	plus := &added{reading: reading, came: t.env.Prefix, limits: r.cfg.Limits}
+	look.Edit = plus.edit
+	return look, plus
 }
 
-// reading reads the message as it is stored.
+// reading reads the message as it came: with what stood before the bytes of mail from
+// inside.
 func (r *Receiver) reading(ctx context.Context, t *tray) *content.Reading {
 	open := func(off, n int64) (io.ReadCloser, error) { return r.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
-	return &content.Reading{Open: open, Content: t.content, Limits: r.cfg.Limits}
+	return &content.Reading{Open: open, Content: t.content, Prefix: t.env.Prefix, Limits: r.cfg.Limits}
 }
 
 // automation says whether a program wrote the message, and may answer it for own addresses.
@@ -89,19 +92,20 @@ func (r *Receiver) hooks(ctx context.Context, t *tray) error {
 
 // ask returns one verdict per copy, and whether the domain's plugins answer.
 func (r *Receiver) ask(ctx context.Context, t *tray) (verdicts []gateway.Verdict, answers bool, err error) {
-	look := r.look(ctx, t)
+	look, plus := r.look(ctx, t)
 	look.Folder = t.copies[0].Folder // all are where DMARC has them
 	all, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
 	if err != nil {
 		return nil, false, err
 	}
-	folder, flags, labels, score := look.Folder, look.Flags, look.Labels, look.Score
+	folder, flags, labels, score, fields := look.Folder, look.Flags, look.Labels, look.Score, plus.fields
 	verdicts = make([]gateway.Verdict, len(t.copies))
 	for i := range t.copies {
 		verdicts[i] = all
 		if c := &t.copies[i]; all.Action == gateway.ActionAccept && !all.Final && c.Account != 0 {
 			r.about(&look, t, c)
 			look.Folder, look.Flags, look.Labels, look.Score = folder, flags, labels, score
+			plus.show(fields)
 			v, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
 			if err != nil {
 				return nil, false, err
@@ -194,8 +198,9 @@ func (r *Receiver) choose(ctx context.Context, t *tray) error {
 		if len(c.Redirects) > 0 && !c.Keep {
 			continue // it goes away
 		}
-		look := r.look(ctx, t)
+		look, plus := r.look(ctx, t)
 		r.about(&look, t, c)
+		plus.show(c.Headers)
 		look.NewThread = newID()
 		asked := false
 		look.Candidates = func() (_ []gateway.Thread, err error) {

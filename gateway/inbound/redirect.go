@@ -1,7 +1,6 @@
 package inbound
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/gateway/content"
 )
 
 // What plugins send on. It leaves as it came: its bytes, its author and its reverse-path
@@ -98,16 +96,12 @@ type travelled struct {
 // travelled reads the trace fields: those that stand in the bytes, and those that this
 // gateway has put before them, since mail from inside carries the bytes of its sender.
 func (r *Receiver) travelled(ctx context.Context, t *tray) (*travelled, error) {
-	body, err := r.reading(ctx, t).Header()
-	if err != nil {
-		return nil, err
-	}
-	front, err := content.Header(bytes.NewReader(t.env.Prefix), r.cfg.Limits)
+	fields, err := r.reading(ctx, t).Header()
 	if err != nil {
 		return nil, err
 	}
 	var w travelled
-	for _, f := range slices.Concat(front, body) {
+	for _, f := range fields {
 		switch {
 		case strings.EqualFold(f.Name, deliveredTo):
 			w.to = append(w.to, strings.Trim(strings.TrimSpace(f.Value), "<>"))
