@@ -107,6 +107,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 		return failed(inst.Failure, hook), nil
 	}
 	look.Effects.KV = append(look.Effects.KV, g.writes...)
+	look.Effects.Intents = append(look.Effects.Intents, g.intents...)
 	return g.verdict, nil
 }
 

@@ -65,7 +65,7 @@ func TestPluginMoves(t *testing.T) {
 	} {
 		m := &moving{now: tt.now, err: tt.err}
 		p, err := New(Config{
-			Store: m, Activity: noLog{}, Internal: func(gateway.DomainID) gateway.Scope { return gateway.Scope{} }, CheckHeaders: func([]gateway.HeaderField) error { return nil }, ParseAddress: content.ParseAddress, CacheDir: t.TempDir(), Limits: gateway.DefaultLimits(),
+			Store: m, Activity: noLog{}, Internal: func(gateway.DomainID) gateway.Scope { return gateway.Scope{} }, CheckHeaders: func([]gateway.HeaderField) error { return nil }, ParseAddress: content.ParseAddress, CheckMail: func(*gateway.Compose) error { return nil }, CacheDir: t.TempDir(), Limits: gateway.DefaultLimits(),
 		})
 		if err != nil {
 			t.Fatal(err)

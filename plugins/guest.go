@@ -31,7 +31,9 @@ type guest struct {
 	reason  string // of the verdict, for the tenant
 	refused error  // why the last verdict can't be acted on
 	writes  []gateway.PluginWrite
-	asked   int // requests made
+	intents []gateway.Intent
+	sent    int64 // bytes of them
+	asked   int   // requests made
 	answers []answer
 	tried   map[string]*cell     // counters, as a dry run sees them
 	lines   []gateway.PluginLine // said so far

@@ -85,7 +85,7 @@ type Plugins struct {
 
 // New checks cfg and fills its defaults. It runs nothing; Close it.
 func New(cfg Config) (*Plugins, error) {
-	if cfg.Store == nil || cfg.Activity == nil || cfg.CheckHeaders == nil || cfg.ParseAddress == nil || cfg.Internal == nil || cfg.CacheDir == "" || cfg.Limits == (gateway.Limits{}) {
+	if cfg.Store == nil || cfg.Activity == nil || cfg.CheckHeaders == nil || cfg.ParseAddress == nil || cfg.CheckMail == nil || cfg.Internal == nil || cfg.CacheDir == "" || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("plugins: a required field of Config is missing")
 	}
 	if cfg.Log == nil {

@@ -6,8 +6,5 @@ import (
 
 // No plugin is granted these yet.
 
-// Send sends mail.
-func (g *guest) Send([]byte) error { return abi.Denied }
-
 // Thread is the message's conversation.
 func (g *guest) Thread() ([]byte, error) { return nil, abi.Denied }
