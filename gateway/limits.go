@@ -64,6 +64,8 @@ type Limits struct {
 	PluginValue, PluginStore               int64
 	TraceSteps, TraceBytes, TraceLines     int64
 	DeliveryTurns                          int64
+	ReplayMessages, ReplayDifferences      int64
+	ReplaySeconds, ReplaysAtOnce           int64
 	PluginWrites, PluginWriteBytes         int64
 	PluginCounters, PluginCounterChanges   int64
 	PluginHosts, PluginTickSeconds         int64
@@ -235,6 +237,10 @@ var LimitTable = []Limit{
 	{"plugin_sends_hour", 200, "mails that a plugin sends per hour; more wait; 0: any number", RateLimited, "ours; a fifth of a key's, since nobody watches a plugin", func(l *Limits) *int64 { return &l.PluginSendsHour }},
 	{"reply_hours", 4, "hours for which a plugin answers a sender once from a mailbox; 0: always", InvalidState, "ours; RFC 5230 section 4.2 has days for vacations, agents talk more often", func(l *Limits) *int64 { return &l.ReplyHours }},
 	{"replies_thread_day", 20, "answers of plugins in one conversation per day; 0: any number", InvalidState, "ours; what a loop may cost that nothing else stops", func(l *Limits) *int64 { return &l.RepliesThreadDay }},
+	{"replay_messages", 1000, "messages that one replay asks a plugin about", InvalidParameter, "ours; a filter of microseconds is through in seconds", func(l *Limits) *int64 { return &l.ReplayMessages }},
+	{"replay_differences", 100, "differences that a replay lists; all are counted", InvalidParameter, "ours; a page", func(l *Limits) *int64 { return &l.ReplayDifferences }},
+	{"replay_seconds", 20, "seconds of a replay; then it says how far it came", Unavailable, "ours; a third of what a request may take", func(l *Limits) *int64 { return &l.ReplaySeconds }},
+	{"replays_at_once", 4, "replays under way at once, of a domain a quarter", Unavailable, "ours; each reads mail all the time", func(l *Limits) *int64 { return &l.ReplaysAtOnce }},
 	{"dns_questions", 100, "questions to DNS about one mail, for SPF, for DKIM and for each domain in From; more fail as if no server answered", Unavailable, "ours; an SPF record of ten mx terms may ask as many by RFC 7208 section 4.6.4", func(l *Limits) *int64 { return &l.DNSQuestions }},
 	{"dns_at_once", 1000, "questions to DNS under way at once; more wait", Unavailable, "ours; each holds a file descriptor", func(l *Limits) *int64 { return &l.DNSAtOnce }},
 	{"dns_answer", 32 * kiB, "bytes of an answer from DNS", Unavailable, "ours; TCP would carry 64 KiB", func(l *Limits) *int64 { return &l.DNSAnswer }},

@@ -35,6 +35,7 @@ const briefText = 200
 // Brief is a verdict as a trace keeps it: of long texts only the start, and a digest by
 // which another one is told apart.
 func (v Verdict) Brief() Verdict {
+	v.Until = v.Until.Truncate(time.Millisecond)
 	if v.Body != nil {
 		b := v.Body.brief()
 		v.Body = &b

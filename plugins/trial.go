@@ -3,7 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
-	"slices"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/plugins/sandbox"
@@ -19,23 +19,23 @@ func (p *Plugins) Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gat
 	if err != nil {
 		return out, err
 	}
-	if out.Version = inst.Active(); t.Version != "" {
-		if out.Version, err = inst.Find(t.Version); err != nil {
-			return out, gateway.Fieldf(gateway.InvalidParameter, "version", "%s", gateway.AsError(err).Message)
-		}
+	if inst, err = versionFor(inst, t.Hook, "version", t.Version); err != nil {
+		return out, err
 	}
-	if !slices.Contains(out.Version.Hooks, t.Hook) {
-		return out, gateway.Fieldf(gateway.InvalidParameter, "hook", "the plugin is not for the hook %.40q; it has %q", t.Hook, out.Version.Hooks)
-	}
-	inst.Use(out.Version)
-	look.DryRun, look.Effects = true, &gateway.Effects{}
-	if inst.Account == 0 && t.Hook == gateway.HookInbound { // it is asked for all recipients at once
+	return p.try(ctx, inst, t.Hook, look, look.Until)
+}
+
+// try asks an installation's code in a dry run, whose turn comes before until.
+func (p *Plugins) try(ctx context.Context, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, until time.Time) (out gateway.PluginOutcome, err error) {
+	out.Version = inst.Active()
+	look.DryRun, look.Effects, look.Until = true, &gateway.Effects{}, until
+	if inst.Account == 0 && hook == gateway.HookInbound { // it is asked for all recipients at once
 		look.Account, look.Mailbox = 0, ""
 	}
 	inside := p.cfg.Internal(inst.Domain)
-	g := newGuest(ctx, p, inside, inst, &view{look: look, hook: t.Hook})
+	g := newGuest(ctx, p, inside, inst, &view{look: look, hook: hook})
 	defer g.close()
-	used, err := p.run(ctx, inside, inst, t.Hook, look, g)
+	used, err := p.run(ctx, inside, inst, hook, look, g)
 	out.HostCalls, out.Fuel, out.Memory, out.Took, out.Lines = used.HostCalls, used.Fuel, used.MemoryBytes, g.took, g.lines
 	if err == nil {
 		err = g.refused
@@ -44,7 +44,7 @@ func (p *Plugins) Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gat
 		return out, temporary(err)
 	}
 	if err != nil {
-		out.Failure, out.Verdict = cut(err.Error(), p.cfg.Limits.PluginLogLine), failed(inst.Failure, t.Hook)
+		out.Failure, out.Verdict = cut(err.Error(), p.cfg.Limits.PluginLogLine), failed(inst.Failure, hook)
 		return out, ctx.Err()
 	}
 	out.Verdict, out.Reason, out.Writes = g.verdict, g.reason, g.writes

@@ -64,7 +64,7 @@ func (s *pluginSaid) gist() (lines []string) {
 		add("replies", joined(r.Text+r.HTML, "from", r.From, "subject", r.Subject))
 	}
 	if t := c.Thread; t != nil {
-		add("thread", strings.TrimSpace(t.Op+" "+t.ThreadID+" "+strings.Join(t.With, " ")))
+		add("thread", strings.Join(strings.Fields(t.Op+" "+t.ThreadID+" "+strings.Join(t.With, " ")), " "))
 	}
 	if v.Final {
 		add("final", "nobody else is asked")

@@ -35,6 +35,9 @@ type Store interface {
 	// Newest returns a conversation with its newest messages, newest first.
 	Newest(ctx context.Context, s gateway.Scope, id gateway.ID, most int) (gateway.Thread, []*gateway.Message, error)
 	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
+	// RecentMessages returns messages that arrived or were sent, the newest first, behind a
+	// place that an earlier call returned; of an account, or with 0 of the scope's domain.
+	RecentMessages(ctx context.Context, s gateway.Scope, a gateway.AccountID, sent bool, behind []byte, most int) (all []*gateway.Message, next []byte, err error)
 	// Trace returns which part plugins had in a message.
 	Trace(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) (gateway.Trace, error)
 	OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"iter"
 	"maps"
 	"slices"
 
@@ -26,6 +27,7 @@ type Plugins interface {
 	// Stats are of this process alone.
 	Stats(p *gateway.Plugin) gateway.PluginStats
 	Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gateway.PluginTrial, look *gateway.Look) (gateway.PluginOutcome, error)
+	Replay(ctx context.Context, s gateway.Scope, id gateway.ID, r gateway.PluginReplay, past func(context.Context) iter.Seq2[gateway.Past, error]) (gateway.ReplayReport, error)
 	// Watch is woken when a plugin may have new lines, or is gone.
 	Watch(id gateway.ID) (wake <-chan struct{}, stop func())
 }

@@ -19,20 +19,26 @@ import (
 
 // puppet is the module of plugins/testdata/puppet, which does what a subject says;
 // built once.
-var puppet = sync.OnceValues(func() ([]byte, error) {
+var puppet = sync.OnceValues(func() ([]byte, error) { return built("") })
+
+// strictPuppet quarantines what is to be labelled.
+var strictPuppet = sync.OnceValues(func() ([]byte, error) { return built("label") })
+
+// built is the puppet, strict about a word.
+func built(strict string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "puppet")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "puppet.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "../../plugins/testdata/puppet")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w -X main.strict="+strict, "-o", out, "../../plugins/testdata/puppet")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 	if text, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, text)
 	}
 	return os.ReadFile(out)
-})
+}
 
 // withPlugins gives plugins time enough on a busy machine.
 func withPlugins() []gatewaytest.Option {
@@ -52,9 +58,11 @@ func module(t testing.TB, name string) (form, contentType string) {
 }
 
 // withManifest is the puppet with a manifest in it, as an author's build makes it.
-func withManifest(t testing.TB, manifest string) string {
+func withManifest(t testing.TB, manifest string) string { return manifestIn(t, puppet, manifest) }
+
+func manifestIn(t testing.TB, build func() ([]byte, error), manifest string) string {
 	t.Helper()
-	wasm, err := puppet()
+	wasm, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}

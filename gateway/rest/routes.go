@@ -90,6 +90,7 @@ var routes = []route{
 	{"PATCH", "/plugins/:id", "updatePlugin", readers, keys.Changes, (*Server).updatePlugin},
 	{"PUT", "/plugins/:id/code", "replacePluginCode", readers, keys.Uploads, (*Server).replacePluginCode},
 	{"POST", "/plugins/:id/test", "testPlugin", readers, keys.Changes, (*Server).testPlugin},
+	{"POST", "/plugins/:id/replay", "replayPlugin", readers, keys.Uploads, (*Server).replayPlugin},
 	{"GET", "/plugins/:id/logs", "listPluginLogs", readers, keys.Reads, (*Server).listPluginLogs},
 	{"DELETE", "/plugins/:id", "deletePlugin", readers, keys.Changes, (*Server).deletePlugin},
 	{"GET", "/logs", "listLogs", readers, keys.Reads, (*Server).listLogs},

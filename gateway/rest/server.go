@@ -83,6 +83,7 @@ type Server struct {
 	openapi   []byte
 	sends     *slots
 	uploads   *slots
+	replays   *slots
 	streams   streamCount
 	claims    claims
 	backingUp atomic.Bool
@@ -110,6 +111,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		cfg: cfg, openapi: doc, sends: newSlots(cfg.Limits.SendsAtOnce, "large emails are being sent", time.Second),
 		uploads: newSlots(cfg.Limits.PluginUploads, "plugins are being uploaded", 2*time.Second),
+		replays: newSlots(cfg.Limits.ReplaysAtOnce, "replays are under way", 5*time.Second),
 	}, nil
 }
 

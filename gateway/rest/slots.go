@@ -7,8 +7,8 @@ import (
 	"github.com/centerleap/postern/gateway"
 )
 
-// slots are what large requests take while they are read or fetched: sends, and uploads
-// of modules. Of each kind there are few, and of these one domain has a quarter, or a
+// slots are what large requests take while they are read or fetched: sends, uploads
+// of modules, and replays. Of each kind there are few, and of these one domain has a quarter, or a
 // client who sends slowly would shut out all others.
 type slots struct {
 	most int64

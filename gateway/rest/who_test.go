@@ -81,6 +81,7 @@ var targets = map[string]target{
 	"updatePlugin":      {path: "/plugins/{plugin}?email={bot}", body: `{"priority":7}`, ok: 200},
 	"replacePluginCode": {path: "/plugins/{plugin}/code?email={bot}", body: `{form}`, ok: 200},
 	"testPlugin":        {path: "/plugins/{plugin}/test?email={bot}", body: `{"hook":"outbound","sample":"personal"}`, ok: 200},
+	"replayPlugin":      {path: "/plugins/{plugin}/replay?email={bot}", body: `{"hook":"outbound","last":10}`, ok: 200},
 	"listPluginLogs":    {path: "/plugins/{plugin}/logs?email={bot}", ok: 200},
 	"deletePlugin":      {path: "/plugins/{fresh}?email={bot}", ok: 200, fresh: sparePlugin},
 	"listLogs":          {path: "/logs?email={bot}", ok: 200},

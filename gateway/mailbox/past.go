@@ -1,0 +1,96 @@
+package mailbox
+
+import (
+	"context"
+	"iter"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// PastQuery asks for messages that were decided about.
+type PastQuery struct {
+	Email string // of this account; empty: of all in the scope
+	Sent  bool   // those that were sent, rather than received
+	Last  int    // so many, the newest ones
+	Refs  []Ref  // instead of Last: these
+}
+
+// pastPage is how many messages stand in memory at a time; ours.
+const pastPage = 20
+
+// Past shows messages one after the other as a hook saw them, as far as that is known:
+// see LookAt. It ends with an error.
+func (m *Mail) Past(ctx context.Context, s gateway.Scope, q PastQuery) iter.Seq2[gateway.Past, error] {
+	return func(yield func(gateway.Past, error) bool) {
+		if err := m.past(ctx, s, &q, func(one gateway.Past) bool { return yield(one, nil) }); err != nil {
+			yield(gateway.Past{}, err)
+		}
+	}
+}
+
+func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show func(gateway.Past) bool) error {
+	if len(q.Refs) > 0 {
+		return m.pastRefs(ctx, s, q, show)
+	}
+	a, err := m.account(ctx, s, q.Email)
+	if err != nil {
+		return err
+	}
+	var owner gateway.AccountID
+	if a != nil {
+		owner = a.ID
+	}
+	emails, calls := make(map[gateway.AccountID]string), int64(0)
+	var at []byte
+	for left := q.Last; left > 0; {
+		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, at, min(left, pastPage))
+		if err != nil {
+			return err
+		}
+		for _, msg := range page {
+			if emails[msg.Account] == "" {
+				a, err := m.cfg.Store.AccountByID(ctx, s, msg.Domain, msg.Account)
+				if gateway.KindOf(err) == gateway.NotFound {
+					continue // it is being deleted
+				} else if err != nil {
+					return err
+				}
+				emails[msg.Account] = a.Email
+			}
+			if more, err := m.show(ctx, s, Item{Message: msg, Email: emails[msg.Account]}, show); err != nil || !more {
+				return err
+			}
+		}
+		left -= len(page)
+		// A call may find none of this kind: somebody has to stop.
+		if calls++; next == nil || calls > m.cfg.Limits.FilterReach/pastPage || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		at = next
+	}
+	return nil
+}
+
+// pastRefs shows the messages that somebody names.
+func (m *Mail) pastRefs(ctx context.Context, s gateway.Scope, q *PastQuery, show func(gateway.Past) bool) error {
+	for _, ref := range q.Refs {
+		ref.Email = q.Email
+		it, err := m.Get(ctx, s, ref)
+		if err != nil {
+			return err
+		}
+		if more, err := m.show(ctx, s, it, show); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Mail) show(ctx context.Context, s gateway.Scope, it Item, show func(gateway.Past) bool) (more bool, err error) {
+	msg := it.Message
+	tr, err := m.cfg.Store.Trace(ctx, s, msg.Domain, msg.Account, msg.Number)
+	if err != nil {
+		return false, err
+	}
+	return show(gateway.Past{Look: m.LookAt(s, it), Steps: tr.Steps}), nil
+}
