@@ -91,3 +91,14 @@ func TestPart(t *testing.T) {
 		}
 	})
 }
+
+// What only the outbound hook is told.
+func TestOutboundMessage(t *testing.T) {
+	sdk.Outbound(func(m *sdk.Message) sdk.Verdict {
+		if got, want := fmt.Sprint(m.Via(), m.APIKeyID(), m.Tags(), m.Folder()), "smtpk[{a b} {c }]Sent"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		return sdk.Allow()
+	})
+	sdktest.Outbound(t, sdktest.Mail{Via: "smtp", APIKeyID: "k", Tags: []sdk.Tag{{Name: "a", Value: "b"}, {Name: "c"}}}).WantOK()
+}

@@ -86,9 +86,11 @@ func (w *objectWriter) object(name string, fill func(*objectWriter)) {
 func objects[T any](w *objectWriter, name string, list []T, fill func(*objectWriter, *T)) {
 	w.name(name)
 	for i := range list {
-		in := objectWriter{b: append(w.b, "[,"[min(i, 1)], '{')}
+		w.b = append(w.b, "[,"[min(i, 1)], '{')
+		in := objectWriter{b: w.b}
 		fill(&in, &list[i])
-		w.b = append(in.b, '}')
+		w.b = in.b
+		w.b = append(w.b, '}')
 	}
 	w.b = append(w.b, ']')
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -75,7 +76,7 @@ func request(doc []byte) (*http.Request, error) {
 			return nil, err
 		}
 	}
-	r, err := http.NewRequest(in.Method, in.URL, bytes.NewReader(body)) //nolint:noctx // no server is asked
+	r, err := http.NewRequest(in.Method, in.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +130,7 @@ func (g guest) HTTPRead(handle int32, off int64, p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := bytes.NewReader(a.body).ReadAt(p, off)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return n, err

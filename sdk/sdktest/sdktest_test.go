@@ -3,6 +3,8 @@ package sdktest_test
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +123,46 @@ func TestHost(t *testing.T) {
 	h.Config["word"] = "hello"
 	h.Thread(t, sdktest.Mail{}).WantNewThread()
 	if want := []string{"warning: hello 12:00"}; !slices.Equal(h.Lines, want) {
+		t.Errorf("%q, want %q", h.Lines, want)
+	}
+}
+
+// A message that can't be read ends the test that uses it.
+func TestBrokenMail(t *testing.T) {
+	sdk.Inbound(func(*sdk.Message) sdk.Verdict { return sdk.Accept() })
+	for _, m := range []sdktest.Mail{
+		sdktest.File("testdata/none.eml"), sdktest.Raw("no header\n\n"),
+		{From: "<"},
+		sdktest.Raw("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\n!\n--b--\n"),
+	} {
+		if !stops(func() { sdktest.Inbound(&note{}, m) }) {
+			t.Errorf("%+v is read", m)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "a.eml")
+	if err := os.WriteFile(file, []byte("From: a@x.example\nCc: c@x.example\nReply-To: b@x.example\n\nhello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if m := sdktest.File(file); m.From != "a@x.example" || m.Cc != "c@x.example" || m.ReplyTo != "b@x.example" || m.Text != "hello" {
+		t.Errorf("%+v", m)
+	}
+}
+
+// A test that forgot to answer for a server fails.
+func TestNoServer(t *testing.T) {
+	sdk.OnTick(func() error {
+		for _, say := range []func(string){sdk.Log.Debug, sdk.Log.Info, sdk.Log.Error} {
+			say("hello")
+		}
+		_, err := sdk.HTTP.Get("https://a.example/")
+		return err
+	})
+	n, h := &note{}, sdktest.NewHost()
+	h.Tick(n)
+	if want := []string{"the hook asks https://a.example/: Host.HTTP is to answer that"}; !slices.Equal(n.said, want) {
+		t.Errorf("%q, want %q", n.said, want)
+	}
+	if want := []string{"debug: hello", "info: hello", "error: hello", "error: " + abi.HostFailure.Error()}; !slices.Equal(h.Lines, want) {
 		t.Errorf("%q, want %q", h.Lines, want)
 	}
 }

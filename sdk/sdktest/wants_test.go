@@ -25,10 +25,10 @@ func (n *note) Fatalf(format string, a ...any) {
 type stopped struct{}
 
 // stops reports whether a test ends at once.
-func stops(f func()) (stopped_ bool) {
+func stops(f func()) (yes bool) {
 	defer func() {
 		if _, ok := recover().(stopped); ok {
-			stopped_ = true
+			yes = true
 		}
 	}()
 	f()
