@@ -10,7 +10,8 @@ import (
 )
 
 // HTTP asks servers: those that the manifest names in http_hosts, from the event and tick
-// hooks, while the call waits. Permission http.
+// hooks, while the call waits; in a dry run nobody is asked. A redirect is an answer like
+// others. Permission http.
 var HTTP client
 
 type client struct{}

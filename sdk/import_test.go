@@ -116,6 +116,10 @@ func TestHTTP(t *testing.T) {
 			_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"f\u00fcr \"dich\""}}],"n":2}`)
 		case "/large":
 			_, _ = io.WriteString(w, large)
+		case "/away":
+			panic(http.ErrAbortHandler)
+		case "/broken":
+			panic("as meant")
 		case "/huge":
 			_, _ = w.Write(make([]byte, 1<<20+1))
 		case "/echo":
@@ -172,6 +176,19 @@ func TestHTTP(t *testing.T) {
 		}
 		if !errors.Is(err, abi.OverQuota) {
 			t.Errorf("without end: %v", err)
+		}
+	}).WantOK()
+	during(t, h, sdktest.Mail{}, func(*sdk.Message) {
+		if _, err := sdk.HTTP.Get("https://a.example/away"); !errors.Is(err, abi.HostFailure) {
+			t.Errorf("a server that is away: %v", err)
+		}
+		if _, err := sdk.HTTP.Get("https://a.example/broken"); err == nil {
+			t.Error("a handler panics in silence")
+		}
+	}).WantFailure("panic: as meant")
+	during(t, h, sdktest.Mail{DryRun: true}, func(*sdk.Message) {
+		if _, err := sdk.HTTP.Get("https://a.example/json"); !errors.Is(err, abi.Denied) {
+			t.Errorf("in a dry run: %v", err)
 		}
 	}).WantOK()
 	sdk.Inbound(func(*sdk.Message) sdk.Verdict {

@@ -185,7 +185,7 @@ func TestHosts(t *testing.T) {
 		"https://a.example/x": true, "http://A.example:80": true, "https://a.example:443": true, "https://b.example:8443": true, "https://x.C.example": true, "https://y.x.c.example": true,
 		"http://x.d.example:81": true, "https://[2001:db8::1]/": true,
 		"https://a.example:80": false, "https://x.a.example": false, "https://b.example": false, "https://c.example": false, "https://xc.example": false, "https://x.c.example:444": false,
-		"https://x.d.example": false, "https://[2001:db8::2]/": false, "https://a.example.evil.example": false, "https://a.example@evil.example/": false,
+		"https://x.d.example": false, "https://[2001:db8::2]/": false, "https://a.example.evil.example": false, "https://evil.example/a.example": false,
 	} {
 		register(asks(func(*sdk.Message) error { _, err := sdk.HTTP.Get(url); return err }))
 		sdk.OnStored(nil)

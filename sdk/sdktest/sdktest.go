@@ -45,7 +45,8 @@ type T interface {
 type Host struct {
 	Config map[string]string // also of secrets
 	Clock  time.Time
-	// HTTP answers what hooks ask over HTTP; nil: a hook that asks fails the test.
+	// HTTP answers what hooks ask over HTTP; nil: a hook that asks fails the test. One that
+	// panics with http.ErrAbortHandler is a server that does not answer: abi.HostFailure.
 	HTTP func(http.ResponseWriter, *http.Request)
 
 	Lines   []string       // of the log, each with its level in front
