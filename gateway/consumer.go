@@ -76,6 +76,13 @@ type Result struct {
 	Change  MessageChange // of the entry that the event is about
 }
 
+// PluginTurn is one of a plugin that is asked at intervals.
+type PluginTurn struct {
+	Domain        DomainID
+	Plugin        ID
+	Due, Previous time.Time // Previous is zero for the first
+}
+
 // MessageChange is what is done to an entry.
 type MessageChange struct {
 	FlagChange

@@ -2,6 +2,7 @@ package plugins_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,28 @@ func (c *tenant) eventually(email, name, want string) {
 	gatewaytest.Eventually(c.T, email+" "+name+" "+want, func() bool {
 		return strings.Join(c.folder(email, name), ", ") == want
 	})
+}
+
+// late installs the puppet for hooks that nobody waits for, and switches it on.
+func (c *tenant) late(name string, manifest map[string]any, config map[string]string) string {
+	c.Helper()
+	wasm, err := puppet()
+	if err != nil {
+		c.Fatal(err)
+	}
+	manifest["v"], manifest["name"], manifest["permissions"] = 1, name, []string{"kv"}
+	doc, err := json.Marshal(manifest)
+	if err != nil {
+		c.Fatal(err)
+	}
+	status, a := c.upload("/plugins", map[string]string{"wasm": string(wasm), "manifest": string(doc)})
+	if status != 201 {
+		c.Fatalf("install: %d %v", status, a)
+	}
+	if status, a := c.g.Do("PATCH", "/plugins/"+a.Str("id"), c.key, map[string]any{"status": "enabled", "config": config}); status != 200 {
+		c.Fatal(status, a)
+	}
+	return a.Str("id")
 }
 
 // letter delivers mail that a program may answer.
@@ -133,4 +156,61 @@ func TestEventHookChanged(t *testing.T) {
 	c.listener("other", "", `{"labels":["other"]}`)
 	c.arrive("third")
 	c.eventually(gatewaytest.Account, "INBOX", "third [other], second [told], meanwhile [], first [told]")
+}
+
+// What a plugin fails at it is told again, under the same name, and what it remembered of a
+// failure is not kept.
+func TestEventHookAgain(t *testing.T) {
+	clock := &movedClock{}
+	c := start(t, gatewaytest.Clock(clock.now))
+	id := c.late("agent", map[string]any{"hooks": []string{"event"}}, map[string]string{"fail": "bad"})
+	c.arrive("bad")
+	c.arrive("good")
+	c.eventually(gatewaytest.Account, "INBOX", "good [n1], bad []")
+	clock.add(2 * time.Minute)
+	c.g.Events.Wake()
+	errors := func(want float64) func() bool {
+		return func() bool {
+			_, a := c.g.Do("GET", "/plugins/"+id, c.key, nil)
+			return a.At("stats.errors") == want
+		}
+	}
+	gatewaytest.Eventually(t, "a second failure", errors(2))
+	c.g.Do("PATCH", "/plugins/"+id, c.key, `{"config":{}}`)
+	clock.add(10 * time.Minute)
+	c.g.Events.Wake()
+	c.eventually(gatewaytest.Account, "INBOX", "good [n1], bad [n2]")
+	said := c.said(id)
+	c.want("the third attempt", strings.HasSuffix(said[len(said)-1], " email.received 3"), true)
+}
+
+// A plugin has its turns; those that were missed are made up for by one.
+func TestTickHook(t *testing.T) {
+	clock := &movedClock{}
+	c := start(t, gatewaytest.Clock(clock.now))
+	id := c.late("clock", map[string]any{"hooks": []string{"tick"}, "tick_seconds": 3600}, nil)
+	turns := func(want ...string) {
+		t.Helper()
+		c.g.Ticks.Wake()
+		gatewaytest.Eventually(t, strings.Join(want, "; "), func() bool { return slices.Equal(c.said(id), want) })
+	}
+	turns()
+	clock.add(time.Hour)
+	first := "info: turn 1 of demo.localhost, before it none"
+	turns(first)
+	clock.add(5 * time.Hour)
+	second := "info: turn 2 of demo.localhost, before it 1h0m0s"
+	turns(first, second)
+	clock.add(time.Hour)
+	third := "info: turn 3 of demo.localhost, before it 5h0m0s"
+	turns(first, second, third)
+	c.g.Restart()
+	clock.add(time.Hour)
+	turns(first, second, third, "info: turn 4 of demo.localhost, before it 1h0m0s")
+	c.g.Do("PATCH", "/plugins/"+id, c.key, `{"status":"disabled"}`)
+	clock.add(time.Hour)
+	c.g.Ticks.Wake()
+	c.late("other", map[string]any{"hooks": []string{"tick"}, "tick_seconds": 3600}, nil)
+	clock.add(time.Hour)
+	turns(first, second, third, "info: turn 4 of demo.localhost, before it 1h0m0s")
 }

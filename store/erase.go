@@ -80,11 +80,11 @@ const (
 // ofDomain are the sub-spaces whose keys have the domain as their second field.
 // The others are dealt with by name: 01 first, 07 by the keys in 06, 31 and 32 by
 // the deliveries in 30, 33 by the check in 0C, 37 by the rows of 38, 3B by the intents
-// in 3A.
+// in 3A, 47 by the turns in 46.
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subCheck, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subTrace, subStructure, subMember, subSubject, subDelivery, subSite, subSiteMark, subWaiting, subCarried, subOutcome,
-	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subCounter, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
+	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subTurn, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subCounter, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 	subIntent, subIntentUse, subPlugUsage, subReplied, subReplies,
 }
 
@@ -107,6 +107,9 @@ func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
 		return err
 	}
 	if err := s.page(ctx, id, subIntent, (*tx).forgetIntent); err != nil {
+		return err
+	}
+	if err := s.page(ctx, id, subTurn, (*tx).forgetTurn); err != nil {
 		return err
 	}
 	for gone := 1; gone > 0; { // again, until nothing was left by what was under way

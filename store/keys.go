@@ -13,7 +13,7 @@ import (
 // complement. Every key belongs to the lane of the domain it names. A key whose
 // domain field is 0 belongs to the instance, with one exception: 07 points at
 // one domain for life and is written in its lane, since a digest never changes
-// hands. In 31 to 33, 37 and 3B the domain stands behind the time.
+// hands. In 31 to 33, 37, 3B and 47 the domain stands behind the time.
 //
 //	01 | domain                                        domain record
 //	02 | 0 | name                                      instance setting or counter
@@ -59,6 +59,8 @@ import (
 //	43 | domain | subscription uuid                    how far it has come
 //	44 | domain | subscription uuid | due ms | sequence u64 | part u32   what it is told again
 //	45 | domain | subscription uuid | number u64       what it could not be told; expires
+//	46 | domain | plugin uuid                          its next turn
+//	47 | due ms | domain | plugin uuid                 index of turns -> empty
 //	50 | domain | plugin uuid                          installation of a plugin
 //	51 | domain | plugin uuid                          bytes of its KV; 1 if it is to be cleared
 //	52 | domain | plugin uuid | key                    its KV; may expire
@@ -118,6 +120,8 @@ const (
 	subFollows    = 0x43
 	subAgain      = 0x44
 	subFailure    = 0x45
+	subTurn       = 0x46
+	subTurnDue    = 0x47
 	subPlugin     = 0x50
 	subPluginUse  = 0x51
 	subPluginKV   = 0x52

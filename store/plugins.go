@@ -215,7 +215,10 @@ func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 func (t *tx) putPlugin(p *gateway.Plugin) error {
 	t.plugin = true
 	t.Set(pluginKey(t.domain, p.ID), encodePlugin(p))
-	return t.follow(p)
+	if err := t.follow(p); err != nil {
+		return err
+	}
+	return t.takeTurns(p)
 }
 
 func (t *tx) dropPlugin(p *gateway.Plugin) error {
@@ -228,7 +231,7 @@ func (t *tx) dropPlugin(p *gateway.Plugin) error {
 		}
 	}
 	t.Delete(followsKey(t.domain, p.ID))
-	return nil
+	return t.endTurns(p.ID)
 }
 
 // ofPluginKeys are the sub-spaces of what a plugin remembers and said, by its id.

@@ -34,8 +34,7 @@ type Ledger interface {
 	// NotFound if it is no subscription any more.
 	Handled(ctx context.Context, s gateway.Scope, id gateway.ID, t *gateway.Told) error
 	Advance(ctx context.Context, s gateway.Scope, id gateway.ID, next gateway.Position) error
-	// Lease takes the right to do a job. InvalidState when somebody else has it.
-	Lease(ctx context.Context, s gateway.Scope, job string, ttl time.Duration) (gateway.Lease, error)
+	Leaser
 }
 
 // ConsumersConfig of Consumers.
@@ -47,11 +46,10 @@ type ConsumersConfig struct {
 	// one domain. Both are required.
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
-	// Calls is how many may run at once, half of them for one domain; required.
-	Calls  int
-	Limits gateway.Limits   // required
-	Log    *slog.Logger     // default: slog.Default()
-	Now    func() time.Time // default: time.Now
+	Slots    Slots            // required; a domain has half of them
+	Limits   gateway.Limits   // required
+	Log      *slog.Logger     // default: slog.Default()
+	Now      func() time.Time // default: time.Now
 }
 
 // Consumers tell subscriptions of all that happens, each event at least once, over
@@ -62,8 +60,7 @@ type ConsumersConfig struct {
 // There is a lane for each domain that has subscriptions, which reads its feed for all of
 // them; nothing wakes for the others.
 type Consumers struct {
-	cfg   ConsumersConfig
-	slots chan struct{}
+	cfg ConsumersConfig
 
 	mu      sync.Mutex
 	lanes   map[gateway.DomainID]*lane
@@ -73,7 +70,7 @@ type Consumers struct {
 
 // NewConsumers checks cfg and fills its defaults. It starts nothing; Run does.
 func NewConsumers(cfg ConsumersConfig) (*Consumers, error) {
-	if cfg.Store == nil || cfg.Teller == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Calls < 1 || cfg.Limits == (gateway.Limits{}) {
+	if cfg.Store == nil || cfg.Teller == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cap(cfg.Slots) == 0 || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("notify: a required field of ConsumersConfig is missing")
 	}
 	if cfg.Log == nil {
@@ -83,55 +80,28 @@ func NewConsumers(cfg ConsumersConfig) (*Consumers, error) {
 		cfg.Now = time.Now
 	}
 	return &Consumers{
-		cfg: cfg, slots: make(chan struct{}, cfg.Calls), lanes: make(map[gateway.DomainID]*lane),
+		cfg: cfg, lanes: make(map[gateway.DomainID]*lane),
 		changed: make(map[gateway.DomainID]bool), wake: make(chan struct{}, 1),
 	}, nil
 }
 
-const (
-	// consumersLease is how long the work may stand still before another process takes it
-	// over, and consumersAsk how often one asks that has not got it. Ours.
-	consumersLease = time.Minute
-	consumersAsk   = 15 * time.Second
-)
-
 // Run tells whoever is to be told, in the one process that has the lease, until ctx ends.
 // Then it waits for the calls under way, at most gateway.DrainTimeout.
 func (c *Consumers) Run(ctx context.Context) error {
-	for {
-		lease, err := c.cfg.Store.Lease(ctx, c.cfg.System, c.cfg.Job, consumersLease)
-		if err == nil {
-			if err = c.hold(ctx, lease); err == nil && ctx.Err() == nil {
-				continue // it was lost, perhaps to nobody
-			}
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if gateway.KindOf(err) != gateway.InvalidState {
-			c.cfg.Log.LogAttrs(ctx, slog.LevelError, "events can't be told", slog.String("job", c.cfg.Job), slog.Any("err", err))
-		}
-		if !sleep(ctx, consumersAsk) {
-			return nil
-		}
-	}
+	return leased(ctx, c.cfg.Store, c.cfg.System, c.cfg.Job, c.cfg.Log, c.hold)
 }
 
 // hold works while the lease is held.
-func (c *Consumers) hold(ctx context.Context, lease gateway.Lease) error {
+func (c *Consumers) hold(ctx context.Context) error {
 	lanes, stop := context.WithCancel(ctx)
-	work, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	work, drain := outliving(ctx)
 	crew := &crew{lanes: lanes, work: work}
 	defer func() {
 		stop()
-		late := time.AfterFunc(gateway.DrainTimeout, cut)
-		defer late.Stop()
-		crew.Wait()
+		drain(crew.Wait)
 		c.mu.Lock()
 		clear(c.lanes)
 		c.mu.Unlock()
-		_ = lease.Release(context.WithoutCancel(ctx)) // else it ends by itself
 	}()
 	all, err := c.cfg.Store.Domains(ctx, c.cfg.System)
 	if err != nil {
@@ -140,19 +110,12 @@ func (c *Consumers) hold(ctx context.Context, lease gateway.Lease) error {
 	for i := range all {
 		c.Refresh(all[i].ID)
 	}
-	renew := time.NewTicker(consumersLease / 3)
-	defer renew.Stop()
 	for {
 		c.refresh(crew)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-c.wake:
-		case <-renew.C:
-			if err := lease.Renew(ctx); gateway.KindOf(err) == gateway.InvalidState && err != nil {
-				c.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "the right to tell events was lost", slog.String("job", c.cfg.Job))
-				return nil
-			} // any other failure may be gone before the lease ends
 		}
 	}
 }

@@ -233,7 +233,7 @@ var received = gateway.Event{Type: gateway.EventReceived, Account: 1}
 func consume(t *testing.T, l *ledger, who Teller, change ...func(*ConsumersConfig)) (c *Consumers, stop func()) {
 	t.Helper()
 	cfg := ConsumersConfig{
-		Calls: calls, Store: l, Teller: who, Job: "events", System: gateway.NewScope(gateway.LevelInstance, 0, 0, gateway.ID{}), Limits: gateway.DefaultLimits(), Now: l.now,
+		Slots: NewSlots(calls), Store: l, Teller: who, Job: "events", System: gateway.NewScope(gateway.LevelInstance, 0, 0, gateway.ID{}), Limits: gateway.DefaultLimits(), Now: l.now,
 		Internal: func(d gateway.DomainID) gateway.Scope {
 			return gateway.NewScope(gateway.LevelDomain, d, 0, gateway.ID{})
 		},
@@ -425,7 +425,7 @@ func TestPutOff(t *testing.T) {
 					}
 					return gateway.Result{}, nil
 				}}
-				_, stop := consume(t, l, who, func(c *ConsumersConfig) { c.Calls = 2 })
+				_, stop := consume(t, l, who, func(c *ConsumersConfig) { c.Slots = NewSlots(2) })
 				time.Sleep(30 * time.Hour)
 				synctest.Wait()
 				stop()

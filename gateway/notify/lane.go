@@ -43,7 +43,7 @@ type lane struct {
 func newLane(c *Consumers, d gateway.DomainID, feed gateway.Feed) *lane {
 	return &lane{
 		c: c, domain: d, scope: c.cfg.Internal(d), feed: feed, look: make(chan struct{}, 1),
-		results: make(chan outcome, max(1, c.cfg.Calls/2)),
+		results: make(chan outcome, c.cfg.Slots.share()),
 	}
 }
 

@@ -64,15 +64,13 @@ func (l *lane) begin(ctx, work context.Context) {
 
 // call waits for a slot and tells an event.
 func (l *lane) call(ctx, work context.Context, sub *gateway.Subscription, o outcome) outcome {
-	select {
-	case l.c.slots <- struct{}{}:
-	case <-ctx.Done():
+	if !l.c.cfg.Slots.take(ctx) {
 		o.put = true
 		return o
 	}
 	event := o.job.event
 	result, err := l.c.cfg.Teller.Tell(work, l.scope, sub, o.job.Position, &event, o.job.attempts+1)
-	<-l.c.slots
+	l.c.cfg.Slots.give()
 	told := &gateway.Told{
 		Position: o.job.Position, Event: o.job.event, Next: o.next, Due: o.job.due, Attempts: o.job.attempts + 1, Result: result,
 	}

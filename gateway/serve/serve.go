@@ -50,6 +50,7 @@ type Gateway struct {
 	Sender   *outbound.Sender
 	Mail     *mailbox.Mail
 	Events   *notify.Consumers // who tell plugins what happens
+	Ticks    *notify.Ticks     // who ask them at intervals
 	rest     *rest.Server
 	smtp     *smtpd.Server
 	imap     *imapd.Server
@@ -138,7 +139,7 @@ func (g *Gateway) build() (err error) {
 		Look: func(ctx context.Context, s gateway.Scope, e *gateway.Event) (*gateway.Look, error) {
 			return g.Mail.LookAtEvent(ctx, s, e)
 		},
-		Changed: func(d gateway.DomainID) { g.Events.Refresh(d) },
+		Changed: func(d gateway.DomainID) { g.Events.Refresh(d); g.Ticks.Wake() },
 		Limits:  lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
@@ -166,9 +167,15 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
+	slots := notify.NewSlots(int(lim.PluginEventCalls))
+	if g.Ticks, err = notify.NewTicks(notify.TicksConfig{
+		Store: g.Store, Ticker: g.plugins, Job: "notify/ticks", System: keys.System(), Internal: keys.Internal, Slots: slots, Log: g.log, Now: now,
+	}); err != nil {
+		return err
+	}
 	if g.Events, err = notify.NewConsumers(notify.ConsumersConfig{
 		Store: g.Store, Teller: g.plugins, Job: "notify/plugins", System: keys.System(), Internal: keys.Internal,
-		Calls: int(lim.PluginEventCalls), Limits: lim, Log: g.log, Now: now,
+		Slots: slots, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}

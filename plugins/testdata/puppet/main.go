@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -21,6 +22,23 @@ func init() {
 			return sdk.NewThread()
 		}
 		return sdk.Accept()
+	})
+	sdk.OnEvent(func(m *sdk.Message) error {
+		if m.Subject() == sdk.Config("fail") {
+			return errors.New("as it was told")
+		}
+		n := strconv.Itoa(count())
+		sdk.Log.Info(m.EventID() + " " + m.Type() + " " + strconv.Itoa(m.Attempt()))
+		return m.Label("n" + n)
+	})
+	sdk.OnTick(func() error {
+		turn := sdk.Tick()
+		since := "none"
+		if !turn.Previous.IsZero() {
+			since = turn.Scheduled.Sub(turn.Previous).String()
+		}
+		sdk.Log.Info("turn " + strconv.Itoa(count()) + " of " + turn.Domain + ", before it " + since)
+		return nil
 	})
 }
 
