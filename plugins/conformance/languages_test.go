@@ -33,7 +33,11 @@ type language struct {
 
 var languages = []language{
 	{
-		name: "Rust", folder: "rust", sdk: "../../sdk/rust/postern.rs", source: "plugin.rs", tool: rustc, command: "rustc", most: 100_000,
+		name: "Go", folder: "go", env: []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="}, tool: func() string { return "go" }, most: 3_000_000,
+		build: []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "plugin.wasm", "."},
+	},
+	{
+		name: "Rust", folder: "rust", sdk: "../../sdk/rust/postern.rs", source: "plugin.rs", tool: sync.OnceValue(rustc), command: "rustc", most: 100_000,
 		build: []string{"--edition", "2021", "--crate-type", "cdylib", "--target", wasm, "-C", "opt-level=s", "-C", "lto", "-C", "panic=abort", "-C", "strip=symbols", "-o", "plugin.wasm", "plugin.rs"},
 	},
 	{

@@ -370,6 +370,7 @@ export function quote(text: string): string {
     const c = text.charCodeAt(i);
     more += c < 0x20 ? 5 : <i32>(c == 0x22 || c == 0x5c);
   }
+  if (more == 2) return '"' + text + '"';
   const out = new Uint16Array(text.length + more);
   let n = 0;
   out[n++] = 0x22;

@@ -328,7 +328,7 @@ impl Object {
     fn grow(mut self, name: &'static str, open: char, close: char, json: &str) -> Self {
         match self.0.iter_mut().find(|m| m.0 == name) {
             Some((_, list)) => { list.pop(); list.push(','); list.push_str(json); list.push(close); }
-            None => self.0.push((name, format!("{}{}{}", open, json, close))),
+            None => self.0.push((name, [open.encode_utf8(&mut [0; 4]), json, close.encode_utf8(&mut [0; 4])].concat())),
         }
         self
     }
@@ -340,8 +340,15 @@ impl Object {
     pub fn set(self, name: &'static str, text: &str) -> Self { self.raw(name, quote(text)) }
     pub fn number(self, name: &'static str, n: f64) -> Self { if n.is_finite() { self.raw(name, n.to_string()) } else { self } }
     pub fn write(&self) -> String {
-        let members: Vec<String> = self.0.iter().map(|(name, json)| format!("\"{}\":{}", name, json)).collect();
-        format!("{{{}}}", members.join(","))
+        let mut out = String::with_capacity(128);
+        for (i, (name, json)) in self.0.iter().enumerate() {
+            out.push_str(if i == 0 { "{\"" } else { ",\"" });
+            out.push_str(name);
+            out.push_str("\":");
+            out.push_str(json);
+        }
+        out.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        out
     }
 }
 
@@ -349,6 +356,11 @@ impl Object {
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
+    if text.bytes().all(|c| c >= b' ' && c != b'"' && c != b'\\') {
+        out.push_str(text);
+        out.push('"');
+        return out;
+    }
     for c in text.chars() {
         match c {
             '"' | '\\' => { out.push('\\'); out.push(c) }
