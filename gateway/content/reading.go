@@ -19,9 +19,12 @@ type Reading struct {
 
 // Header lists the fields of the message. Those of Prefix come on top of the limits.
 func (r *Reading) Header() ([]gateway.HeaderField, error) {
-	before, err := Header(bytes.NewReader(r.Prefix), r.Limits)
-	if err != nil {
-		return nil, err
+	var before []gateway.HeaderField
+	if len(r.Prefix) > 0 {
+		var err error
+		if before, err = Header(bytes.NewReader(r.Prefix), r.Limits); err != nil {
+			return nil, err
+		}
 	}
 	in, err := r.Open(0, r.Content.HeaderSize)
 	if err != nil {

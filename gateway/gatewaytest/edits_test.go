@@ -275,6 +275,8 @@ func TestInboundAdds(t *testing.T) {
 	say(t, e.g, e.g.Keys.Domain, domain, map[string]string{"inbound": `{"headers":[{"op":"add","name":"X-Old","value":"arrived"}],"labels":["a","b"],"score":2}`})
 	tells := installed(t, e.g, e.g.Keys.Account, abi.Manifest{Name: "tells", Hooks: []string{"inbound"}, Priority: 2}, hostile.Teller("inbound", append(toldOf, "labels.1", "score")...))
 	say(t, e.g, e.g.Keys.Account, tells, nil)
+	hears := installed(t, e.g, e.g.Keys.Account, abi.Manifest{Name: "hears", Hooks: []string{"event"}}, hostile.Teller("event", toldOf...))
+	say(t, e.g, e.g.Keys.Account, hears, nil)
 	send(t, e.g, e.g.Keys.Domain, map[string]any{"from": "ann@demo.localhost", "to": gatewaytest.Account, "subject": "inside", "text": "x"})
 	at := inbox(t, e.g, gatewaytest.Account, 1)[0]
 	told := e.told(tells)
@@ -284,9 +286,43 @@ func TestInboundAdds(t *testing.T) {
 	if whole := rawOf(t, e.g, at, gatewaytest.Account); strings.Count(whole, "X-Old: arrived") != 1 || strings.Count(whole, "X-New: left") != 1 {
 		t.Errorf("it is kept as\n%s", whole)
 	}
+	gatewaytest.Eventually(t, "the event hook is told of the fields that were added", func() bool {
+		told := e.told(hears)
+		return told["header X-New"] == "left" && told["header X-Old"] == "arrived"
+	})
 	come(t, e.g, "ann@example.org", gatewaytest.Account, letterFromAnn)
 	inbox(t, e.g, gatewaytest.Account, 2)
 	if told := e.told(tells); told["header X-New"] != "" || told["header X-Old"] != "arrived" {
 		t.Errorf("of mail from outside the account's plugin is told %v", told)
+	}
+}
+
+// A draft is changed when it is sent, like what is sent at once; its file stays.
+func TestDraftEdits(t *testing.T) {
+	e := newEditor(t)
+	_, a := e.g.Do("POST", "/emails", e.g.Keys.Domain, map[string]any{
+		"from": gatewaytest.Account, "to": "a@example.com", "cc": "b@example.com", "subject": "Hello", "text": "plain", "draft": true, "headers": map[string]string{"X-Old": "1"},
+		"attachments": []map[string]string{{"filename": "a.txt", "content": base64.StdEncoding.EncodeToString([]byte("the file"))}},
+	})
+	id := a.Str("id")
+	say(t, e.g, e.g.Keys.Domain, e.first, map[string]string{"outbound": `{"subject":"Checked","body":{"html":"<p>other words"},"remove":["b@example.com"],"headers":[{"op":"set","name":"X-Old","value":"2"}]}`})
+	if status, a := e.g.Do("POST", "/emails/"+id+"/send", e.g.Keys.Domain, nil); status != 200 || a.Str("id") != id {
+		t.Fatalf("send: %d %v", status, a)
+	}
+	got := took(t, e.mx, 1)[0]
+	verified(t, e.checker, e.keys, got.Data)
+	for _, want := range []string{"Subject: Checked\r\n", "other words", "X-Old: 2\r\n", base64.StdEncoding.EncodeToString([]byte("the file"))} {
+		if !strings.Contains(got.Data, want) {
+			t.Errorf("%q is not in\n%s", want, got.Data)
+		}
+	}
+	if strings.Contains(got.Data, "b@example.com") || strings.Contains(got.Data, "plain\r\n") || raw(t, e.g, id, gatewaytest.Account) != got.Data {
+		t.Errorf("it arrives as\n%s", got.Data)
+	}
+	if told := e.told(e.second); told["subject"] != "Checked" || told["header X-Old"] != "2" || strings.TrimSpace(told["text"]) != "other words" {
+		t.Errorf("the next is told %v", told)
+	}
+	if shown := e.shown(id, "folder") + e.shown(id, "attachments.0.filename"); shown != "Senta.txt" {
+		t.Errorf("it is in %s", shown)
 	}
 }

@@ -30,7 +30,7 @@ func (m *Mail) LookAtEvent(ctx context.Context, s gateway.Scope, e *gateway.Even
 	if msg == nil {
 		return &gateway.Look{Account: e.Account, Mailbox: owner, Domain: d.Name}, nil
 	}
-	look := m.look(msg, owner, func(off, n int64) (io.ReadCloser, error) {
+	look := m.look(msg, owner, msg.Prefix, func(off, n int64) (io.ReadCloser, error) {
 		return m.cfg.Store.OpenBlob(ctx, s, msg.Blob, off, n)
 	})
 	look.Domain, look.Via = d.Name, ""

@@ -19,7 +19,7 @@ import (
 // LookAt is a stored message as a hook sees it.
 func (m *Mail) LookAt(s gateway.Scope, it Item) *gateway.Look {
 	msg := it.Message
-	look := m.look(msg, it.Email, func(off, n int64) (io.ReadCloser, error) {
+	look := m.look(msg, it.Email, nil, func(off, n int64) (io.ReadCloser, error) {
 		return m.cfg.Store.OpenBlob(context.Background(), s, msg.Blob, off, n)
 	})
 	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: msg.Recipients}
@@ -59,7 +59,7 @@ func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string
 	if a != nil {
 		owner, msg.Account = a.Email, a.ID
 	}
-	look := m.look(msg, owner, func(off, n int64) (io.ReadCloser, error) {
+	look := m.look(msg, owner, nil, func(off, n int64) (io.ReadCloser, error) {
 		rest := raw[min(off, int64(len(raw))):]
 		if n >= 0 {
 			rest = rest[:min(n, int64(len(rest)))]
@@ -112,10 +112,11 @@ func recipientsOf(owner string, c *gateway.Content) (all []string) {
 	return all
 }
 
-func (m *Mail) look(msg *gateway.Message, owner string, open func(off, n int64) (io.ReadCloser, error)) *gateway.Look {
+// look is a message whose bytes open gives, with what stands before them.
+func (m *Mail) look(msg *gateway.Message, owner string, prefix []byte, open func(off, n int64) (io.ReadCloser, error)) *gateway.Look {
 	return &gateway.Look{
 		Message: msg, Account: msg.Account, Mailbox: owner, Via: "rest", NewThread: gateway.ID(uuid.Must(uuid.NewV7())),
-		Reading: &content.Reading{Open: open, Content: &msg.Content, Limits: m.cfg.Limits},
+		Reading: &content.Reading{Open: open, Content: &msg.Content, Prefix: prefix, Limits: m.cfg.Limits},
 		Until:   time.Now().Add(time.Duration(m.cfg.Limits.PluginMessageMillis) * time.Millisecond),
 	}
 }

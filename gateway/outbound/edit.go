@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/content"
@@ -30,8 +31,12 @@ type edition struct {
 
 // edit changes a message as a verdict wants it: fields that stand there, then those that
 // are added. InvalidParameter and TooLarge are about the verdict; after any error the
-// message is what it was.
+// message is what it was. How long it takes is no time of those who are asked after.
 func (s *Sender) edit(ctx context.Context, t *tray, look *gateway.Look, v *gateway.Verdict) error {
+	defer func(began time.Time) {
+		t.hooksUntil = t.hooksUntil.Add(time.Since(began))
+		look.Until = t.hooksUntil
+	}(time.Now())
 	if err := s.mayEdit(ctx, t, v); err != nil {
 		return err
 	}

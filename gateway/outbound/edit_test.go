@@ -311,8 +311,12 @@ func TestEditsLarge(t *testing.T) {
 	c.Attachments[0].Open = func() (io.ReadCloser, error) { return io.NopCloser(io.LimitReader(zeros{}, size)), nil }
 	l.ask = func(look *gateway.Look) (gateway.Verdict, error) {
 		for i := range 3 {
+			until := look.Until
 			if err := look.Edit(&gateway.Verdict{Subject: ptr(fmt.Sprint("edit ", i))}); err != nil {
 				return gateway.Verdict{}, err
+			}
+			if !look.Until.After(until) {
+				t.Error("the next plugin has less time")
 			}
 		}
 		return gateway.Verdict{}, nil

@@ -348,7 +348,8 @@ type SMTP struct {
 }
 
 // HeaderEdit changes the header. Op is add, and for mail that leaves also set, which
-// makes it the only one of its name, and delete, which takes away all of the name.
+// makes it the only one of its name, and delete, which takes away all of the name. What
+// one verdict adds it adds after that.
 type HeaderEdit struct {
 	Op    string `json:"op"`
 	Name  string `json:"name"`
