@@ -250,6 +250,7 @@ func encodeThread(t *threadRecord) []byte {
 	e.time(3, t.Newest)
 	e.id(4, t.Into)
 	e.uint(5, uint64(t.Account))
+	e.bool(6, t.Decided)
 	return e.b
 }
 
@@ -268,6 +269,8 @@ func decodeThread(id gateway.ID, b []byte) (*threadRecord, error) {
 			t.Into = f.id()
 		case 5:
 			t.Account = gateway.AccountID(f.v)
+		case 6:
+			t.Decided = f.bool()
 		}
 		return nil
 	})

@@ -74,8 +74,14 @@ func TestThreadMoves(t *testing.T) {
 	if follows.Thread != split.Thread {
 		t.Error("an answer to a mail that was taken does not follow it")
 	}
-	all := w.placed(w.ann, day(7), gateway.ThreadChoice{New: true, Take: []gateway.ID{merged.ID, three.ID}})
-	if got := w.together(w.ann, three.Thread); !slices.Equal(got, []gateway.ID{merged.ID, three.ID, all.ID}) {
+	if both := w.placed(w.ann, day(6), gateway.ThreadChoice{}, three.Content.MessageID, one.Content.MessageID); both.Thread != split.Thread {
+		t.Errorf("an answer that names what was parted is in %s, and undoes it", both.Thread)
+	}
+	if both := w.placed(w.ann, day(6), gateway.ThreadChoice{}, one.Content.MessageID, three.Content.MessageID); both.Thread != three.Thread {
+		t.Errorf("an answer to what was left is in %s, and undoes it", both.Thread)
+	}
+	all := w.placed(w.ann, day(7), gateway.ThreadChoice{New: true, Take: w.together(w.ann, three.Thread)})
+	if got := w.together(w.ann, three.Thread); len(got) != 4 || got[3] != all.ID || got[0] != merged.ID {
 		t.Errorf("the emptied one leads to: %v", got)
 	}
 	for _, a := range []struct {

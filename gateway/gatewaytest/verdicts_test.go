@@ -339,3 +339,27 @@ func TestVerdictsAddUp(t *testing.T) {
 		t.Errorf("%d %v", status, a)
 	}
 }
+
+// Mail from inside that is sent on keeps what its author's domain signed, and is still its
+// mail for people here; a host that refuses it is reported to nobody.
+func TestRedirectOfOurs(t *testing.T) {
+	o := newOutside(t)
+	accounts(t, o.g, "eve@demo.localhost")
+	verdict(t, o.g, o.g.Keys.Account, map[string]string{"inbound": `{"redirect":["a@example.com","b@example.org","eve@demo.localhost"]}`})
+	o.other.Answer(answers(map[string]string{"RCPT": "550 5.1.1 nobody"}))
+	send(t, o.g, o.g.Keys.Domain, mail("hello@demo.localhost", gatewaytest.Account, "ours"))
+	got := took(t, o.mx, 1)[0]
+	if !strings.HasPrefix(got.From, "b+") || !strings.HasPrefix(got.Data, "Delivered-To: bot@demo.localhost\r\n") || !strings.Contains(got.Data, "DKIM-Signature: ") {
+		t.Errorf("from %s:\n%s", got.From, got.Data)
+	}
+	here := rawOf(t, o.g, inbox(t, o.g, "eve@demo.localhost", 1)[0], "eve@demo.localhost")
+	if !strings.Contains(here, `dmarc=pass reason="local"`) || strings.Count(here, "DKIM-Signature: ") == 0 {
+		t.Errorf("here:\n%s", here)
+	}
+	gatewaytest.Eventually(t, "the refusal", func() bool { return strings.Contains(o.g.Log.String(), `"state":"bounced"`) })
+	inbox(t, o.g, "hello@demo.localhost", 0)
+	inbox(t, o.g, gatewaytest.Account, 0)
+	if _, a := o.g.Do("GET", "/suppressions", o.g.Keys.Domain, nil); len(a["data"].([]any)) != 0 {
+		t.Errorf("suppressed: %v", a)
+	}
+}

@@ -10,3 +10,6 @@ import (
 func (s *Sender) ReturnPath(ctx context.Context, d *gateway.Delivery) (string, error) {
 	return s.returnPath(ctx, d)
 }
+
+// Trips puts together what one transaction carries.
+var Trips = trips

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -165,7 +166,7 @@ func untried(trip []gateway.Delivery, now time.Time) (all []gateway.Attempt) {
 }
 
 // trips puts together what one transaction can carry: recipients of one message with one
-// return path.
+// return path. A report is of no message, and travels alone.
 func trips(leased []gateway.Delivery) (all [][]gateway.Delivery) {
 	type same struct {
 		email gateway.ID
@@ -173,7 +174,7 @@ func trips(leased []gateway.Delivery) (all [][]gateway.Delivery) {
 	}
 	at := make(map[same]int)
 	for _, d := range leased {
-		k := same{d.Email, d.ReturnPath}
+		k := same{cmp.Or(d.Email, d.ID), d.ReturnPath}
 		i, known := at[k]
 		if !known {
 			i = len(all)

@@ -326,14 +326,14 @@ type Verdict struct {
 	Labels   []string     `json:"labels,omitempty"`   // inbound, event
 	Unlabel  []string     `json:"unlabel,omitempty"`  // inbound: of plugins asked before; event
 	Flags    []string     `json:"flags,omitempty"`    // inbound, event
-	Redirect []string     `json:"redirect,omitempty"` // inbound: sent on to these addresses, instead of kept
-	Keep     bool         `json:"keep,omitempty"`     // inbound: what is redirected is kept, too
+	Redirect []string     `json:"redirect,omitempty"` // inbound, with no other action than accept: sent on to these addresses, instead of kept
+	Keep     bool         `json:"keep,omitempty"`     // inbound: what is redirected is kept, too, as what is answered always is
 	Headers  []HeaderEdit `json:"headers,omitempty"`  // inbound, outbound
 	Subject  *string      `json:"subject,omitempty"`  // outbound, of mail that REST or a plugin composed
 	Body     *Body        `json:"body,omitempty"`     // likewise
 	Tags     []Tag        `json:"tags,omitempty"`     // outbound: added
 	Remove   []string     `json:"remove,omitempty"`   // outbound: recipients that don't get it
-	Reply    *Reply       `json:"reply,omitempty"`    // inbound, event
+	Reply    *Reply       `json:"reply,omitempty"`    // inbound, with no other action than accept; event
 	Hold     *HoldUntil   `json:"hold,omitempty"`     // outbound, with the action hold
 	Thread   *ThreadMove  `json:"thread,omitempty"`   // thread
 	Score    float64      `json:"score,omitempty"`
