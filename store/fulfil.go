@@ -117,9 +117,6 @@ func (t *tx) countReply(plugin gateway.ID, from gateway.AccountID, to string) er
 func (t *tx) countReplies(a gateway.AccountID, thread gateway.ID) error {
 	const day = 24 * time.Hour
 	most := t.store.cfg.Limits.RepliesThreadDay
-	if most == 0 {
-		return nil
-	}
 	k := key(subReplies, t.domain).account(a).id(thread)
 	n, err := loadOr(t, k, decodeNumbers)
 	if err != nil {

@@ -20,7 +20,12 @@ import (
 // published are the texts that a domain shows to be published, by name.
 func published(t *testing.T, g *gatewaytest.Gateway, dns *gatewaytest.DNS) map[string]string {
 	t.Helper()
-	_, a := g.Do("GET", "/domains/"+gatewaytest.Domain, g.Keys.Domain, nil)
+	return publish(t, g, dns, gatewaytest.Domain)
+}
+
+func publish(t *testing.T, g *gatewaytest.Gateway, dns *gatewaytest.DNS, domain string) map[string]string {
+	t.Helper()
+	_, a := g.Do("GET", "/domains/"+domain, g.Keys.Admin, nil)
 	all := make(map[string]string)
 	for i := range a["records"].([]any) {
 		at := fmt.Sprintf("records.%d.", i)

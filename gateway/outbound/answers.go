@@ -51,9 +51,9 @@ func (s *Sender) intended(ctx context.Context, in *gateway.Intent) (sub Submissi
 // ownParent holds an account's plugin to answer no email of another account, whose
 // Message-ID it would learn.
 func (s *Sender) ownParent(ctx context.Context, sc gateway.Scope, p *gateway.Plugin, parent string) error {
-	id, bad := gateway.ParseID(strings.TrimSpace(parent))
-	if bad != nil || p.Account == 0 {
-		return nil
+	id, err := gateway.ParseID(strings.TrimSpace(parent))
+	if p.Account == 0 || err != nil {
+		return nil //nolint:nilerr // it is a Message-ID, which is looked for in the account alone
 	}
 	m, err := s.cfg.Store.Message(ctx, sc, id)
 	if err != nil && gateway.KindOf(err) != gateway.NotFound {
@@ -83,8 +83,15 @@ func (s *Sender) author(
 			return nil, err
 		}
 		c.From = gateway.Address{Name: a.Name, Addr: a.Email}
-	} else if a, err = s.cfg.Store.Account(ctx, sc, in.Domain, c.From.Addr); err != nil && gateway.KindOf(err) != gateway.NotFound {
-		return nil, err
+	} else {
+		from, err := content.ParseAddress(c.From.Addr) // it may have its name with it
+		if err != nil {
+			return nil, gateway.Fieldf(gateway.InvalidFrom, "from", "from: %.100q is no address", c.From.Addr)
+		}
+		c.From = gateway.Address{Name: cmp.Or(c.From.Name, from.Name), Addr: from.Addr}
+		if a, err = s.cfg.Store.Account(ctx, sc, in.Domain, from.Addr); err != nil && gateway.KindOf(err) != gateway.NotFound {
+			return nil, err
+		}
 	}
 	own = []string{c.From.Addr}
 	if a != nil {

@@ -2,6 +2,8 @@ package outbound_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +14,9 @@ import (
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/content"
 	"github.com/centerleap/postern/gateway/keys"
+	"github.com/centerleap/postern/gateway/outbound"
 	"github.com/centerleap/postern/gateway/threading"
+	"github.com/centerleap/postern/store"
 )
 
 // bot is a lab with an account that has a plugin.
@@ -129,7 +133,9 @@ func (b *bot) settled() {
 		}
 	}
 	stop()
-	b.ok(<-done)
+	if err := <-done; !errors.Is(err, context.Canceled) { // it was stopped while it began
+		b.ok(err)
+	}
 }
 
 // sent lists what an address has in Sent.
@@ -199,7 +205,7 @@ func TestReply(t *testing.T) {
 		{name: "without references", letter: letter{raw: "From: ada@x.test\r\nTo: bot@a.test\r\nMessage-ID: <2@x.test>\r\nIn-Reply-To: <1@x.test>\r\n\r\nx\r\n"}, want: []string{"References: <1@x.test> <2@x.test>", "Subject: Re: \r\n"}},
 		{
 			name: "its own words", intent: gateway.Intent{Mail: gateway.Compose{
-				From: gateway.Address{Name: "Robo", Addr: "robot@a.test"}, Subject: "Away", To: []gateway.Address{{Addr: "victim@z.test"}},
+				From: gateway.Address{Addr: "Robo <robot@A.test>"}, Subject: "Away", To: []gateway.Address{{Addr: "victim@z.test"}},
 				Headers: []gateway.HeaderField{{Name: "auto-submitted", Value: "no"}, {Name: "X-Bot", Value: "1"}},
 			}},
 			want: []string{"From: \"Robo\" <robot@a.test>", "To: <ada@x.test>", "Subject: Away", "X-Bot: 1", "Auto-Submitted: auto-replied"},
@@ -375,6 +381,43 @@ func TestIntentsAreTriedAgain(t *testing.T) {
 	}
 	if rows := b.rows(); rows[0].Status != 503 {
 		t.Errorf("the log: %+v", rows[0])
+	}
+}
+
+// forgetful is a store whose answer to a commit is lost, as a process that dies after it
+// loses it.
+type forgetful struct {
+	*store.Store
+	lost int
+}
+
+func (f *forgetful) AcceptAll(ctx context.Context, s gateway.Scope, list []*gateway.Acceptance, once *gateway.Once) ([]gateway.Accepted, error) {
+	out, err := f.Store.AcceptAll(ctx, s, list, once)
+	if f.lost++; f.lost == 1 && err == nil {
+		err = gateway.Errorf(gateway.Unavailable, "nobody knows")
+	}
+	return out, err
+}
+
+// Who does not know whether a mail was sent tries again, and sends it once.
+func TestIntentIsSentOnce(t *testing.T) {
+	b := newBot(t)
+	var err error
+	b.Sender, err = outbound.New(outbound.Config{
+		Store: &forgetful{Store: b.store}, Receiver: b.lab, System: keys.System(), Internal: keys.Internal, Limits: gateway.DefaultLimits(), Now: b.now, Log: slog.New(slog.DiscardHandler),
+	})
+	b.ok(err)
+	for n := range 2 {
+		b.wants(gateway.Intent{Mail: gateway.Compose{To: []gateway.Address{{Addr: "ada@x.test"}}}})
+		b.settled()
+		if got := len(b.sent("bot@a.test")); got != n+1 {
+			t.Errorf("%d were sent, want %d", got, n+1)
+		}
+	}
+	b.later(time.Hour)
+	b.settled()
+	if got := len(b.sent("bot@a.test")); got != 2 {
+		t.Errorf("%d were sent in the end", got)
 	}
 }
 

@@ -82,7 +82,7 @@ func settings() []setting {
 	}
 	for _, l := range gateway.LimitTable {
 		least := int64(1)
-		if strings.HasPrefix(l.Name, "key_") || strings.HasPrefix(l.Name, "requests_") {
+		if strings.HasPrefix(l.Name, "key_") || strings.HasPrefix(l.Name, "requests_") || l.Name == "reply_hours" {
 			least = 0 // no limit
 		}
 		all = append(all, number("limits."+l.Name, l.Unit, least, l.Default*mostTimes, func(c *Config) *int64 { return l.Field(&c.Limits) }))

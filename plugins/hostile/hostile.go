@@ -25,7 +25,7 @@ type Module struct {
 }
 
 // Permissions are those that the modules ask for.
-var Permissions = []string{abi.PermitHeaders, abi.PermitKV}
+var Permissions = []string{abi.PermitHeaders, abi.PermitKV, abi.PermitReply, abi.PermitSend}
 
 const (
 	inbound = "postern_inbound"
@@ -168,6 +168,14 @@ func Labeller(label string, functions, loops int) []byte {
 		a.function("", ":", 0, part)
 	}
 	return a.bytes()
+}
+
+// Says does no harm by itself: it gives each mail that arrives a verdict.
+func Says(doc string) []byte { return saying(&assembler{}, doc, len(doc)).bytes() }
+
+// Sends has a mail sent for each that arrives; it fails if it may not.
+func Sends(doc string) []byte {
+	return (&assembler{}).imported(abi.Module, "send", "ii:i").text(at, doc).function(inbound, ":i", 0, i32(at), i32(len(doc)), call(0)).bytes()
 }
 
 // Pointers are modules that give an import memory which they do not have: each import
