@@ -105,7 +105,7 @@ func TestOnTick(t *testing.T) {
 	var turns []sdk.Turn
 	sdk.OnTick(func() error {
 		turns = append(turns, sdk.Tick())
-		return sdk.Send(sdk.Mail{To: []string{"a@x.example"}, Subject: "report"})
+		return sdk.Send(sdk.Mail{To: []string{"a@x.example"}, Subject: "report", Text: "all is well"})
 	})
 	h := sdktest.NewHost()
 	first := h.Clock

@@ -76,7 +76,7 @@ func ExampleOnTick() {
 		if err != nil {
 			return err
 		}
-		return sdk.Send(sdk.Mail{To: []string{sdk.Config("to")}, Subject: fmt.Sprintf("%d mails so far", n)})
+		return sdk.Send(sdk.Mail{To: []string{sdk.Config("to")}, Subject: "Mail", Text: fmt.Sprintf("%d mails so far", n)})
 	})
 
 	h := sdktest.NewHost()
@@ -84,7 +84,7 @@ func ExampleOnTick() {
 	h.Inbound(out{}, sdktest.Mail{})
 	h.Inbound(out{}, sdktest.Mail{})
 	h.Tick(out{})
-	fmt.Println(h.Sent[0].To, h.Sent[0].Subject)
+	fmt.Println(h.Sent[0].To, h.Sent[0].Text)
 	// Output: [boss@demo.localhost] 2 mails so far
 }
 

@@ -212,6 +212,9 @@ func TestSend(t *testing.T) {
 			if err := sdk.Send(sdk.Mail{Subject: "to nobody"}); !errors.Is(err, abi.BadArgument) {
 				t.Errorf("mail to nobody: %v", err)
 			}
+			if err := sdk.Send(sdk.Mail{To: m.To, Subject: "about nothing"}); !errors.Is(err, abi.BadArgument) {
+				t.Errorf("mail without a text: %v", err)
+			}
 			if fails {
 				return io.ErrUnexpectedEOF
 			}
@@ -223,6 +226,20 @@ func TestSend(t *testing.T) {
 			r.WantSent("a@x.example")
 		}
 	}
+	more := func(*sdk.Message) sdk.Verdict {
+		n := 0
+		for sdk.Send(m) == nil {
+			n++
+		}
+		return sdk.Verdict{}.Reason(fmt.Sprint(n))
+	}
+	sdk.Inbound(more)
+	sdk.Outbound(more)
+	sdk.Thread(more)
+	sdktest.Inbound(t, sdktest.Mail{}).WantReason("10")
+	sdktest.Outbound(t, sdktest.Mail{}).WantReason("10")
+	sdktest.Outbound(t, sdktest.Mail{Via: "plugin"}).WantReason("0")
+	sdktest.Thread(t, sdktest.Mail{}).WantReason("0")
 	if fmt.Sprint(h.Sent) != fmt.Sprint([]sdk.Mail{m}) {
 		t.Errorf("%+v", h.Sent)
 	}

@@ -14,7 +14,9 @@ type Mail = abi.Outgoing
 type Tag = abi.Tag
 
 // Send sends mail: once, and only if the call ends well, however often it is tried. Plugins
-// that are asked about mail that leaves are asked about this, too. Permission send.
+// that are asked about mail that leaves are asked about this, too. It needs To, and Text or
+// HTML. The thread hook can't send, nor can a plugin that is asked about the mail of
+// another. Permission send.
 func Send(m Mail) error { return host.Send(appendMail(nil, &m)) }
 
 func appendMail(b []byte, m *Mail) []byte {

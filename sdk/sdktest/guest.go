@@ -8,6 +8,9 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
+// mostSent is how much mail one call sends, as a gateway's limits have it.
+const mostSent = 10
+
 // guest is a Host as the SDK sees it.
 type guest struct{ *Host }
 
@@ -74,12 +77,16 @@ func (g guest) Part(part int, off int64, p []byte) (int, error) {
 
 // Send takes mail to be sent if the hook ends well.
 func (g guest) Send(doc []byte) error {
-	if !g.may(abi.PermitSend) {
+	e := &g.event
+	if !g.may(abi.PermitSend) || e.Hook == abi.HookThread || e.Hook == abi.HookOutbound && e.Via == "plugin" {
 		return abi.Denied
 	}
 	var m abi.Outgoing
-	if err := json.Unmarshal(doc, &m); err != nil || len(m.To) == 0 {
+	if err := json.Unmarshal(doc, &m); err != nil || len(m.To) == 0 || m.Text == "" && m.HTML == "" {
 		return abi.BadArgument
+	}
+	if len(g.sent) == mostSent {
+		return abi.OverQuota
 	}
 	g.sent = append(g.sent, m)
 	return nil
