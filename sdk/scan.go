@@ -84,22 +84,25 @@ func (s *scanner) null() bool {
 
 // open begins an object or an array; false if it is null, empty or something else.
 func (s *scanner) open(first, last byte) bool {
-	if s.null() {
+	if s.space() != first {
+		if !s.null() {
+			s.fail()
+		}
 		return false
 	}
-	if !s.take(first) {
-		s.fail()
-		return false
-	}
+	s.at++
 	return !s.take(last)
 }
 
 // more reports whether another element follows; if not, the end is taken.
 func (s *scanner) more(last byte) bool {
-	if s.take(',') {
+	switch s.space() {
+	case ',':
+		s.at++
 		return true
-	}
-	if !s.take(last) {
+	case last:
+		s.at++
+	default:
 		s.fail()
 	}
 	return false

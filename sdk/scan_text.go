@@ -9,7 +9,7 @@ import (
 
 // text reads a string.
 func (s *scanner) text() string {
-	if s.null() {
+	if s.space() != '"' && s.null() {
 		return ""
 	}
 	return s.quoted()
