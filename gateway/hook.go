@@ -50,7 +50,10 @@ type Look struct {
 	// the first unless a plugin says otherwise, or starts NewThread. It is called
 	// only if somebody is asked.
 	Candidates func() ([]Thread, error)
-	NewThread  ID
+	// Conversation reads the one that the message is in, or will be as far as is known; nil
+	// if there is none. It is itself nil where nobody's copy is looked at.
+	Conversation func() (*Conversation, error)
+	NewThread    ID
 	// Until is when the time of all hooks of this message is over.
 	Until time.Time
 	// DryRun says that nothing is done of what is decided: somebody tries a plugin.

@@ -72,6 +72,7 @@ type Limits struct {
 	PluginHTTPCalls, PluginHTTPBytes       int64
 	PluginHTTPRequest, PluginHTTPHeaders   int64
 	PluginSends                            int64
+	PluginThreadMessages, PluginThreadText int64
 	PluginUploads, PluginVersions          int64
 	EventWindow, EventWaiting              int64
 	EventAttempts, EventFailures           int64
@@ -217,6 +218,8 @@ var LimitTable = []Limit{
 	{"plugin_http_request", 1 * miB, "bytes of a request, as the plugin writes it", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginHTTPRequest }},
 	{"plugin_http_headers", 50, "header fields of a request", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginHTTPHeaders }},
 	{"plugin_sends", 10, "mails that a plugin sends in one call", InvalidState, "ours; they are in the message's commit", func(l *Limits) *int64 { return &l.PluginSends }},
+	{"plugin_thread_messages", 20, "messages of a conversation that a plugin reads, the newest", InvalidParameter, "ours; package abi says so", func(l *Limits) *int64 { return &l.PluginThreadMessages }},
+	{"plugin_thread_text", 4 * kiB, "bytes of the text of each", InvalidParameter, "ours; package abi says so", func(l *Limits) *int64 { return &l.PluginThreadText }},
 	{"plugin_tick_seconds", 60, "seconds from one tick of a plugin to the next, at least", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginTickSeconds }},
 	{"plugin_uploads", 4, "modules read or compiled at once, of a domain a quarter", Unavailable, "ours; each stands in memory", func(l *Limits) *int64 { return &l.PluginUploads }},
 	{"plugin_versions", 4, "versions kept of a plugin, the one that is asked included", InvalidState, "ours; three to go back to", func(l *Limits) *int64 { return &l.PluginVersions }},

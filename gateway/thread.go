@@ -11,6 +11,19 @@ type Thread struct {
 	Newest  time.Time
 }
 
+// Conversation is what was said in a thread.
+type Conversation struct {
+	Thread
+	Messages []Said // the newest, oldest first
+}
+
+// Said is a message of a conversation, with the start of its text; Cut says there is more.
+type Said struct {
+	Message *Message
+	Text    string
+	Cut     bool
+}
+
 // ThreadFacts are what decides a message's conversation and its place there.
 // The threading room makes them from a message; the store keeps them.
 type ThreadFacts struct {

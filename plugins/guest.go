@@ -31,6 +31,7 @@ type guest struct {
 	reason  string // of the verdict, for the tenant
 	refused error  // why the last verdict can't be acted on
 	writes  []gateway.PluginWrite
+	thread  []byte // the conversation, if it was asked for
 	intents []gateway.Intent
 	sent    int64 // bytes of them
 	asked   int   // requests made

@@ -98,7 +98,7 @@ func TestSendRefused(t *testing.T) {
 		`{"to":[],"subject":"s","text":"t"}`: abi.BadArgument, `{"to":["nobody"],"text":"t"}`: abi.BadArgument, `{"to":["a@x.example"]}`: abi.BadArgument,
 		`{"to":["a@x.example\r\nX: y"],"text":"t"}`: abi.BadArgument, `{"to":["a@x.example"],"subject":"a\r\nX: y","text":"t"}`: abi.BadArgument,
 		`{"to":["a@x.example"],"text":"a\u0000b"}`: abi.BadArgument, `{"to":["a@x.example"],"text":"` + strings.Repeat("x", 1001) + `"}`: abi.TooLarge,
-		`{"to":["a@x.example"],"subject":"` + strings.Repeat("x", maxSubject+1) + `","text":"t"}`:                               abi.BadArgument,
+		`{"to":["a@x.example"],"subject":"` + strings.Repeat("x", maxSubject+1) + `","text":"t"}`:                      abi.BadArgument,
 		`{` + plainMail + `,"headers":{"X-A":"b\r\nBcc: c@d.example"}}`:                                                abi.BadArgument,
 		`{` + plainMail + `,"headers":{"Received":"x"}}`:                                                               abi.BadArgument,
 		`{` + plainMail + `,"headers":{"DKIM-Signature":"x"}}`:                                                         abi.BadArgument,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/threading"
 )
 
 // Hooks is what decides about arriving mail besides us: the plugins of the
@@ -103,7 +104,7 @@ func (r *Receiver) ask(ctx context.Context, t *tray) (verdicts []gateway.Verdict
 	for i := range t.copies {
 		verdicts[i] = all
 		if c := &t.copies[i]; all.Action == gateway.ActionAccept && !all.Final && c.Account != 0 {
-			r.about(&look, t, c)
+			r.about(ctx, &look, t, c)
 			look.Folder, look.Flags, look.Labels, look.Score = folder, flags, labels, score
 			plus.show(fields)
 			v, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
@@ -118,9 +119,23 @@ func (r *Receiver) ask(ctx context.Context, t *tray) (verdicts []gateway.Verdict
 
 // about makes a look that of one copy. Who else got the message is not for its owner
 // to know: it may be a blind copy.
-func (r *Receiver) about(look *gateway.Look, t *tray, c *gateway.Copy) {
+func (r *Receiver) about(ctx context.Context, look *gateway.Look, t *tray, c *gateway.Copy) {
 	look.Account, look.Mailbox, look.Envelope.Recipients = c.Account, c.Address, c.Recipients
 	look.Automation = r.automation(t, look.Reading, slices.Concat([]string{c.Address}, t.aliases[c.Account], c.Recipients))
+	look.Conversation = func() (*gateway.Conversation, error) { return r.conversation(ctx, t, c.Account) }
+}
+
+// conversation is the one that the message goes into, unless somebody says otherwise.
+func (r *Receiver) conversation(ctx context.Context, t *tray, a gateway.AccountID) (*gateway.Conversation, error) {
+	if a == 0 { // of an address that gets its account with this mail
+		return nil, nil
+	}
+	facts := threading.Facts(t.content, t.arrived)
+	found, err := r.cfg.Store.Candidates(ctx, t.scope, a, &facts)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return content.ReadConversation(ctx, t.scope, r.cfg.Store, a, found[0].ID, r.cfg.Limits)
 }
 
 // refusal is what the sender hears when nobody takes the message.
@@ -199,7 +214,7 @@ func (r *Receiver) choose(ctx context.Context, t *tray) error {
 			continue // it goes away
 		}
 		look, plus := r.look(ctx, t)
-		r.about(&look, t, c)
+		r.about(ctx, &look, t, c)
 		plus.show(c.Headers)
 		look.NewThread = newID()
 		asked := false

@@ -78,6 +78,10 @@ func (m *memory) Candidates(context.Context, gateway.Scope, gateway.AccountID, *
 	return m.joins, nil
 }
 
+func (m *memory) Conversation(context.Context, gateway.Scope, gateway.ID, int) (gateway.Thread, []*gateway.Message, error) {
+	return gateway.Thread{}, nil, gateway.Errorf(gateway.NotFound, "no such thread")
+}
+
 func (m *memory) RemindPlugins(_ context.Context, _ gateway.Scope, e gateway.Effects) error {
 	m.kept = append(m.kept, e.KV...)
 	return nil

@@ -36,6 +36,7 @@ func (m *Mail) LookAtEvent(ctx context.Context, s gateway.Scope, e *gateway.Even
 	look.Domain, look.Via = d.Name, ""
 	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: msg.Recipients}
 	look.Automation = m.automation(ctx, s, look)
+	look.Conversation = m.conversation(ctx, s, look)
 	at := placeOf(msg, e)
 	boxes, err := m.folders(ctx, s, msg.Domain, msg.Account)
 	look.Folder, look.Flags, look.Labels = boxes[at.Mailbox].Name, at.Flags, at.Labels

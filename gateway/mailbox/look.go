@@ -24,6 +24,7 @@ func (m *Mail) LookAt(s gateway.Scope, it Item) *gateway.Look {
 	})
 	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: msg.Recipients}
 	look.Automation = m.automation(context.Background(), s, look)
+	look.Conversation = m.conversation(context.Background(), s, look)
 	look.Candidates = func() ([]gateway.Thread, error) { // it is where it was put
 		th, _, err := m.cfg.Store.Thread(context.Background(), s, msg.Thread, 0, 0)
 		if gateway.KindOf(err) == gateway.NotFound {
@@ -68,6 +69,7 @@ func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string
 	})
 	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: recipientsOf(owner, c)}
 	look.Automation = m.automation(ctx, s, look)
+	look.Conversation = m.conversation(ctx, s, look)
 	look.Candidates = func() ([]gateway.Thread, error) {
 		if msg.Account == 0 {
 			return nil, nil
@@ -76,6 +78,22 @@ func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string
 		return m.cfg.Store.Candidates(ctx, s, msg.Account, &facts)
 	}
 	return look, nil
+}
+
+// conversation reads the one that the message of a look is in; of one that is not stored,
+// the one it would go into.
+func (m *Mail) conversation(ctx context.Context, s gateway.Scope, look *gateway.Look) func() (*gateway.Conversation, error) {
+	return func() (*gateway.Conversation, error) {
+		id := look.Message.Thread
+		if id.IsZero() && look.Candidates != nil {
+			found, err := look.Candidates()
+			if err != nil || len(found) == 0 {
+				return nil, err
+			}
+			id = found[0].ID
+		}
+		return content.ReadConversation(ctx, s, m.cfg.Store, look.Message.Account, id, m.cfg.Limits)
+	}
 }
 
 // automation says whether a program wrote the message of a look, and may answer it.

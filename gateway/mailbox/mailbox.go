@@ -32,6 +32,8 @@ type Store interface {
 	Change(ctx context.Context, s gateway.Scope, at gateway.Place, c gateway.FlagChange, folder string) (gateway.Entry, error)
 	Expunge(ctx context.Context, s gateway.Scope, at gateway.Place) error
 	Thread(ctx context.Context, s gateway.Scope, id gateway.ID, skip, limit int) (gateway.Thread, []*gateway.Message, error)
+	// Conversation is Newest with structures, without entries.
+	Conversation(ctx context.Context, s gateway.Scope, id gateway.ID, most int) (gateway.Thread, []*gateway.Message, error)
 	// Newest returns a conversation with its newest messages, newest first.
 	Newest(ctx context.Context, s gateway.Scope, id gateway.ID, most int) (gateway.Thread, []*gateway.Message, error)
 	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/threading"
 )
 
 // Hooks is what decides about leaving mail besides us: the plugins of the
@@ -110,7 +111,24 @@ func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
 		}
 		return content.Automation(t.content, fields, content.Correspondence{ReturnPath: t.returnPath, Own: own}), nil
 	}
+	if look.Account != 0 {
+		look.Conversation = func() (*gateway.Conversation, error) { return s.conversation(ctx, t, look.Account) }
+	}
 	return look
+}
+
+// conversation is the one that the message goes into, unless somebody says otherwise.
+func (s *Sender) conversation(ctx context.Context, t *tray, a gateway.AccountID) (*gateway.Conversation, error) {
+	internal, id := s.cfg.Internal(t.domain.ID), t.sub.Thread
+	if id.IsZero() {
+		facts := threading.Facts(t.content, t.now)
+		found, err := s.cfg.Store.Candidates(ctx, internal, a, &facts)
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		id = found[0].ID
+	}
+	return content.ReadConversation(ctx, internal, s.cfg.Store, a, id, s.cfg.Limits)
 }
 
 // choose asks which conversation the message belongs to.

@@ -122,6 +122,8 @@ type Store interface {
 
 	// Candidates returns the conversations that a message belongs to by its facts.
 	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)
+	// Conversation returns a conversation with its newest messages, newest first.
+	Conversation(ctx context.Context, s gateway.Scope, id gateway.ID, most int) (gateway.Thread, []*gateway.Message, error)
 	// RemindPlugins makes durable what plugins remember, and want sent, because of a
 	// message that is not kept.
 	RemindPlugins(ctx context.Context, s gateway.Scope, e gateway.Effects) error

@@ -25,7 +25,7 @@ type Module struct {
 }
 
 // Permissions are those that the modules ask for.
-var Permissions = []string{abi.PermitHeaders, abi.PermitKV, abi.PermitReply, abi.PermitSend}
+var Permissions = []string{abi.PermitHeaders, abi.PermitKV, abi.PermitReply, abi.PermitSend, abi.PermitHTTP, abi.PermitThreadRead}
 
 const (
 	inbound = "postern_inbound"
@@ -111,6 +111,10 @@ func floods() []Module {
 	}
 	iovec := string(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, 4096), 1<<20))
 	logger := (&assembler{globals: 1}).imported(abi.Module, "log", "iii:")
+	// Each is of a name of its own, if that is text: the bytes of its number.
+	counters := (&assembler{globals: 1}).imported(abi.Module, "kv_incr", "iiII:I").
+		function(inbound, ":i", 0, loop(i32(0), bump, []byte{0x36, 2, 0}, i32(0), i32(4), i64(1), i64(0), call(0), drop), i32(0))
+	const request, letter = `{"url":"http://127.0.0.1/"}`, `{"to":["a@flood.example"],"subject":"s","text":"t"}`
 	lines := speaking("talkative", logger, times(5000, i32(1), i32(0), i32(page), call(0)))
 	return []Module{
 		{Name: "log flood", Wasm: again(abi.Module, "log", "iii:", i32(1), i32(0), i32(1<<20), call(0)).bytes(), Fails: asked},
@@ -118,6 +122,13 @@ func floods() []Module {
 		{Name: "print flood", Wasm: again(wasi, "fd_write", "iiii:i", i32(1), i32(0), i32(1), i32(8), call(0), drop).text(0, iovec).bytes(), Fails: asked},
 		{Name: "host-call flood", Wasm: again(abi.Module, "now", ":I", call(0), drop).bytes(), Fails: asked},
 		{Name: "KV flood", Wasm: again(abi.Module, "kv_put", "iiiiI:i", i32(0), i32(8), i32(0), i32(64<<10), i64(0), call(0), drop).bytes(), Fails: asked},
+		{Name: "KV flood of deletions", Wasm: again(abi.Module, "kv_delete", "ii:i", i32(0), i32(8), call(0), drop).bytes(), Fails: asked},
+		{Name: "KV flood of lists", Wasm: again(abi.Module, "kv_list", "iiiiii:i", i32(0), i32(0), i32(0), i32(0), i32(0), i32(1<<20), call(0), drop).bytes(), Fails: asked},
+		{Name: "counter flood", Wasm: counters.bytes(), Fails: asked},
+		{Name: "HTTP flood", Wasm: again(abi.Module, "http", "ii:i", i32(0), i32(len(request)), call(0), drop).text(0, request).bytes(), Fails: asked},
+		{Name: "HTTP flood of reads", Wasm: again(abi.Module, "http_read", "iIii:i", i32(1), i64(0), i32(0), i32(1<<20), call(0), drop).bytes(), Fails: asked},
+		{Name: "mail flood", Wasm: again(abi.Module, "send", "ii:i", i32(0), i32(len(letter)), call(0), drop).text(0, letter).bytes(), Fails: asked},
+		{Name: "thread flood", Wasm: again(abi.Module, "thread", "ii:i", i32(0), i32(1<<20), call(0), drop).bytes(), Fails: asked},
 		{Name: "part flood", Wasm: again(abi.Module, "part", "iIii:i", i32(0), i64(0), i32(0), i32(1<<20), call(0), drop).bytes(), Fails: asked},
 		{Name: "verdict flood", Wasm: again(abi.Module, "verdict", "ii:i", i32(0), i32(1<<20), call(0), drop).bytes(), Fails: asked},
 	}
@@ -195,6 +206,13 @@ func Pointers() (all []Module) {
 		{"config", "iiii:i", []int{0, 2}},
 		{"kv_get", "iiii:i", []int{0, 2}},
 		{"kv_put", "iiiiI:i", []int{0, 2}},
+		{"kv_delete", "ii:i", []int{0}},
+		{"kv_incr", "iiII:I", []int{0}},
+		{"kv_list", "iiiiii:i", []int{0, 2, 4}},
+		{"http", "ii:i", []int{0}},
+		{"http_read", "iIii:i", []int{2}},
+		{"send", "ii:i", []int{0}},
+		{"thread", "ii:i", []int{0}},
 	} {
 		for _, p := range f.pointers {
 			for _, bad := range [][2]int{{page, 1}, {page - 7, 8}, {-1, 1}, {0, -1}, {8, math.MaxInt32}} {

@@ -1,0 +1,30 @@
+package hostile
+
+import "github.com/centerleap/postern/sdk/abi"
+
+// Sender wants a document sent for each mail.
+func Sender(doc string) []byte {
+	return (&assembler{}).imported(abi.Module, "send", "ii:i").text(at, doc).
+		function(inbound, ":i", 0, i32(at), i32(len(doc)), call(0)).bytes()
+}
+
+// Counter counts each mail, and traps until it has counted so many: those it gives a label.
+func Counter(label string, enough int) []byte {
+	a := (&assembler{}).imported(abi.Module, "kv_incr", "iiII:I").imported(abi.Module, "verdict", "ii:i")
+	doc := `{"labels":["` + label + `"]}`
+	return a.text(0, "n").text(at, doc).function(
+		inbound, ":i", 0, i32(0), i32(1), i64(1), i64(0), call(0), i64(int64(enough)), []byte{0x53}, when(unreachable), // less, signed
+		i32(at), i32(len(doc)), call(1),
+	).bytes()
+}
+
+// Gossip hands on the conversation of each mail as a line of its log.
+func Gossip() []byte {
+	length := []byte{0x23, 0}
+	return (&assembler{pages: 4, globals: 1}).imported(abi.Module, "thread", "ii:i").imported(abi.Module, "log", "iii:").
+		function(
+			inbound, ":i", 0, i32(0), i32(4*page), call(0), []byte{0x24, 0},
+			length, i32(0), []byte{0x48}, when(leave(0)), // there is none
+			i32(1), i32(0), length, call(1), i32(0),
+		).bytes()
+}

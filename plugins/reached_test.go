@@ -1,0 +1,101 @@
+package plugins_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/centerleap/postern/gateway/gatewaytest"
+	"github.com/centerleap/postern/plugins/hostile"
+	"github.com/centerleap/postern/sdk/abi"
+)
+
+// put installs a module by hand, and switches it on.
+func (c *tenant) put(name, query string, wasm []byte, permissions ...string) string {
+	c.Helper()
+	manifest, err := json.Marshal(map[string]any{"v": 1, "name": name, "hooks": []string{"inbound"}, "permissions": permissions})
+	if err != nil {
+		c.Fatal(err)
+	}
+	status, a := c.upload("/plugins"+query, map[string]string{"wasm": string(wasm), "manifest": string(manifest)})
+	if status != 201 {
+		c.Fatalf("%s: %d %v", name, status, a)
+	}
+	if status, a := c.g.Do("PATCH", "/plugins/"+a.Str("id"), c.key, map[string]any{"status": "enabled"}); status != 200 {
+		c.Fatalf("%s: %d %v", name, status, a)
+	}
+	return a.Str("id")
+}
+
+// What is counted in a call that fails is counted, and is there after a restart.
+func TestCountersOverFailures(t *testing.T) {
+	c := start(t)
+	id := c.put("counter", "", hostile.Counter("enough", 4), abi.PermitKV)
+	for range 2 {
+		c.arrive("early")
+	}
+	c.g.Restart()
+	for range 3 {
+		c.arrive("later")
+	}
+	c.want("mail", c.folder(gatewaytest.Account, "INBOX"), []string{"later [enough]", "later [enough]", "later [plugin-error]", "early [plugin-error]", "early [plugin-error]"})
+	if said := c.said(id); len(said) != 3 || !strings.Contains(said[0], "trap") {
+		t.Errorf("%q", said)
+	}
+}
+
+// A mail that a plugin sends arrives as one of its account's, once for each mail that it
+// was asked about; one in another's name never leaves.
+func TestPluginSends(t *testing.T) {
+	c := start(t)
+	c.account("friend@demo.localhost")
+	doc := `{"to":["friend@demo.localhost"],"subject":"%s","text":"hello","headers":{"X-Bot":"yes"}%s}`
+	c.put("sender", "?email="+gatewaytest.Account, hostile.Sender(fmt.Sprintf(doc, "from a plugin", "")), abi.PermitSend)
+	liar := c.put("liar", "?email="+gatewaytest.Account, hostile.Sender(fmt.Sprintf(doc, "a lie", `,"from":"friend@demo.localhost"`)), abi.PermitSend)
+	mute := c.put("mute", "?email="+gatewaytest.Account, hostile.Sender(fmt.Sprintf(doc, "not allowed", "")))
+	for range 2 {
+		if code, text := c.arrive("ask"); code != 250 {
+			t.Fatal(code, text)
+		}
+	}
+	gatewaytest.Eventually(t, "both arrive", func() bool { return len(c.folder("friend@demo.localhost", "INBOX")) == 2 })
+	c.want("what arrived", c.folder("friend@demo.localhost", "INBOX"), []string{"from a plugin []", "from a plugin []"})
+	c.want("what was sent", c.folder(gatewaytest.Account, "Sent"), []string{"from a plugin []", "from a plugin []"})
+	_, a := c.g.Do("GET", "/emails?folder=INBOX&email=friend@demo.localhost", c.key, nil)
+	if from := fmt.Sprint(a.At("data.0.from")); !strings.Contains(from, gatewaytest.Account) {
+		t.Errorf("it is from %s", from)
+	}
+	for id, want := range map[string]string{liar: "is not the account's address", mute: "returned -2"} {
+		if said := strings.Join(c.said(id), "\n"); !strings.Contains(said, want) {
+			t.Errorf("%q, want %q", said, want)
+		}
+	}
+}
+
+// A plugin reads the conversation that a mail goes into: of its own account, and of no
+// other that has a copy of the same mail.
+func TestPluginReadsThread(t *testing.T) {
+	c := start(t)
+	c.account("other@demo.localhost")
+	reads := c.put("teller", "?email="+gatewaytest.Account, hostile.Gossip(), abi.PermitThreadRead)
+	others := c.put("teller", "?email=other@demo.localhost", hostile.Gossip(), abi.PermitThreadRead)
+	domains := c.put("teller", "", hostile.Gossip(), abi.PermitThreadRead)
+	c.arrive("plans")
+	c.arrive("Re: plans")
+	c.arrive("Re: plans", "other@demo.localhost")
+	var got abi.Conversation
+	said := c.said(reads)
+	if len(said) != 1 || json.Unmarshal([]byte(strings.TrimPrefix(said[0], "info: ")), &got) != nil {
+		t.Fatalf("%q", said)
+	}
+	if got.Count != 1 || got.Subject != "plans" || len(got.Messages) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	m := got.Messages[0]
+	if m.Subject != "plans" || m.Text != "body\r\n" && m.Text != "body\n" && m.Text != "body" || m.TextTruncated || m.Sent || m.From.Addr != "ann@elsewhere.example" || m.ID == "" || m.Time == "" {
+		t.Errorf("%+v", m)
+	}
+	c.want("another's", c.said(others), []string{})
+	c.want("the domain's", c.said(domains), []string{})
+}
