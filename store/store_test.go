@@ -187,6 +187,7 @@ func TestWalls(t *testing.T) {
 			"List":         second(w.List(w.ctx(), s, gateway.ListQuery{Domain: m.Domain, Account: m.Account, Mailbox: at.Mailbox, Limit: 1})),
 			"Walk":         second(w.Walk(w.ctx(), s, gateway.ListQuery{Domain: m.Domain, Account: m.Account, Mailbox: at.Mailbox, Limit: 1}, nil)),
 			"Newest":       third(w.Newest(w.ctx(), s, m.Thread, 1)),
+			"Conversation": third(w.Conversation(w.ctx(), s, m.Thread, 1)),
 			"Mailboxes":    second(w.Mailboxes(w.ctx(), s, m.Domain, m.Account)),
 			"Thread":       third(w.Thread(w.ctx(), s, m.Thread, 0, 1)),
 			"Change":       second(w.Change(w.ctx(), s, at, gateway.FlagChange{Add: gateway.Seen}, "")),
