@@ -3,6 +3,8 @@ package plugins_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -14,7 +16,13 @@ import (
 // put installs a module by hand, and switches it on.
 func (c *tenant) put(name, query string, wasm []byte, permissions ...string) string {
 	c.Helper()
-	manifest, err := json.Marshal(map[string]any{"v": 1, "name": name, "hooks": []string{"inbound"}, "permissions": permissions})
+	return c.putAs(map[string]any{"v": 1, "name": name, "hooks": []string{"inbound"}, "permissions": permissions}, query, wasm)
+}
+
+func (c *tenant) putAs(as map[string]any, query string, wasm []byte) string {
+	c.Helper()
+	name := as["name"]
+	manifest, err := json.Marshal(as)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -98,4 +106,62 @@ func TestPluginReadsThread(t *testing.T) {
 	}
 	c.want("another's", c.said(others), []string{})
 	c.want("the domain's", c.said(domains), []string{})
+}
+
+// A plugin asks a server about what has happened; a server that its manifest does not name
+// hears nothing.
+func TestPluginAsksServer(t *testing.T) {
+	c := start(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/asked" {
+			t.Errorf("somebody came for %s", r.URL)
+		}
+		_, _ = w.Write([]byte("an answer"))
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	as := func(name, host string) map[string]any {
+		return map[string]any{"v": 1, "name": name, "hooks": []string{"event"}, "permissions": []string{"http"}, "http_hosts": []string{host}}
+	}
+	asker := c.putAs(as("asker", host), "", hostile.Asker(`{"url":"`+server.URL+`/asked"}`))
+	stray := c.putAs(as("stray", "127.0.0.1:1"), "", hostile.Asker(`{"url":"`+server.URL+`/stray"}`))
+	c.arrive("something")
+	gatewaytest.Eventually(t, "both were told", func() bool { return len(c.said(asker)) > 0 && len(c.said(stray)) > 0 })
+	c.want("the answer", c.said(asker), []string{"info: an answer"})
+	if said := strings.Join(c.said(stray), "\n"); !strings.Contains(said, "http_hosts do not name "+host) {
+		t.Errorf("%q", said)
+	}
+}
+
+// Robustness 8: whatever it lists, a plugin lists what it remembers itself; and what it
+// counts is its own.
+func TestRobustness8Lists(t *testing.T) {
+	c := start(t)
+	mine := c.install("puppet", "", map[string]any{"config": map[string]string{"only": "put", "key": "secret"}})
+	c.arrive("x kept")
+	c.g.Do("PATCH", "/plugins/"+mine, c.key, map[string]any{"config": map[string]string{"only": "nothing"}})
+	rival := c.rival()
+	raw := strings.ReplaceAll(mine, "-", "")
+	for i, prefix := range []string{"", "s", "../", "../puppet/", mine, raw, "\x00", "/", strings.Repeat("../", 100), "demo.localhost/"} {
+		c.put(fmt.Sprint("list-", i), "?email="+gatewaytest.Account, hostile.Lister(prefix), abi.PermitKV)
+		rival.put(fmt.Sprint("list-", i), "", hostile.Lister(prefix), abi.PermitKV)
+	}
+	c.put("count", "", hostile.Counter("two", 2), abi.PermitKV)
+	rival.put("count", "", hostile.Counter("two", 2), abi.PermitKV)
+	c.arrive("list")
+	c.arrive("list", "spy@rival.example")
+	for _, who := range []*tenant{c, rival} {
+		_, a := who.g.Do("GET", "/plugins", who.key, nil)
+		for _, one := range a["data"].([]any) {
+			p := gatewaytest.Answer(one.(map[string]any))
+			switch name := p.Str("name"); {
+			case strings.HasPrefix(name, "list-"):
+				who.want(name+" lists", who.heard(p.Str("id")), `{"keys":[]}`)
+			case name == "count":
+				if text := who.heard(p.Str("id")); !strings.Contains(text, "trap") { // it had counted but one
+					t.Errorf("%s: %q", name, text)
+				}
+			}
+		}
+	}
 }

@@ -28,3 +28,20 @@ func Gossip() []byte {
 			i32(1), i32(0), length, call(1), i32(0),
 		).bytes()
 }
+
+// Asker makes a request at its event hook, and says in its log what the answer was.
+func Asker(request string) []byte {
+	return (&assembler{pages: 2, globals: 1}).imported(abi.Module, "http", "ii:i").imported(abi.Module, "http_read", "iIii:i").imported(abi.Module, "log", "iii:").
+		text(at, request).function(
+		"postern_event", ":i", 0, i32(at), i32(len(request)), call(0), []byte{0x24, 0},
+		i32(1), i32(page), []byte{0x23, 0}, i64(0), i32(page), i32(page), call(1), call(2), i32(0),
+	).bytes()
+}
+
+// Lister says in its log which names it remembers values under.
+func Lister(prefix string) []byte {
+	return (&assembler{pages: 2}).imported(abi.Module, "kv_list", "iiiiii:i").imported(abi.Module, "log", "iii:").text(at, prefix).
+		function(
+			inbound, ":i", 0, i32(1), i32(page), i32(at), i32(len(prefix)), i32(0), i32(0), i32(page), i32(page), call(0), call(1), i32(0),
+		).bytes()
+}

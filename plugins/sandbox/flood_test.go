@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -18,11 +19,13 @@ type floodHost struct {
 func (h *floodHost) Log(_ int, text string)                     { h.lines++; h.logged += len(text) }
 func (h *floodHost) Verdict([]byte) error                       { return abi.TooLarge }
 func (h *floodHost) KVPut(string, []byte, int64) error          { h.puts++; return nil }
+func (h *floodHost) HTTP(context.Context, []byte) (int, error)  { return 7, nil }
+func (h *floodHost) Send([]byte) error                          { return abi.OverQuota }
 func (h *floodHost) Part(_ int, _ int64, p []byte) (int, error) { h.parts++; return len(p), nil }
 
 // Robustness 4: a module that asks for much, or says much, gets an end, and costs the
-// host little. There is no HTTP yet, so no handles to open and leave unread: what may be
-// asked at all is bounded here, for all imports alike.
+// host little. What may be asked at all is bounded here, for all imports alike; how many
+// answers of servers are kept, TestRobustness9Servers of package plugins says.
 func TestRobustness4Floods(t *testing.T) {
 	const times = 10_000_000               // far more than a call may ask
 	again := func(code ...[]byte) []byte { // global 0 counts
@@ -45,6 +48,11 @@ func TestRobustness4Floods(t *testing.T) {
 		{"questions", with(abi.Module, "now", ":I", invoke(0), drop), ReasonHostCalls},
 		{"questions of WASI", with(wasiModule, "sched_yield", ":i", invoke(0), drop), ReasonFuel},
 		{"values that are put", with(abi.Module, "kv_put", "iiiiI:i", konst(0), konst(8), konst(0), konst(64<<10), konst64(0), invoke(0), drop), ReasonHostCalls},
+		{"requests that nobody reads", with(abi.Module, "http", "ii:i", konst(0), konst(64), invoke(0), drop), ReasonHostCalls},
+		{"answers", with(abi.Module, "http_read", "iIii:i", konst(7), konst64(0), konst(0), konst(1<<20), invoke(0), drop), ReasonHostCalls},
+		{"counters", with(abi.Module, "kv_incr", "iiII:I", konst(0), konst(8), konst64(1), konst64(0), invoke(0), drop), ReasonHostCalls},
+		{"lists", with(abi.Module, "kv_list", "iiiiii:i", konst(0), konst(0), konst(0), konst(0), konst(0), konst(1<<20), invoke(0), drop), ReasonHostCalls},
+		{"mails", with(abi.Module, "send", "ii:i", konst(0), konst(1<<20), invoke(0), drop), ReasonHostCalls},
 		{"parts, whole", with(abi.Module, "part", "iIii:i", konst(0), konst64(0), konst(0), konst(1<<20), invoke(0), drop), ReasonHostCalls},
 		{"verdicts of a megabyte", with(abi.Module, "verdict", "ii:i", konst(0), konst(1<<20), invoke(0), drop), ReasonHostCalls},
 	} {
