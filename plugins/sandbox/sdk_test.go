@@ -111,3 +111,15 @@ func TestSDKReaches(t *testing.T) {
 		t.Errorf("%v %q, want %q", err, h.lines, want)
 	}
 }
+
+// What the SDK for Go costs does not creep up: fuel is the same on every machine. The
+// bounds are a tenth above what it takes, for what compilers change.
+func TestSDKCost(t *testing.T) {
+	m := compile(t, engineOf(t, Config{Limits: realLimits(), CacheDir: compiled, Seed: &[32]byte{7}}), realModule(t, filterGuest))
+	for hook, most := range map[string]int64{abi.HookInbound: 60_000, abi.HookOutbound: 1_260_000} {
+		used, err := m.Call(t.Context(), nobody, hook, newEventHost())
+		if t.Logf("%s: fuel %d", hook, used.Fuel); err != nil || used.Fuel > most {
+			t.Errorf("%s: %v, fuel %d, over %d", hook, err, used.Fuel, most)
+		}
+	}
+}

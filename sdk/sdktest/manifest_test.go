@@ -33,7 +33,9 @@ func TestPermissions(t *testing.T) {
 		verb   func(*sdk.Message) (sdk.Verdict, error)
 	}{
 		{abi.PermitReply, abi.HookInbound, says(sdk.Accept().Reply(sdk.Text("a")))},
-		{abi.PermitSend, abi.HookInbound, asks(func(*sdk.Message) error { return sdk.Send(sdk.Mail{To: []string{"a@x.example"}, Subject: "s", Text: "t"}) })},
+		{abi.PermitSend, abi.HookInbound, asks(func(*sdk.Message) error {
+			return sdk.Send(sdk.Mail{To: []string{"a@x.example"}, Subject: "s", Text: "t"})
+		})},
 		{abi.PermitRedirect, abi.HookInbound, says(sdk.Accept().Redirect("a@x.example"))},
 		{abi.PermitDiscard, abi.HookInbound, says(sdk.Discard())},
 		{abi.PermitHeaders, abi.HookInbound, says(sdk.Accept().AddHeader("X-A", "1"))},
