@@ -272,6 +272,34 @@ func TestReplyLimits(t *testing.T) {
 	w.fits()
 }
 
+// Without reply_hours an agent answers whenever it is written to, within the day's bound of
+// the conversation, which begins anew the day after.
+func TestReplyAlways(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.cfg.Limits = gateway.DefaultLimits()
+		w.cfg.Limits.ReplyHours, w.cfg.Limits.RepliesThreadDay = 0, 2
+	})
+	p := w.sender("agent", w.ann)
+	mail := w.deliver(w.ann, "<1@x.test>")
+	for i, want := range []gateway.Kind{gateway.Internal, gateway.Internal, gateway.InvalidState, gateway.Internal} {
+		if i == 3 {
+			w.clock = w.clock.Add(24 * time.Hour)
+		}
+		w.wants(gateway.Intent{Plugin: p.ID, Answers: mail})
+		in := w.due()
+		err := w.fulfils(&in[len(in)-1], "ann@ours.test", "a@x.test")
+		if want == gateway.Internal {
+			w.ok(err)
+			continue
+		}
+		if gateway.KindOf(err) != want {
+			t.Errorf("answer %d: %v", i, err)
+		}
+		w.ok(w.EndIntent(w.ctx(), inside(w.ours.ID), &in[0], gateway.LineInfo, "x", nil))
+	}
+	w.fits()
+}
+
 // So many wait, and no more: of a plugin half of what its domain may have. The others are
 // dropped, and the plugin's log says so.
 func TestIntentsWaiting(t *testing.T) {
