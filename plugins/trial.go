@@ -22,7 +22,14 @@ func (p *Plugins) Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gat
 	if inst, err = versionFor(inst, t.Hook, "version", t.Version); err != nil {
 		return out, err
 	}
-	return p.try(ctx, inst, t.Hook, look, look.Until)
+	millis := p.cfg.Limits.PluginMessageMillis
+	if isLate(t.Hook) {
+		millis = p.cfg.Limits.PluginEventMillis
+	}
+	if t.Event != "" && t.Hook == gateway.HookEvent {
+		look.Event = &gateway.Happening{ID: dryRun, Type: t.Event, Attempt: 1}
+	}
+	return p.try(ctx, inst, t.Hook, look, time.Now().Add(time.Duration(millis)*time.Millisecond))
 }
 
 // try asks an installation's code in a dry run, whose turn comes before until.
@@ -31,6 +38,12 @@ func (p *Plugins) try(ctx context.Context, inst *gateway.Plugin, hook gateway.Ho
 	look.DryRun, look.Effects, look.Until = true, &gateway.Effects{}, until
 	if inst.Account == 0 && hook == gateway.HookInbound { // it is asked for all recipients at once
 		look.Account, look.Mailbox = 0, ""
+	}
+	switch {
+	case hook == gateway.HookEvent && look.Event == nil:
+		look.Event = &gateway.Happening{ID: dryRun, Type: gateway.EventReceived, Attempt: 1}
+	case hook == gateway.HookTick && look.Tick == nil:
+		look.Tick = &gateway.Tick{ID: dryRun, Scheduled: p.cfg.Now()}
 	}
 	inside := p.cfg.Internal(inst.Domain)
 	g := newGuest(ctx, p, inside, inst, &view{look: look, hook: hook})
@@ -47,6 +60,9 @@ func (p *Plugins) try(ctx context.Context, inst *gateway.Plugin, hook gateway.Ho
 		out.Failure, out.Verdict = cut(err.Error(), p.cfg.Limits.PluginLogLine), failed(inst.Failure, hook)
 		return out, ctx.Err()
 	}
-	out.Verdict, out.Reason, out.Writes = g.verdict, g.reason, g.writes
+	out.Verdict, out.Reason, out.Writes, out.Sends = g.verdict, g.reason, g.writes, g.intents
 	return out, nil
 }
+
+// dryRun is the id of an event, or a turn, that somebody makes up.
+const dryRun = "dry-run"

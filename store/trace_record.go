@@ -107,6 +107,9 @@ func decodeStep(b []byte) (s gateway.Step, err error) {
 		}
 		return nil
 	})
+	if r := s.Verdict.Reply; r != nil {
+		r.Plugin = s.Plugin // who answers
+	}
 	return s, err
 }
 

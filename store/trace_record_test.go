@@ -20,7 +20,7 @@ func aStep() gateway.Step {
 			Redirect: []string{"r@x.test"}, Keep: true, Headers: []gateway.HeaderField{{Name: "n", Value: "v"}, {Name: "o"}},
 			Edits: []gateway.HeaderEdit{{Set: true, Name: "n", Value: "v"}, {Name: "o"}}, Subject: &subject, Body: &gateway.Body{Text: "t", HTML: "h"},
 			Tags: []gateway.Tag{{Name: "n", Value: "v"}}, Remove: []string{"x"}, Until: at(5000),
-			Reply:  &gateway.AutoReply{From: "f", Subject: "s", Body: gateway.Body{Text: "t", HTML: "h"}},
+			Reply:  &gateway.AutoReply{Plugin: gateway.ID{3}, From: "f", Subject: "s", Body: gateway.Body{Text: "t", HTML: "h"}},
 			Thread: gateway.ThreadChoice{Join: gateway.ID{1}, New: true, Merge: []gateway.ID{{2}}, Take: []gateway.ID{{3}, {4}}}, Score: -1.5, Final: true,
 		},
 		Reason: "r", Failure: "trap", Paused: true, Fuel: 100, Calls: 3, Took: 12345 * time.Nanosecond,

@@ -12,8 +12,12 @@ import (
 // pluginOutcome is what a plugin would do.
 type pluginOutcome struct {
 	pluginSaid
-	Version    string
-	Logs       []struct{ Level, Text string }
+	Version string
+	Logs    []struct{ Level, Text string }
+	Sends   []struct {
+		To      []string
+		Subject string
+	}
 	DurationUS int64 `json:"duration_us"`
 	HostCalls  int64 `json:"host_calls"`
 	Fuel       int64 `json:"fuel"`
@@ -22,7 +26,7 @@ type pluginOutcome struct {
 
 func (p *pluginsCommand) test() *cobra.Command {
 	in := make(map[string]any)
-	var hook, email, file, sample, version string
+	var hook, email, file, sample, version, event string
 	cmd := &cobra.Command{
 		Use: "test NAME", Short: "Show what a plugin would decide about a message, without doing it", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,7 +37,7 @@ func (p *pluginsCommand) test() *cobra.Command {
 			if hook == "" && len(found.Hooks) > 0 {
 				hook = found.Hooks[0]
 			}
-			for name, v := range map[string]string{"hook": hook, "email_id": email, "sample": sample, "version": version} {
+			for name, v := range map[string]string{"hook": hook, "email_id": email, "sample": sample, "version": version, "event": event} {
 				if v != "" {
 					in[name] = v
 				}
@@ -52,11 +56,12 @@ func (p *pluginsCommand) test() *cobra.Command {
 			return p.printOutcome(cmd, hook, &out)
 		},
 	}
-	cmd.Flags().StringVar(&hook, "hook", "", "inbound, outbound or thread (default the plugin's first)")
+	cmd.Flags().StringVar(&hook, "hook", "", "inbound, outbound, thread, event or tick (default the plugin's first)")
 	cmd.Flags().StringVar(&email, "email", "", "the id of a stored email")
 	cmd.Flags().StringVar(&file, "raw", "", "a file that holds a message")
 	cmd.Flags().StringVar(&sample, "sample", "", "a built-in message: personal, newsletter, autoreply or attachment")
 	cmd.Flags().StringVar(&version, "version", "", "a kept version instead of the active one")
+	cmd.Flags().StringVar(&event, "event", "", "at the event hook, what it is told of (default email.received)")
 	return cmd
 }
 
@@ -69,8 +74,11 @@ func (p *pluginsCommand) printOutcome(cmd *cobra.Command, hook string, o *plugin
 	return p.printf(cmd, "%s\n", strings.Join(lines, "\n"))
 }
 
-// said are the lines of its log.
+// said are the mail that it sends and the lines of its log.
 func (o *pluginOutcome) said() (lines []string) {
+	for _, m := range o.Sends {
+		lines = append(lines, fmt.Sprintf("sends %q to %s", m.Subject, strings.Join(m.To, " ")))
+	}
 	for _, l := range o.Logs {
 		lines = append(lines, "said "+l.Level+": "+l.Text)
 	}

@@ -35,6 +35,13 @@ func (m *Mail) LookAt(s gateway.Scope, it Item) *gateway.Look {
 	return look
 }
 
+// LookAtLater is a stored message as the event hook sees it: where it stands now.
+func (m *Mail) LookAtLater(s gateway.Scope, it Item) *gateway.Look {
+	look := m.LookAt(s, it)
+	look.Via, look.Folder, look.Flags, look.Labels = "", it.Folder, it.Entry.Flags, it.Entry.Labels
+	return look
+}
+
 // LookAtRaw is text as a hook would see it if it arrived for an account, or left it: the
 // scope's own or that of email; else for nobody of the scope's domain. A line may end
 // with LF alone.

@@ -11,6 +11,7 @@ import (
 type PastQuery struct {
 	Email string // of this account; empty: of all in the scope
 	Sent  bool   // those that were sent, rather than received
+	Later bool   // as the event hook sees them
 	Last  int    // so many, the newest ones
 	Refs  []Ref  // instead of Last: these
 }
@@ -40,7 +41,7 @@ func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show fun
 	if a != nil {
 		owner = a.ID
 	}
-	emails, calls := make(map[gateway.AccountID]string), int64(0)
+	owners, calls := make(owners), int64(0)
 	var at []byte
 	for left := q.Last; left > 0; {
 		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, at, min(left, pastPage))
@@ -48,16 +49,13 @@ func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show fun
 			return err
 		}
 		for _, msg := range page {
-			if emails[msg.Account] == "" {
-				a, err := m.cfg.Store.AccountByID(ctx, s, msg.Domain, msg.Account)
-				if gateway.KindOf(err) == gateway.NotFound {
-					continue // it is being deleted
-				} else if err != nil {
-					return err
-				}
-				emails[msg.Account] = a.Email
+			it, err := m.ownedItem(ctx, s, owners, msg)
+			if gateway.KindOf(err) == gateway.NotFound && err != nil {
+				continue // its account is being deleted
+			} else if err != nil {
+				return err
 			}
-			if more, err := m.show(ctx, s, Item{Message: msg, Email: emails[msg.Account]}, show); err != nil || !more {
+			if more, err := m.show(ctx, s, q, it, show); err != nil || !more {
 				return err
 			}
 		}
@@ -71,6 +69,32 @@ func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show fun
 	return nil
 }
 
+// owners are accounts whose messages were met, with their folders.
+type owners map[gateway.AccountID]*owned
+
+type owned struct {
+	account *gateway.Account
+	boxes   folders
+}
+
+// ownedItem is a message where it stands.
+func (m *Mail) ownedItem(ctx context.Context, s gateway.Scope, known owners, msg *gateway.Message) (Item, error) {
+	o := known[msg.Account]
+	if o == nil {
+		a, err := m.cfg.Store.AccountByID(ctx, s, msg.Domain, msg.Account)
+		if err != nil {
+			return Item{}, err
+		}
+		boxes, err := m.folders(ctx, s, msg.Domain, msg.Account)
+		if err != nil {
+			return Item{}, err
+		}
+		o = &owned{a, boxes}
+		known[msg.Account] = o
+	}
+	return o.boxes.item(msg, o.account, ""), nil
+}
+
 // pastRefs shows the messages that somebody names.
 func (m *Mail) pastRefs(ctx context.Context, s gateway.Scope, q *PastQuery, show func(gateway.Past) bool) error {
 	for _, ref := range q.Refs {
@@ -79,18 +103,22 @@ func (m *Mail) pastRefs(ctx context.Context, s gateway.Scope, q *PastQuery, show
 		if err != nil {
 			return err
 		}
-		if more, err := m.show(ctx, s, it, show); err != nil || !more {
+		if more, err := m.show(ctx, s, q, it, show); err != nil || !more {
 			return err
 		}
 	}
 	return nil
 }
 
-func (m *Mail) show(ctx context.Context, s gateway.Scope, it Item, show func(gateway.Past) bool) (more bool, err error) {
+func (m *Mail) show(ctx context.Context, s gateway.Scope, q *PastQuery, it Item, show func(gateway.Past) bool) (more bool, err error) {
 	msg := it.Message
 	tr, err := m.cfg.Store.Trace(ctx, s, msg.Domain, msg.Account, msg.Number)
 	if err != nil {
 		return false, err
 	}
-	return show(gateway.Past{Look: m.LookAt(s, it), Steps: tr.Steps}), nil
+	look := m.LookAt
+	if q.Later {
+		look = m.LookAtLater
+	}
+	return show(gateway.Past{Look: look(s, it), Steps: tr.Steps}), nil
 }

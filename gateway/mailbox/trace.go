@@ -17,7 +17,7 @@ type Trace struct {
 	LeftOut int    // steps that nobody kept
 	Count   int    // messages of its conversation, as it is now
 	By      string // what put it there, as far as that can be seen; "" if it can't
-	// Deliveries are of a sent one.
+	// Deliveries are of a sent one, or of one that was sent on and kept.
 	Deliveries []gateway.Delivery
 }
 
@@ -56,7 +56,7 @@ func (m *Mail) Trace(ctx context.Context, s gateway.Scope, it Item) (tr Trace, e
 	if tr.Arrival, err = m.arrival(msg); err != nil {
 		return tr, err
 	}
-	if tr.By, tr.Count, err = m.joined(ctx, s, msg, tr.Steps); err != nil || !msg.Sent {
+	if tr.By, tr.Count, err = m.joined(ctx, s, msg, tr.Steps); err != nil {
 		return tr, err
 	}
 	tr.Deliveries, err = m.Deliveries(ctx, s, it)

@@ -114,7 +114,7 @@ func (s *Server) pastOf(k *call, sc gateway.Scope, p *gateway.Plugin, in *plugin
 	case len(in.IDs) > most:
 		return q, gateway.Fieldf(gateway.InvalidParameter, "ids", "there are more than %d ids", most)
 	}
-	q.Email, q.Sent = in.Email, in.Hook == gateway.HookOutbound
+	q.Email, q.Sent, q.Later = in.Email, in.Hook == gateway.HookOutbound, in.Hook == gateway.HookEvent
 	if p.Account != 0 { // nobody else's mail is its business
 		a, err := s.cfg.Domains.AccountByID(k.ctx, sc, p.Domain, p.Account)
 		if err != nil {

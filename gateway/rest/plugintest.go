@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -17,6 +18,7 @@ type pluginTest struct {
 	Raw     *string      `json:"raw"`
 	Sample  string       `json:"sample"`
 	Version string       `json:"version"`
+	Event   string       `json:"event"` // of the event hook
 }
 
 // trialShape is what a plugin would do. Nothing of it was done.
@@ -31,6 +33,7 @@ type trialShape struct {
 	Changes     changesShape `json:"changes"`
 	Logs        []trialLine  `json:"logs"`
 	KVWrites    []trialWrite `json:"kv_writes"`
+	Sends       []trialSend  `json:"sends"`
 	DurationUS  int64        `json:"duration_us"`
 	HostCalls   int64        `json:"host_calls"`
 	Fuel        int64        `json:"fuel"`
@@ -47,6 +50,16 @@ type trialWrite struct {
 	Key       string  `json:"key"`
 	SizeBytes int     `json:"size_bytes"`
 	ExpiresAt *string `json:"expires_at"`
+}
+
+// trialSend is a mail that it would have sent.
+type trialSend struct {
+	From    *string  `json:"from"`
+	To      []string `json:"to"`
+	Cc      []string `json:"cc"`
+	Bcc     []string `json:"bcc"`
+	Subject string   `json:"subject"`
+	bodyChange
 }
 
 // testPlugin shows what a plugin would decide about a message, and does nothing of it.
@@ -70,7 +83,7 @@ func (s *Server) testPlugin(k *call) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.cfg.Plugins.Try(k.ctx, sc, id, gateway.PluginTrial{Hook: in.Hook, Version: in.Version}, look)
+	out, err := s.cfg.Plugins.Try(k.ctx, sc, id, gateway.PluginTrial{Hook: in.Hook, Version: in.Version, Event: gateway.EventType(in.Event)}, look)
 	if err != nil {
 		return err
 	}
@@ -79,11 +92,20 @@ func (s *Server) testPlugin(k *call) error {
 
 // lookFor finds or makes the message that a plugin is tried on.
 func (s *Server) lookFor(k *call, sc gateway.Scope, p *gateway.Plugin, in *pluginTest) (*gateway.Look, error) {
+	if in.Event != "" && (in.Hook != gateway.HookEvent || !slices.Contains(gateway.PluginEvents, gateway.EventType(in.Event))) {
+		return nil, gateway.Fieldf(gateway.InvalidParameter, "event", "event is for the event hook, and one of %q", gateway.PluginEvents)
+	}
 	given := 0
 	for _, is := range []bool{in.EmailID != "", in.Raw != nil, in.Sample != ""} {
 		if is {
 			given++
 		}
+	}
+	if in.Hook == gateway.HookTick {
+		if given > 0 {
+			return nil, gateway.Fieldf(gateway.InvalidParameter, "email_id", "the tick hook is about no message")
+		}
+		return s.cfg.Mail.LookAtEvent(k.ctx, sc, &gateway.Event{Domain: p.Domain, Account: p.Account})
 	}
 	if given != 1 {
 		return nil, gateway.Fieldf(gateway.MissingField, "email_id", "name one message: by email_id, as raw, or a sample")
@@ -99,7 +121,9 @@ func (s *Server) lookFor(k *call, sc gateway.Scope, p *gateway.Plugin, in *plugi
 		if err != nil {
 			return nil, err
 		}
-		k.row.Email = it.Message.ID
+		if k.row.Email = it.Message.ID; in.Hook == gateway.HookEvent {
+			return s.cfg.Mail.LookAtLater(sc, it), nil
+		}
 		return s.cfg.Mail.LookAt(sc, it), nil
 	}
 	if email == "" && p.Account != 0 {
@@ -127,11 +151,15 @@ func trialOf(p *gateway.Plugin, hook gateway.Hook, o *gateway.PluginOutcome) tri
 	v := &o.Verdict
 	out := trialShape{
 		Object: "plugin_test", PluginID: p.ID.String(), Version: o.Version.Version, SHA256: hex.EncodeToString(o.Version.SHA256[:]), Hook: hook, DryRun: true,
-		Verdict: verdictOf(hook, v, o.Reason), Changes: changesOf(v), Logs: linesOf(o.Lines), KVWrites: []trialWrite{},
+		Verdict: verdictOf(hook, v, o.Reason), Changes: changesOf(v), Logs: linesOf(o.Lines), KVWrites: []trialWrite{}, Sends: []trialSend{},
 		DurationUS: o.Took.Microseconds(), HostCalls: o.HostCalls, Fuel: o.Fuel, MemoryBytes: o.Memory, Error: orNull(o.Failure),
 	}
 	for _, w := range o.Writes {
 		out.KVWrites = append(out.KVWrites, trialWrite{w.Key, len(w.Value), stampOrNull(w.Expires)})
+	}
+	for i := range o.Sends {
+		c := &o.Sends[i].Mail
+		out.Sends = append(out.Sends, trialSend{orNull(c.From.Addr), addrs(c.To), addrs(c.Cc), addrs(c.Bcc), c.Subject, bodyChange{orNull(c.Text), orNull(c.HTML)}})
 	}
 	return out
 }

@@ -126,7 +126,7 @@ func TestPluginTestRefusals(t *testing.T) {
 		{422, `{"hook":"thread"}`, "email_id"},
 		{422, `{"hook":"thread","sample":"personal","raw":"x"}`, "email_id"},
 		{422, `{"hook":"thread","sample":"x"}`, "sample"},
-		{422, `{"hook":"tick","sample":"personal"}`, "hook"},
+		{422, `{"hook":"tick"}`, "hook"},
 		{422, `{"hook":"thread","sample":"personal","version":"9"}`, "version"},
 		{404, `{"hook":"thread","email_id":"999"}`, ""},
 		{404, `{"hook":"thread","email_id":"1","folder":"Nowhere"}`, "folder"},

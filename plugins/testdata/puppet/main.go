@@ -24,6 +24,9 @@ func init() {
 		return sdk.Accept()
 	})
 	sdk.OnEvent(func(m *sdk.Message) error {
+		if done, err := told(m); done {
+			return err
+		}
 		if m.Subject() == sdk.Config("fail") {
 			return errors.New("as it was told")
 		}
@@ -38,7 +41,7 @@ func init() {
 			since = turn.Scheduled.Sub(turn.Previous).String()
 		}
 		sdk.Log.Info("turn " + strconv.Itoa(count()) + " of " + turn.Domain + ", before it " + since)
-		return nil
+		return tock(turn)
 	})
 }
 
@@ -67,6 +70,8 @@ func do(m *sdk.Message) sdk.Verdict {
 		return sdk.Quarantine(arg)
 	case "discard":
 		return sdk.Discard()
+	case "send-on":
+		return sdk.Accept().Redirect(arg).Keep()
 	case "deny":
 		return sdk.Deny(arg)
 	case "hold":
