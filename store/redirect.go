@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -87,7 +88,7 @@ func (t *tx) fileOrSendOn(f *gateway.Filing, c *gateway.Copy, o onward, catchAll
 	if !away {
 		labels := c.Labels
 		if len(list) < len(c.Redirects) && !c.Keep {
-			labels = append(labels[:len(labels):len(labels)], gateway.LabelNotRedirected)
+			labels = append(slices.Clip(labels), gateway.LabelNotRedirected)
 		}
 		if m, err = t.file(f, c, account, labels); err != nil {
 			return err
