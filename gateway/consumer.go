@@ -102,6 +102,7 @@ type Failure struct {
 	Attempts int
 	Error    string // of the last one
 	At       time.Time
+	EventID  string // as the plugin is told; not stored
 }
 
 // FailurePage is some of a subscription's failures, the newest first.

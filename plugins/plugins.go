@@ -30,6 +30,10 @@ type Store interface {
 	DeletePlugin(ctx context.Context, s gateway.Scope, id gateway.ID) error
 	AddPluginLines(ctx context.Context, s gateway.Scope, d gateway.DomainID, lines []gateway.PluginLine) error
 	PluginLines(ctx context.Context, s gateway.Scope, id gateway.ID, f gateway.LineFilter) (gateway.LinePage, error)
+	Failures(ctx context.Context, s gateway.Scope, id gateway.ID, before uint64, most int) (gateway.FailurePage, error)
+	RetryFailure(ctx context.Context, s gateway.Scope, id gateway.ID, n uint64) (*gateway.Failure, error)
+	DropFailure(ctx context.Context, s gateway.Scope, id gateway.ID, n uint64) error
+	Backlog(ctx context.Context, s gateway.Scope, id gateway.ID) (waiting, failed int, err error)
 	PluginValue(ctx context.Context, s gateway.Scope, id gateway.ID, key string) ([]byte, bool, error)
 	PluginKeys(ctx context.Context, s gateway.Scope, id gateway.ID, prefix, after string, most int) ([]string, error)
 	PluginCounter(ctx context.Context, s gateway.Scope, id gateway.ID, key string) (gateway.PluginCounter, bool, error)

@@ -24,6 +24,12 @@ type Plugins interface {
 	Replace(ctx context.Context, s gateway.Scope, id gateway.ID, u gateway.PluginUpload) (*gateway.Plugin, error)
 	Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error
 	Lines(ctx context.Context, s gateway.Scope, id gateway.ID, f gateway.LineFilter) (gateway.LinePage, error)
+	// Failures are those before one, unless that is 0, the newest first.
+	Failures(ctx context.Context, s gateway.Scope, id gateway.ID, before uint64, most int) (gateway.FailurePage, error)
+	RetryFailure(ctx context.Context, s gateway.Scope, id gateway.ID, n uint64) (*gateway.Failure, error)
+	DropFailure(ctx context.Context, s gateway.Scope, id gateway.ID, n uint64) error
+	// Backlog counts events that wait to be told again, and those that failed.
+	Backlog(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (waiting, failed int, err error)
 	// Stats are of this process alone.
 	Stats(p *gateway.Plugin) gateway.PluginStats
 	Try(ctx context.Context, s gateway.Scope, id gateway.ID, t gateway.PluginTrial, look *gateway.Look) (gateway.PluginOutcome, error)
@@ -57,6 +63,7 @@ type pluginShape struct {
 	TickSeconds   *int64            `json:"tick_seconds"`
 	Limits        callLimits        `json:"limits"`
 	Stats         statsShape        `json:"stats"`
+	Backlog       backlogShape      `json:"backlog"`
 	Versions      []versionShape    `json:"versions"`
 	CreatedAt     string            `json:"created_at"`
 	UpdatedAt     string            `json:"updated_at"`
@@ -140,6 +147,10 @@ func (s *Server) pluginOf(k *call, sc gateway.Scope, p *gateway.Plugin) (pluginS
 	}
 	out.addReach(&p.PluginReach, &s.cfg.Limits)
 	out.addStats(s.cfg.Plugins.Stats(p))
+	var err error
+	if out.Backlog.Waiting, out.Backlog.Failed, err = s.cfg.Plugins.Backlog(k.ctx, sc, p); err != nil {
+		return out, err
+	}
 	if out.Config == nil {
 		out.Config = map[string]string{}
 	}
