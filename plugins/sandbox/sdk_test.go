@@ -80,7 +80,7 @@ func (h *reachHost) Thread() ([]byte, error) { return []byte(`{"thread_id":"t","
 func TestSDKReaches(t *testing.T) {
 	lim := realLimits()
 	lim.LogLines, lim.LogBytes = 10, 1<<10
-	m := compile(t, engineOf(t, Config{Limits: lim, CacheDir: compiled}), realModule(t, golang("./testdata/reach")))
+	m := compile(t, engineOf(t, Config{Limits: lim, CacheDir: compiled}), realModule(t, reachGuest))
 	for _, hook := range abi.Hooks {
 		if !m.Exports(hook) {
 			t.Errorf("the hook %s is not exported", hook)
@@ -115,11 +115,27 @@ func TestSDKReaches(t *testing.T) {
 // What the SDK for Go costs does not creep up: fuel is the same on every machine. The
 // bounds are a tenth above what it takes, for what compilers change.
 func TestSDKCost(t *testing.T) {
-	m := compile(t, engineOf(t, Config{Limits: realLimits(), CacheDir: compiled, Seed: &[32]byte{7}}), realModule(t, filterGuest))
-	for hook, most := range map[string]int64{abi.HookInbound: 60_000, abi.HookOutbound: 1_260_000} {
-		used, err := m.Call(t.Context(), nobody, hook, newEventHost())
-		if t.Logf("%s: fuel %d", hook, used.Fuel); err != nil || used.Fuel > most {
-			t.Errorf("%s: %v, fuel %d, over %d", hook, err, used.Fuel, most)
+	m := compile(t, engineOf(t, Config{Limits: realLimits(), CacheDir: compiled, Seed: &[32]byte{7}}), realModule(t, reachGuest))
+	for _, tt := range []struct {
+		hook    string
+		most    int64
+		verdict string
+	}{
+		{abi.HookInbound, 60_000, `{"action":"accept","folder":"Junk","labels":["spam"]}`},
+		{abi.HookOutbound, 1_200_000, `{"action":"allow","headers":[{"op":"add","name":"X-Fields","value":"59"}]}`},
+	} {
+		h := &costHost{eventHost: newEventHost()}
+		used, err := m.Call(t.Context(), nobody, tt.hook, h)
+		if t.Logf("%s: fuel %d", tt.hook, used.Fuel); err != nil || used.Fuel > tt.most || h.said != tt.verdict {
+			t.Errorf("%s: %v, fuel %d, over %d; %s, want %s", tt.hook, err, used.Fuel, tt.most, h.said, tt.verdict)
 		}
 	}
 }
+
+// costHost notes the verdict.
+type costHost struct {
+	*eventHost
+	said string
+}
+
+func (h *costHost) Verdict(doc []byte) error { h.said = string(doc); return nil }

@@ -1,8 +1,10 @@
-// Reach is a plugin that uses, with the SDK, all that reaches beyond the message.
+// Reach is a plugin that uses, with the SDK, all that reaches beyond the message. While
+// somebody waits it does as filters do: it looks at a few fields, or at the whole event.
 package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/centerleap/postern/sdk"
 )
@@ -51,12 +53,29 @@ func init() {
 		}
 		return m.Reply(sdk.Text(answer.String("answer"))).Label("n"+strconv.FormatInt(n, 10), "of"+strconv.Itoa(talk.Count)).MoveTo(keys)
 	})
+	sdk.Inbound(func(m *sdk.Message) sdk.Verdict {
+		return file(m.Subject(), m.From().Addr, m.Header("List-Unsubscribe"))
+	})
+	sdk.Outbound(func(m *sdk.Message) sdk.Verdict {
+		e, err := m.Event()
+		if err != nil {
+			return sdk.Deny(err.Error())
+		}
+		return sdk.Allow().AddHeader("X-Fields", strconv.Itoa(len(e.Headers)))
+	})
 	sdk.OnTick(func() error {
 		t := sdk.Tick()
 		sdk.Log.Info("turn " + t.ID + " " + t.Scheduled.UTC().Format("15:04") + " " + strconv.FormatBool(t.Previous.IsZero()))
 		_, err := sdk.HTTP.Get("https://away.example/")
 		return err
 	})
+}
+
+func file(subject, from, list string) sdk.Verdict {
+	if strings.Contains(strings.ToLower(subject), "lottery") && from != "" && list != "" {
+		return sdk.Accept().Folder("Junk").Label("spam")
+	}
+	return sdk.Accept()
 }
 
 func main() {}
