@@ -58,7 +58,8 @@ func lower(m *abi.Manifest, lim *gateway.Limits) (l gateway.PluginLimits, err er
 		millis, memory = max(millis, lim.PluginEventMillis), max(memory, lim.PluginEventMemory)
 	}
 	for name, v := range m.Limits {
-		most, into := int64(0), (*int64)(nil)
+		var most int64
+		var into *int64
 		switch name {
 		case "millis":
 			most, into = millis, &l.Millis

@@ -108,9 +108,6 @@ func (in *instance) ask(c *call, name string) (spoils, answer error) {
 	if f == nil {
 		return nil, &CallError{Reason: ReasonStart, Detail: "the module does not export " + name}
 	}
-	if in.size() > c.most.MemoryBytes {
-		return nil, &CallError{Reason: ReasonStart, Detail: "it has more memory than it may have: " + strconv.FormatInt(in.size(), 10) + " bytes"}
-	}
 	in.memory.Bound(uint64(c.most.MemoryBytes))
 	c.meter.start(in, c)
 	in.stack[0] = 0

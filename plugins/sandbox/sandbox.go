@@ -77,7 +77,8 @@ type Host interface {
 	Thread() ([]byte, error)
 }
 
-// Bounds of one call, lower than the Engine's Limits. What is 0 is as there.
+// Bounds of one call, lower than the Engine's Limits. What is 0 is as there. A module whose
+// image has more than MemoryBytes runs, but gets no more.
 type Bounds struct {
 	Time        time.Duration
 	Fuel        int64

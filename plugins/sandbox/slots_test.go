@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,7 +151,7 @@ func TestBounds(t *testing.T) {
 		{"tick", Bounds{MemoryBytes: 1 << 30}, "postern_tick returned 128"},
 		{"event", Bounds{MemoryBytes: 1 << 20}, "postern_event returned 16"},
 		{"inbound", Bounds{MemoryBytes: 8 << 20}, "postern_inbound returned 64"},
-		{"inbound", Bounds{MemoryBytes: 1}, "it has more memory than it may have"},
+		{"inbound", Bounds{MemoryBytes: 1}, "postern_inbound returned 1"},
 		{"outbound", Bounds{Fuel: 100_000}, "fuel"},
 		{"outbound", Bounds{Time: time.Millisecond}, "deadline: it took longer than 1ms"},
 	} {
@@ -181,16 +182,16 @@ func TestEffects(t *testing.T) {
 		memory  string
 	}{
 		{"kv_delete", "ii:i", key, "", "[delete key]", ""},
-		{"kv_incr", "iiII:I", append(key[:2:2], konst64(3), konst64(60)), "returned 3", "[]", ""},
+		{"kv_incr", "iiII:I", slices.Concat(key, [][]byte{konst64(3), konst64(60)}), "returned 3", "[]", ""},
 		{"kv_incr", "iiII:I", [][]byte{konst(0), konst(0), konst64(3), konst64(60)}, "returned -1", "[]", ""}, // -3 >> 32
-		{"kv_list", "iiiiii:i", append(append(key[:2:2], konst(1), konst(2)), room...), "returned 11", "[]", "list key ey"},
+		{"kv_list", "iiiiii:i", slices.Concat(key, [][]byte{konst(1), konst(2)}, room), "returned 11", "[]", "list key ey"},
 		{"http", "ii:i", key, "returned 7", "[http key]", ""},
 		{"http_read", "iIii:i", append([][]byte{konst(7), konst64(-1)}, room...), "returned 9", "[]", "read 7 -1"},
 		{"send", "ii:i", key, "", "[send key]", ""},
 		{"thread", "ii:i", room, "returned 11", "[]", `{"count":1}`},
 	} {
 		a := (&assembler{}).text(0, "key").imp(abi.Module, tt.fn, tt.sig).imp(abi.Module, "verdict", "ii:i")
-		code := append(tt.args[:len(tt.args):len(tt.args)], invoke(0))
+		code := slices.Concat(tt.args, [][]byte{invoke(0)})
 		if strings.HasSuffix(tt.sig, "I") {
 			code = append(code, konst64(32), []byte{0x87, 0xa7}) // shifted right, and wrapped
 		}

@@ -50,6 +50,10 @@
 //	send(ptr, len) -> 0                            an Outgoing, JSON: sent once, if the call ends well
 //	thread(dst, cap) -> len                        the message's Conversation, JSON
 //
+// http follows no redirect: it is an answer like others, and the next request is held to
+// http_hosts as the first. Without an answer it is HostFailure. A mail that a plugin sent,
+// or an event about one, leads to no other: send is Denied.
+//
 // Counters are apart from other values: they have names of their own, which kv_get, kv_list
 // and kv_delete don't see. A counter is from 0 to 2^53, and stays there; its time to live
 // counts from its first use. To add 0 is to read it, and makes none.
@@ -93,7 +97,7 @@ const (
 	Denied      Errno = -2 // the plugin was not granted this
 	BadArgument Errno = -3
 	OverQuota   Errno = -4
-	HostFailure Errno = -5 // of the gateway: the call will not count
+	HostFailure Errno = -5 // of the gateway, or of a server that it asked
 	TooLarge    Errno = -6
 )
 
