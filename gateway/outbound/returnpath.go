@@ -66,8 +66,10 @@ func readToken(secret, token string) (k returnToken, ok bool) {
 	if secret == "" || len(token) != returnCoding.EncodedLen(returnFixed+returnMAC) || strings.ContainsAny(token, "\r\n") {
 		return k, false
 	}
-	b, err := returnCoding.DecodeString(strings.ToLower(token))
-	if err != nil || len(b) != returnFixed+returnMAC || !hmac.Equal(returnMACOf(secret, b[:returnFixed]), b[returnFixed:]) {
+	token = strings.ToLower(token)
+	b, err := returnCoding.DecodeString(token)
+	if err != nil || returnCoding.EncodeToString(b) != token || // the last letter has bits to spare
+		len(b) != returnFixed+returnMAC || !hmac.Equal(returnMACOf(secret, b[:returnFixed]), b[returnFixed:]) {
 		return k, false
 	}
 	k.domain = gateway.DomainID(binary.BigEndian.Uint32(b))
