@@ -42,7 +42,7 @@ func (v Verdict) Brief() Verdict {
 	}
 	if v.Reply != nil {
 		r := *v.Reply
-		r.Body = r.Body.brief()
+		r.Body = r.brief()
 		v.Reply = &r
 	}
 	return v

@@ -36,11 +36,11 @@ func (s *Store) RecentMessages(ctx context.Context, sc gateway.Scope, a gateway.
 				return engine.ErrStop
 			}
 			last = append(last[:0], k...)
-			owner, n := a, gateway.MessageNumber(0)
-			if a != 0 {
-				n = lastNumber(k)
-			} else if owner, n, err = messageRef(v); err != nil {
-				return err
+			owner, n := a, lastNumber(k)
+			if a == 0 { // the key ends with an id
+				if owner, n, err = messageRef(v); err != nil {
+					return err
+				}
 			}
 			m, err := recentMessage(r, d, owner, n, sent)
 			if m != nil {

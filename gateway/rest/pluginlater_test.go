@@ -48,16 +48,16 @@ func TestPluginTestLater(t *testing.T) {
 	if a := c.do(200, "POST", path, key, `{"hook":"event","raw":"Subject: told error\n\nx"}`); a.Str("error") == "" {
 		t.Errorf("%v", a)
 	}
-	for body, field := range map[string]string{
-		`{"hook":"tick","sample":"personal"}`:                    "email_id",
-		`{"hook":"event","sample":"personal","event":"email.x"}`: "event",
-		`{"hook":"tick","event":"email.received"}`:               "event",
-		`{"hook":"event"}`: "email_id",
-		`{"hook":"inbound","sample":"personal","event":"x"}`: "event",
-		`{"hook":"thread","sample":"personal"}`:              "hook",
+	for _, tt := range []struct{ body, field string }{
+		{`{"hook":"tick","sample":"personal"}`, "email_id"},
+		{`{"hook":"event","sample":"personal","event":"email.x"}`, "event"},
+		{`{"hook":"tick","event":"email.received"}`, "event"},
+		{`{"hook":"event"}`, "email_id"},
+		{`{"hook":"inbound","sample":"personal","event":"x"}`, "event"},
+		{`{"hook":"thread","sample":"personal"}`, "hook"},
 	} {
-		if a := c.do(422, "POST", path, key, body); a.Str("errors.0.path") != field {
-			t.Errorf("%s: %v", body, a)
+		if a := c.do(422, "POST", path, key, tt.body); a.Str("errors.0.path") != tt.field {
+			t.Errorf("%s: %v", tt.body, a)
 		}
 	}
 	if a := c.do(200, "GET", "/emails?folder=Sent", key, nil); a.At("total") != 0.0 {
