@@ -93,16 +93,19 @@ func lines(of ...string) string { return strings.Join(of, "\n") }
 var nobody sandbox.Owner
 
 // engine runs them all: with the gateway's limits, but that a case may say more, and is on
-// a busy machine.
-var engine *sandbox.Engine
+// a busy machine. compiled is where it keeps what it compiled, as the gateway of a test may.
+var (
+	engine   *sandbox.Engine
+	compiled string
+)
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "conformance")
-	if err != nil {
+	var err error
+	if compiled, err = os.MkdirTemp("", "conformance"); err != nil {
 		panic(err)
 	}
 	l := gateway.DefaultLimits()
-	engine, err = sandbox.New(sandbox.Config{CacheDir: dir, Check: true, Limits: sandbox.Limits{
+	engine, err = sandbox.New(sandbox.Config{CacheDir: compiled, Check: true, Limits: sandbox.Limits{
 		ModuleBytes: l.PluginModule, Functions: l.PluginFunctions, Locals: l.PluginLocals, FunctionBytes: l.PluginFunctionBytes, Blocks: l.PluginBlocks,
 		MemoryBytes: l.PluginMemory, LateMemoryBytes: l.PluginEventMemory, IdleBytes: l.PluginIdle, HostCalls: l.PluginHostCalls, Fuel: l.PluginFuel,
 		StackBytes: l.PluginStack, Frames: l.PluginFrames, LogLines: l.PluginLogLines, LogBytes: 1 << 20, CallTime: time.Minute, CompileTime: 5 * time.Minute,
@@ -117,6 +120,6 @@ func TestMain(m *testing.M) {
 	if err := engine.Close(context.Background()); err != nil {
 		panic(err)
 	}
-	os.RemoveAll(dir)
+	os.RemoveAll(compiled)
 	os.Exit(code)
 }

@@ -15,7 +15,8 @@ import (
 // The filter of each README, uploaded with its manifest and switched on as it says there,
 // files mail that arrives.
 func TestGateway(t *testing.T) {
-	g := gatewaytest.Start(t, gatewaytest.Limit("plugin_millis", "20000"), gatewaytest.Limit("plugin_message_millis", "60000"), gatewaytest.Limit("plugin_compile_seconds", "120"))
+	g := gatewaytest.Start(t, gatewaytest.Limit("plugin_millis", "20000"), gatewaytest.Limit("plugin_message_millis", "60000"), gatewaytest.Limit("plugin_compile_seconds", "120"),
+		gatewaytest.Setting("plugins.cache", compiled))
 	for i := range languages {
 		l := &languages[i]
 		t.Run(l.name, func(t *testing.T) {

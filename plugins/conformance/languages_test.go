@@ -53,14 +53,20 @@ var languages = []language{
 // wasm is what rustc calls the machine that plugins run on.
 const wasm = "wasm32-unknown-unknown"
 
-// rustc is one that can build for it: Debian's, if another that comes first can't.
+// rustc is one that can build for it: Debian's, if another that comes first can't. The
+// linker is its own, or stands beside the programs of lld.
 func rustc() string {
 	for _, name := range []string{"rustc", "/usr/bin/rustc"} {
-		lib, err := exec.Command(name, "--print", "target-libdir", "--target", wasm).Output()
+		out, err := exec.Command(name, "--print", "target-libdir", "--target", wasm).Output()
 		if err != nil {
 			continue
 		}
-		if _, err := os.Stat(strings.TrimSpace(string(lib))); err == nil {
+		lib := strings.TrimSpace(string(out))
+		if _, err := os.Stat(lib); err != nil {
+			continue
+		}
+		own, _ := filepath.Glob(filepath.Join(lib, "../../*/bin/rust-lld"))
+		if _, err := exec.LookPath("rust-lld"); err == nil || len(own) > 0 {
 			return name
 		}
 	}
@@ -77,13 +83,16 @@ func clang() string {
 	return "clang"
 }
 
+// asc is the compiler of AssemblyScript, which runs on node.
 func asc() string {
 	path, err := filepath.Abs("../../.ci/node/node_modules/.bin/asc")
 	if err != nil {
 		return ""
 	}
-	if _, err := exec.LookPath(path); err != nil {
-		return ""
+	for _, name := range []string{"node", path} {
+		if _, err := exec.LookPath(name); err != nil {
+			return ""
+		}
 	}
 	return path
 }
