@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,6 +132,39 @@ func TestPluginAsksServer(t *testing.T) {
 	if said := strings.Join(c.said(stray), "\n"); !strings.Contains(said, "http_hosts do not name "+host) {
 		t.Errorf("%q", said)
 	}
+}
+
+// Robustness 9: while a plugin waits for a server that says nothing, the mail of its own
+// domain passes, and other plugins are asked about it.
+func TestSlowServerDelaysNoMail(t *testing.T) {
+	c := start(t)
+	began, goOn := make(chan struct{}, 100), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		select {
+		case <-goOn:
+		case <-r.Context().Done():
+		}
+		_, _ = w.Write([]byte("at last"))
+	}))
+	defer server.Close()
+	asker := c.putAs(map[string]any{
+		"v": 1, "name": "asker", "hooks": []string{"event"}, "permissions": []string{"http"}, "http_hosts": []string{strings.TrimPrefix(server.URL, "http://")},
+	}, "", hostile.Asker(`{"url":"`+server.URL+`"}`))
+	c.arrive("first")
+	<-began
+	c.put("labeller", "", hostile.Labeller("seen", 0, 0))
+	for range 5 {
+		if code, text := c.arrive("meanwhile"); code != 250 {
+			t.Errorf("%d %s", code, text)
+		}
+	}
+	c.want("mail", c.folder(gatewaytest.Account, "INBOX")[:5], slices.Repeat([]string{"meanwhile [seen]"}, 5))
+	if said := c.said(asker); len(said) != 0 {
+		t.Errorf("it did not wait: %q", said)
+	}
+	close(goOn)
+	gatewaytest.Eventually(t, "it goes on", func() bool { return slices.Contains(c.said(asker), "info: at last") })
 }
 
 // Robustness 8: whatever it lists, a plugin lists what it remembers itself; and what it
