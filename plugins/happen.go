@@ -44,7 +44,7 @@ func (p *Plugins) Tell(ctx context.Context, s gateway.Scope, sub *gateway.Subscr
 	}
 	look, err := p.cfg.Look(ctx, s, e)
 	switch {
-	case gateway.KindOf(err) == gateway.NotFound && err != nil: // its account is being erased
+	case gateway.KindOf(err) == gateway.NotFound: // its account is being erased
 		return gateway.Result{Skipped: true}, nil
 	case err != nil:
 		return gateway.Result{}, temporary(err)
@@ -86,7 +86,7 @@ func (p *Plugins) Tick(ctx context.Context, s gateway.Scope, id gateway.ID, t *g
 func (p *Plugins) lateOf(ctx context.Context, s gateway.Scope, id gateway.ID, hook gateway.Hook) (*gateway.Plugin, error) {
 	inst, err := p.cfg.Store.Plugin(ctx, s, id)
 	switch {
-	case gateway.KindOf(err) == gateway.NotFound && err != nil:
+	case gateway.KindOf(err) == gateway.NotFound:
 		return nil, err
 	case err != nil:
 		return nil, temporary(err)

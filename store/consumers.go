@@ -198,7 +198,7 @@ func (t *tx) untell(f *follows, id gateway.ID, told *gateway.Told) error {
 		f.advance(told.Next)
 		return nil
 	}
-	if told.Position.Less(f.Next) || slices.Contains(f.Done, told.Position) {
+	if told.Less(f.Next) || slices.Contains(f.Done, told.Position) {
 		return over
 	}
 	f.Done = append(f.Done, told.Position)

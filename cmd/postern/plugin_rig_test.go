@@ -163,7 +163,13 @@ type tenant struct {
 // upload sends a module, of a name and a version of its own, for some hooks.
 func (t tenant) upload(c *http.Client, name, version string, wasm []byte, hooks ...string) (int, gatewaytest.Answer) {
 	t.Helper()
-	manifest, err := json.Marshal(map[string]any{"v": 1, "name": name, "version": version, "hooks": hooks, "permissions": hostile.Permissions})
+	return t.uploadOf(c, map[string]any{"v": 1, "name": name, "version": version, "hooks": hooks, "permissions": hostile.Permissions}, wasm)
+}
+
+// uploadOf sends a module with a manifest.
+func (t tenant) uploadOf(c *http.Client, says map[string]any, wasm []byte) (int, gatewaytest.Answer) {
+	t.Helper()
+	manifest, err := json.Marshal(says)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func (m *Mail) messageOf(ctx context.Context, s gateway.Scope, e *gateway.Event)
 	case e.UID != 0:
 		msg, err = m.cfg.Store.MessageByUID(ctx, s, gateway.Place{Domain: e.Domain, Account: e.Account, Mailbox: e.Mailbox, UID: e.UID})
 	}
-	if gateway.KindOf(err) == gateway.NotFound && err != nil || msg != nil && msg.Account != e.Account {
+	if gateway.KindOf(err) == gateway.NotFound || msg != nil && msg.Account != e.Account {
 		return nil, nil
 	}
 	return msg, err

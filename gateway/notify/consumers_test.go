@@ -133,7 +133,7 @@ func (l *ledger) Handled(_ context.Context, _ gateway.Scope, id gateway.ID, t *g
 	}
 	if i := slices.IndexFunc(k.rows, func(w gateway.Waiting) bool { return w.Position == t.Position }); !t.Due.IsZero() && i >= 0 {
 		k.rows = slices.Delete(k.rows, i, i+1)
-	} else if !t.Due.IsZero() || t.Position.Less(k.Next) || slices.Contains(k.Done, t.Position) {
+	} else if !t.Due.IsZero() || t.Less(k.Next) || slices.Contains(k.Done, t.Position) {
 		return gateway.Errorf(gateway.InvalidState, "told before")
 	} else {
 		k.Done = append(k.Done, t.Position)

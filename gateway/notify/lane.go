@@ -94,7 +94,7 @@ func (l *lane) adopt(ctx context.Context) error {
 	var subs []*subscriber
 	for _, w := range *wanted {
 		c, err := l.c.cfg.Store.Cursor(ctx, l.scope, w.ID)
-		if gateway.KindOf(err) == gateway.NotFound && err != nil {
+		if gateway.KindOf(err) == gateway.NotFound {
 			continue
 		} else if err != nil {
 			l.wanted.CompareAndSwap(nil, wanted) // again later, unless there is something newer
@@ -201,7 +201,7 @@ func (l *lane) again(ctx context.Context) error {
 			continue
 		}
 		rows, next, err := l.c.cfg.Store.WaitingEvents(ctx, l.scope, s.ID, againBatch)
-		if gateway.KindOf(err) == gateway.NotFound && err != nil {
+		if gateway.KindOf(err) == gateway.NotFound {
 			l.drop(s)
 			return nil // the list has changed; the next look goes on
 		} else if err != nil {
@@ -224,7 +224,7 @@ func (l *lane) save(ctx context.Context) error {
 			continue
 		}
 		err := l.c.cfg.Store.Advance(ctx, l.scope, s.ID, low)
-		if gateway.KindOf(err) == gateway.NotFound && err != nil {
+		if gateway.KindOf(err) == gateway.NotFound {
 			l.drop(s)
 			return nil
 		} else if err != nil {

@@ -39,10 +39,7 @@ func leased(ctx context.Context, store Leaser, system gateway.Scope, job string,
 				continue // it was lost, perhaps to nobody
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if gateway.KindOf(err) != gateway.InvalidState {
+		if gateway.KindOf(err) != gateway.InvalidState && ctx.Err() == nil {
 			log.LogAttrs(ctx, slog.LevelError, "plugins can't be told anything", slog.String("job", job), slog.Any("err", err))
 		}
 		if !sleep(ctx, leaseAsk) {
