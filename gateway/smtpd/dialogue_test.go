@@ -214,9 +214,9 @@ func TestMXCaps(t *testing.T) {
 		"a header of 300 KiB":      {strings.Repeat("X: "+strings.Repeat("y", 1020)+"\r\n", 300) + "\r\nx", "552 5\\.3\\.4"},
 		"2001 fields":              {strings.Repeat("X: y\r\n", 2001) + "\r\nx", "552 5\\.3\\.4"},
 		"a field of 1001 lines":    {"X: y\r\n" + strings.Repeat(" z\r\n", 1001) + "\r\nx", "552 5\\.3\\.4"},
-		"five times here":          {strings.Repeat(fmt.Sprintf(hop, "localhost"), 5) + "\r\nx", "554 5\\.4\\.6"},
+		"six times here":           {strings.Repeat(fmt.Sprintf(hop, "localhost"), 6) + "\r\nx", "554 5\\.4\\.6"},
 		"51 hops":                  {strings.Repeat(fmt.Sprintf(hop, "b.example"), 51) + "\r\nx", "554 5\\.4\\.6"},
-		"four times here, 50 hops": {strings.Repeat(fmt.Sprintf(hop, "localhost"), 4) + strings.Repeat(fmt.Sprintf(hop, "b.example"), 46) + "\r\nx", "250"},
+		"five times here, 50 hops": {strings.Repeat(fmt.Sprintf(hop, "localhost"), 5) + strings.Repeat(fmt.Sprintf(hop, "b.example"), 45) + "\r\nx", "250"},
 		"300 levels":               {deep + "\r\nx", "250"},
 		"20,000 parts":             {parts, "250"},
 	} {
