@@ -214,3 +214,20 @@ func TestTickHook(t *testing.T) {
 	clock.add(time.Hour)
 	turns(first, second, third, "info: turn 4 of demo.localhost, before it 1h0m0s")
 }
+
+// A plugin is not told of what it sent itself, nor of the copy that arrives here.
+func TestEventHookOwnMail(t *testing.T) {
+	c := start(t)
+	c.account("eve@demo.localhost")
+	c.listener("agent", "", `{"labels":["told"],"reply":{"text":"thanks"}}`, "email.received", "email.queued", "email.delivered")
+	if status, a := c.g.Do("POST", "/emails", c.key, map[string]any{
+		"from": "eve@demo.localhost", "to": gatewaytest.Account, "subject": "hello", "text": "x",
+	}); status != 200 {
+		t.Fatal(status, a)
+	}
+	c.eventually(gatewaytest.Account, "INBOX", "hello [told]")
+	c.eventually("eve@demo.localhost", "INBOX", "Re: hello []")
+	c.arrive("later", "eve@demo.localhost")
+	c.eventually("eve@demo.localhost", "INBOX", "later [told], Re: hello []")
+	c.eventually(gatewaytest.Account, "Sent", "Re: hello []")
+}
