@@ -56,7 +56,7 @@ var rooms = map[string]string{
 	"gateway/outbound":   "gateway gateway/flow gateway/content gateway/threading",
 	"gateway/mailbox":    "gateway gateway/flow gateway/content gateway/threading gateway/search",
 	"plugins":            "gateway sdk/abi plugins/sandbox",
-	"plugins/plugintest": "gateway sdk/abi plugins/sandbox plugins",
+	"plugins/plugintest": "gateway gateway/content sdk/abi plugins/sandbox plugins",
 	// Level 4: the doors.
 	"gateway/rest":      "gateway gateway/outbound gateway/mailbox gateway/keys gateway/domains gateway/guard gateway/content",
 	"gateway/dashboard": "gateway gateway/outbound gateway/mailbox gateway/keys gateway/domains gateway/guard",

@@ -46,7 +46,7 @@ func (g *guest) HTTP(ctx context.Context, doc []byte) (handle int, err error) {
 	switch {
 	case !g.may(abi.PermitHTTP), !isLate(g.hook), g.plugins.cfg.Web == nil:
 		return 0, abi.Denied
-	case g.look.DryRun:
+	case g.look.DryRun && !g.plugins.cfg.TryWeb:
 		g.Log(int(gateway.LineWarning), "http: nobody is asked in a dry run")
 		return 0, abi.Denied
 	case int64(len(doc)) > lim.PluginHTTPRequest:

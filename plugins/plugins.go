@@ -57,7 +57,8 @@ type Config struct {
 	ParseAddress func(string) (gateway.Address, error)
 	// CheckMail holds a mail that a plugin wants sent to what one may be.
 	CheckMail func(*gateway.Compose) error
-	Web       Web // makes the requests of plugins; nil: they make none
+	Web       Web  // makes the requests of plugins; nil: they make none
+	TryWeb    bool // in dry runs, too: for somebody who tries a plugin of their own
 	// Internal is the scope of Postern's own work in a domain.
 	Internal func(gateway.DomainID) gateway.Scope
 	// Look shows what an event is about, as it stands now. NotFound if its account is gone.

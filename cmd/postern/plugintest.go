@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/centerleap/postern/gateway"
 )
 
 // pluginOutcome is what a plugin would do.
@@ -14,7 +16,11 @@ type pluginOutcome struct {
 	pluginSaid
 	Version string
 	Logs    []struct{ Level, Text string }
-	Sends   []struct {
+	Writes  []struct {
+		Key  string
+		Size int `json:"size_bytes"`
+	} `json:"kv_writes"`
+	Sends []struct {
 		To      []string
 		Subject string
 	}
@@ -22,14 +28,27 @@ type pluginOutcome struct {
 	HostCalls  int64 `json:"host_calls"`
 	Fuel       int64 `json:"fuel"`
 	Memory     int64 `json:"memory_bytes"`
+	raw        []byte
 }
 
 func (p *pluginsCommand) test() *cobra.Command {
 	in := make(map[string]any)
 	var hook, email, file, sample, version, event string
+	local := &localPlugin{}
 	cmd := &cobra.Command{
-		Use: "test NAME", Short: "Show what a plugin would decide about a message, without doing it", Args: cobra.ExactArgs(1),
+		Use: "test NAME | test FILE.wasm MAIL.eml...", Short: "Show what a plugin would decide about a message, without doing it", Args: cobra.MinimumNArgs(1),
+		Long: `Show what a plugin would decide about a message, without doing it. NAME is a
+plugin of the gateway, which finds or makes the message. A FILE.wasm is asked
+here, without a gateway, about each MAIL.eml in turn: in the same sandbox, held
+to the same limits, and granted what its manifest asks for. What it puts into
+the KV it finds again with the next mail; servers answer it with --allow-http.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if isModule(args[0]) {
+				return p.testHere(cmd, local, args, gateway.PluginTrial{Hook: gateway.Hook(hook), Event: gateway.EventType(event)})
+			}
+			if len(args) > 1 {
+				return fmt.Errorf("a plugin of the gateway is asked about one message, with --email, --raw or --sample; to run a module here, name its file, FILE.wasm")
+			}
 			found, err := p.find(cmd, args[0])
 			if err != nil {
 				return err
@@ -62,6 +81,7 @@ func (p *pluginsCommand) test() *cobra.Command {
 	cmd.Flags().StringVar(&sample, "sample", "", "a built-in message: personal, newsletter, autoreply or attachment")
 	cmd.Flags().StringVar(&version, "version", "", "a kept version instead of the active one")
 	cmd.Flags().StringVar(&event, "event", "", "at the event hook, what it is told of (default email.received)")
+	local.flags(cmd)
 	return cmd
 }
 
@@ -74,8 +94,11 @@ func (p *pluginsCommand) printOutcome(cmd *cobra.Command, hook string, o *plugin
 	return p.printf(cmd, "%s\n", strings.Join(lines, "\n"))
 }
 
-// said are the mail that it sends and the lines of its log.
+// said are what it remembers, the mail that it sends and the lines of its log.
 func (o *pluginOutcome) said() (lines []string) {
+	for _, w := range o.Writes {
+		lines = append(lines, fmt.Sprintf("remembers %s: %d bytes", w.Key, w.Size))
+	}
 	for _, m := range o.Sends {
 		lines = append(lines, fmt.Sprintf("sends %q to %s", m.Subject, strings.Join(m.To, " ")))
 	}

@@ -50,38 +50,24 @@ func (m *Mail) LookAtRaw(ctx context.Context, s gateway.Scope, email, raw string
 	if err != nil {
 		return nil, err
 	}
-	raw = strings.ReplaceAll(strings.ReplaceAll(raw, "\r\n", "\n"), "\n", "\r\n")
-	c, err := content.Scan(strings.NewReader(raw), m.cfg.Limits)
+	msg, open, err := content.Unsent(raw, m.cfg.Now(), m.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
-	none := gateway.AuthResult{Result: "none", Reason: "not checked"}
-	msg := &gateway.Message{
-		Domain: s.Domain(), Arrived: m.cfg.Now().UTC(), Blob: gateway.Blob{Size: int64(len(raw))}, Content: *c,
-		Auth: gateway.AuthResults{SPF: none, DKIM: none, DMARC: none, Disposition: gateway.DispositionNone},
-	}
-	if len(c.From) > 0 {
-		msg.ReturnPath = c.From[0].Addr
-	}
+	msg.Domain = s.Domain()
 	owner := ""
 	if a != nil {
 		owner, msg.Account = a.Email, a.ID
 	}
-	look := m.look(msg, owner, nil, func(off, n int64) (io.ReadCloser, error) {
-		rest := raw[min(off, int64(len(raw))):]
-		if n >= 0 {
-			rest = rest[:min(n, int64(len(rest)))]
-		}
-		return io.NopCloser(strings.NewReader(rest)), nil
-	})
-	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: recipientsOf(owner, c)}
+	look := m.look(msg, owner, nil, open)
+	look.Envelope = gateway.Envelope{ReturnPath: msg.ReturnPath, Recipients: recipientsOf(owner, &msg.Content)}
 	look.Automation = m.automation(ctx, s, look)
 	look.Conversation = m.conversation(ctx, s, look)
 	look.Candidates = func() ([]gateway.Thread, error) {
 		if msg.Account == 0 {
 			return nil, nil
 		}
-		facts := threading.Facts(c, msg.Arrived)
+		facts := threading.Facts(&msg.Content, msg.Arrived)
 		return m.cfg.Store.Candidates(ctx, s, msg.Account, &facts)
 	}
 	return look, nil

@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -145,6 +146,12 @@ func (s *Server) lookFor(k *call, sc gateway.Scope, p *gateway.Plugin, in *plugi
 		return nil, gateway.Fieldf(gateway.InvalidParameter, "sample", "sample is one of %s", strings.Join(mailbox.Samples, ", "))
 	}
 	return s.cfg.Mail.LookAtRaw(k.ctx, sc, email, raw)
+}
+
+// TrialJSON is the answer of POST /plugins/:id/test about a plugin that was asked without a
+// gateway.
+func TrialJSON(p *gateway.Plugin, hook gateway.Hook, o *gateway.PluginOutcome) ([]byte, error) {
+	return json.Marshal(trialOf(p, hook, o))
 }
 
 func trialOf(p *gateway.Plugin, hook gateway.Hook, o *gateway.PluginOutcome) trialShape {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/centerleap/postern/gateway/safehttp"
@@ -13,9 +14,9 @@ type pluginWeb struct{ client *safehttp.Client }
 
 // newPluginWeb makes the client. In quickstart a developer's own server is as far away as
 // any. A request takes as long as the call that makes it, not more.
-func (g *Gateway) newPluginWeb() (w pluginWeb, err error) {
+func newPluginWeb(cfg *Config, log *slog.Logger) (w pluginWeb, err error) {
 	w.client, err = safehttp.New(safehttp.Config{
-		AllowLoopback: g.cfg.local, Allow: g.cfg.HTTPAllow, Timeout: time.Duration(g.cfg.Limits.PluginEventMillis) * time.Millisecond, Log: g.log,
+		AllowLoopback: cfg.local, Allow: cfg.HTTPAllow, Timeout: time.Duration(cfg.Limits.PluginEventMillis) * time.Millisecond, Log: log,
 	})
 	return w, err
 }

@@ -127,7 +127,7 @@ func (g *Gateway) build() (err error) {
 	if g.Activity, err = activity.New(activity.Config{Store: g.Store, Scope: keys.System(), Limits: lim, Log: g.log, Now: now}); err != nil {
 		return err
 	}
-	web, err := g.newPluginWeb()
+	web, err := newPluginWeb(g.cfg, g.log)
 	if err != nil {
 		return err
 	}
