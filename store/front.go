@@ -16,33 +16,45 @@ type fronts struct {
 }
 
 type front struct {
-	from    uint64 // ms; no key of the index is before it
-	lowered uint64 // how often a commit has added keys
+	from  uint64            // ms; no key of the index is before it
+	adds  uint64            // how many commits have added keys
+	added [addsKnown]uint64 // the earliest key of each of the newest of them
 }
 
-// begin is where a walk may begin. It has to be asked before the view is opened.
-func (f *fronts) begin(index int) front {
+// addsKnown is how many commits a walk may last and still move the front: while mail is
+// carried there is one each millisecond or so, and a walk takes as long.
+const addsKnown = 64
+
+// begin is where a walk may begin, and how many commits had added keys by then. It has to
+// be asked before the view is opened.
+func (f *fronts) begin(index int) (from, adds uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.by[index]
+	return f.by[index].from, f.by[index].adds
 }
 
-// raise notes that a view had nothing before a time, unless a commit has added keys since
-// begin: the view may not have seen them.
-func (f *fronts) raise(index int, begun front, to uint64) {
+// raise notes that a view had nothing before a time. It may not have seen what commits
+// have added since begin: those keys bound the front, too.
+func (f *fronts) raise(index int, adds, to uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now := &f.by[index]; now.lowered == begun.lowered {
-		now.from = max(now.from, to)
+	now := &f.by[index]
+	if now.adds-adds > addsKnown {
+		return
 	}
+	for ; adds < now.adds; adds++ {
+		to = min(to, now.added[adds%addsKnown])
+	}
+	now.from = max(now.from, to)
 }
 
-// lower notes that a commit that has ended added a key.
+// lower notes that a commit that has ended added keys, the earliest at a time.
 func (f *fronts) lower(index int, to uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := &f.by[index]
-	now.from, now.lowered = min(now.from, to), now.lowered+1
+	now.added[now.adds%addsKnown] = to
+	now.from, now.adds = min(now.from, to), now.adds+1
 }
 
 // timedPut is a key that a transaction adds to such an index: the earliest.

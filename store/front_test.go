@@ -14,7 +14,8 @@ func TestFronts(t *testing.T) {
 		var f fronts
 		there := map[uint64]bool{} // committed
 		type walk struct {
-			begun front
+			from  uint64
+			adds  uint64
 			first uint64 // that its view has; 0: none
 			to    uint64
 		}
@@ -34,8 +35,9 @@ func TestFronts(t *testing.T) {
 			},
 			"take": func(t *rapid.T) { delete(there, rapid.Uint64Range(1, 50).Draw(t, "taken")) },
 			"walk": func(t *rapid.T) {
-				w := walk{begun: f.begin(0), to: rapid.Uint64Range(1, 60).Draw(t, "to")}
-				for at := w.begun.from; at < w.to && w.first == 0; at++ {
+				w := walk{to: rapid.Uint64Range(1, 60).Draw(t, "to")}
+				w.from, w.adds = f.begin(0)
+				for at := w.from; at < w.to && w.first == 0; at++ {
 					if there[at] {
 						w.first = at
 					}
@@ -52,15 +54,43 @@ func TestFronts(t *testing.T) {
 				if w.first > 0 {
 					w.to = w.first
 				}
-				f.raise(0, w.begun, w.to)
+				f.raise(0, w.adds, w.to)
 			},
 			"": func(t *rapid.T) {
+				from, _ := f.begin(0)
 				for at := range there {
-					if at < f.begin(0).from && !slices.Contains(noting, at) {
-						t.Fatalf("the front is at %d, and %d is there", f.begin(0).from, at)
+					if at < from && !slices.Contains(noting, at) {
+						t.Fatalf("the front is at %d, and %d is there", from, at)
 					}
 				}
 			},
 		})
 	})
+}
+
+// While mail is carried a commit adds keys during every walk: the front moves all the same,
+// as far as they let it.
+func TestFrontMoves(t *testing.T) {
+	var f fronts
+	for at := uint64(1); at < 3*addsKnown; at++ {
+		_, adds := f.begin(0)
+		f.lower(0, at+10)
+		f.raise(0, adds, at)
+		if from, _ := f.begin(0); from != at {
+			t.Fatalf("the front is at %d, want %d", from, at)
+		}
+	}
+	_, adds := f.begin(0)
+	f.lower(0, 5)
+	f.raise(0, adds, 500)
+	if from, _ := f.begin(0); from != 5 {
+		t.Errorf("the front is at %d, over a key at 5", from)
+	}
+	for range addsKnown + 1 {
+		f.lower(0, 7)
+	}
+	f.raise(0, adds, 500)
+	if from, _ := f.begin(0); from != 5 {
+		t.Errorf("the front is at %d, over keys that nobody knows", from)
+	}
 }

@@ -160,12 +160,12 @@ type waiting struct {
 // scanTimed reads such an index up to a time.
 func (s *Store) scanTimed(ctx context.Context, sub byte, to time.Time, most int) (found []waiting, err error) {
 	index, end := timedIndex(sub), ms(to)+1
-	begun := s.fronts.begin(index)
-	if begun.from >= end {
+	from, adds := s.fronts.begin(index)
+	if from >= end {
 		return nil, nil
 	}
 	rng := engine.Range{
-		From: binary.BigEndian.AppendUint64([]byte{sub}, begun.from), To: binary.BigEndian.AppendUint64([]byte{sub}, end),
+		From: binary.BigEndian.AppendUint64([]byte{sub}, from), To: binary.BigEndian.AppendUint64([]byte{sub}, end),
 		KeysOnly: true, Limit: most,
 	}
 	err = s.view(ctx, func(r engine.Reader) error {
@@ -181,7 +181,7 @@ func (s *Store) scanTimed(ctx context.Context, sub byte, to time.Time, most int)
 		if len(found) > 0 {
 			end = ms(found[0].at)
 		}
-		s.fronts.raise(index, begun, end)
+		s.fronts.raise(index, adds, end)
 	}
 	return found, err
 }

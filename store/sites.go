@@ -103,11 +103,11 @@ func (s *Store) DueSites(ctx context.Context, sc gateway.Scope, behind *gateway.
 		return nil, denied("queue")
 	}
 	index, end := timedIndex(subSiteDue), ms(s.cfg.Now())+1
-	begun := s.fronts.begin(index)
-	rng := engine.Range{From: siteDueKey(time.UnixMilli(int64(begun.from)), 0, nil), To: siteDueKey(time.UnixMilli(int64(end)), 0, nil), Limit: most}
+	from, adds := s.fronts.begin(index)
+	rng := engine.Range{From: siteDueKey(time.UnixMilli(int64(from)), 0, nil), To: siteDueKey(time.UnixMilli(int64(end)), 0, nil), Limit: most}
 	if behind != nil {
 		rng.From = append(siteDueKey(behind.At, behind.Domain, siteKey(0, behind.Site)[5:]), 0)
-	} else if begun.from >= end {
+	} else if from >= end {
 		return nil, nil
 	}
 	err = s.view(ctx, func(r engine.Reader) error {
@@ -121,7 +121,7 @@ func (s *Store) DueSites(ctx context.Context, sc gateway.Scope, behind *gateway.
 		if len(found) > 0 {
 			end = ms(found[0].At)
 		}
-		s.fronts.raise(index, begun, end)
+		s.fronts.raise(index, adds, end)
 	}
 	return found, err
 }
