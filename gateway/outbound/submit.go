@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -223,107 +222,6 @@ func (s *Sender) authorize(ctx context.Context, t *tray) (err error) {
 	return nil
 }
 
-// compose makes the final bytes, and reads them once.
-func (s *Sender) compose(ctx context.Context, t *tray) (err error) {
-	t.trace = content.Trace{MessageID: "<" + newID().String() + "@" + t.domain.Name + ">", Date: t.now}
-	switch {
-	case t.sub.Draft:
-		t.trace.Date = time.Time{} // it is dated when it is sent
-	case !t.sub.At.IsZero():
-		t.trace.Date = t.sub.At.UTC()
-	}
-	if t.written != nil {
-		err = s.writeBody(ctx, t, 0, func(w io.Writer) error { return t.written.Write(w, t.trace) })
-	} else {
-		err = s.describe(ctx, t)
-	}
-	if err != nil {
-		return err
-	}
-	if t.content, err = s.scan(ctx, t); err != nil {
-		return err
-	}
-	t.content.Bcc = t.compose.Bcc // the sender knows; the bytes don't say
-	if t.written != nil {
-		t.content.Bcc = t.written.Bcc
-	}
-	t.message = &gateway.Message{
-		ID: newID(), Domain: t.domain.ID, Arrived: t.now, Sent: true, ReturnPath: t.returnPath, Scheduled: t.sub.At,
-		Recipients: t.recipients, Blob: t.blob, Content: *t.content, Tags: t.compose.Tags, Key: t.scope.Key(),
-	}
-	if in := t.sub.Intent; in != nil {
-		t.message.Plugin = in.Plugin
-	}
-	if d := t.sub.Stored; d != nil {
-		t.message.ID, t.message.Tags = d.ID, d.Tags
-	}
-	return nil
-}
-
-// scan says what is in the bytes of a message.
-func (s *Sender) scan(ctx context.Context, t *tray) (*gateway.Content, error) {
-	r, err := s.cfg.Store.OpenBlob(ctx, t.scope, t.blob, 0, -1)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return content.Scan(r, s.cfg.Limits)
-}
-
-// describe completes the client's fields and writes the message they describe.
-func (s *Sender) describe(ctx context.Context, t *tray) error {
-	if err := s.identify(ctx, t); err != nil {
-		return err
-	}
-	if err := s.answer(ctx, t); err != nil {
-		return err
-	}
-	if err := content.CheckHeaders(t.compose.Headers, s.cfg.Limits); err != nil {
-		return err
-	}
-	return s.writeComposed(ctx, t)
-}
-
-// writeComposed keeps the message that compose describes.
-func (s *Sender) writeComposed(ctx context.Context, t *tray) error {
-	hint := int64(len(t.compose.HTML) + len(t.compose.Text))
-	for _, a := range t.compose.Attachments {
-		hint += a.Size * 4 / 3
-	}
-	return s.writeBody(ctx, t, hint, func(w io.Writer) error {
-		if hint < manyLines {
-			return content.Compose(w, &t.compose, t.trace)
-		}
-		buffered := bufio.NewWriterSize(w, 32<<10)
-		if err := content.Compose(buffered, &t.compose, t.trace); err != nil {
-			return err
-		}
-		return buffered.Flush()
-	})
-}
-
-// manyLines is a size from which lines are gathered before they are written: a file of 25
-// MiB has 450,000 of them.
-const manyLines = 64 << 10
-
-// writeBody keeps what write writes. hint is its size, as far as known.
-func (s *Sender) writeBody(ctx context.Context, t *tray, hint int64, write func(io.Writer) error) (err error) {
-	if t.large {
-		hint = max(hint, largeBody)
-	}
-	if t.body, err = s.cfg.Store.CreateBlob(ctx, t.scope, t.domain.ID, hint); err != nil {
-		return err
-	}
-	if err := write(t.body); err != nil {
-		return err
-	}
-	t.blob, err = t.body.Seal()
-	return err
-}
-
-// largeBody is a size that no engine carries inside a commit.
-const largeBody = 1 << 20
-
 // thread gathers what decides the conversation, and asks plugins; the store looks
 // it up inside the commit, where no other message can slip in between.
 func (s *Sender) thread(ctx context.Context, t *tray) error {
@@ -333,83 +231,6 @@ func (s *Sender) thread(ctx context.Context, t *tray) error {
 		t.choice.Join = t.sub.Thread
 	}
 	return err
-}
-
-// address makes one delivery per recipient, and the acceptance of it all.
-func (s *Sender) address(ctx context.Context, t *tray) error {
-	s.lone(ctx, t)
-	t.acceptance = &gateway.Acceptance{
-		Message: t.message, From: t.from, Facts: t.facts, Thread: t.choice, NewThread: t.newThread,
-		Effects: t.effects, Activity: t.sub.Activity, Intent: t.sub.Intent, Draft: t.sub.Draft, Replaces: t.sub.Stored != nil,
-	}
-	if t.sub.Draft {
-		return nil
-	}
-	if len(t.message.Recipients) == 0 {
-		return gateway.Fieldf(gateway.MissingField, "to", "at least one recipient is needed")
-	}
-	mode, err := s.cfg.Mode(ctx)
-	if err != nil {
-		return err
-	}
-	for _, rcpt := range t.message.Recipients {
-		here, err := s.livesHere(ctx, rcpt)
-		if err != nil {
-			return err
-		}
-		t.leaves = t.leaves || !here
-		t.acceptance.Deliveries = append(t.acceptance.Deliveries, t.delivery(rcpt, !here, mode == gateway.ModeCapture))
-	}
-	return nil
-}
-
-// delivery is the job for one recipient. What holds it: a plugin, then its time, then
-// the capturing of foreign mail.
-func (t *tray) delivery(rcpt string, foreign, capturing bool) gateway.Delivery {
-	captured := foreign && capturing
-	d := gateway.Delivery{
-		ID: newID(), Recipient: rcpt, ReturnPath: t.returnPath, Author: t.domain.Name,
-		State: gateway.DeliveryQueued, Due: t.now.Truncate(time.Millisecond), Held: t.held, Until: t.until,
-	}
-	if foreign {
-		d.Site = siteOf(rcpt)
-	}
-	if !t.sub.At.IsZero() {
-		d.Due = t.sub.At.UTC().Truncate(time.Millisecond)
-		if d.Held == "" {
-			d.Held = gateway.HeldScheduled
-		}
-	}
-	switch {
-	case captured && d.Held == "":
-		d.Held = gateway.HeldCapture
-	case captured:
-		d.Then = gateway.HeldCapture
-	}
-	if d.Held != "" {
-		d.State = gateway.DeliveryHeld
-	}
-	return d
-}
-
-// livesHere reports whether an address belongs to a domain of ours. Only one whose mail
-// comes here counts: naming a domain must not catch other people's mail.
-func (s *Sender) livesHere(ctx context.Context, addr string) (bool, error) {
-	d, err := s.home(ctx, addr)
-	return d != nil, err
-}
-
-// home is the domain of ours that an address belongs to, or nil.
-func (s *Sender) home(ctx context.Context, addr string) (*gateway.Domain, error) {
-	_, host := gateway.SplitAddress(addr)
-	d, err := s.cfg.Store.DomainByName(ctx, s.cfg.System, host)
-	switch {
-	case err == nil && d.Receives():
-		return d, nil
-	case gateway.KindOf(err) == gateway.NotFound:
-		err = nil
-	}
-	return nil, err
 }
 
 func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }
