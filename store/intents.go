@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -43,12 +44,12 @@ func (t *tx) addIntents(list []gateway.Intent) error {
 			in.ID = newID()
 		}
 		in.Created, in.Due, in.Tried, in.Fence = t.now, t.now.Truncate(time.Millisecond), 0, 0
-		room, err := t.countIntent(in.Plugin, 1, weight(&in))
+		why, err := t.roomFor(&in)
 		if err != nil {
 			return err
 		}
-		if !room {
-			text := "a mail is not sent: too many of the plugin, or of its domain, wait"
+		if why != "" {
+			text := "a mail is not sent: " + why
 			if err := t.addLines([]gateway.PluginLine{lineAbout(p, &in, gateway.LineError, text, t.now)}); err != nil {
 				return err
 			}
@@ -59,6 +60,24 @@ func (t *tx) addIntents(list []gateway.Intent) error {
 		t.Set(timedKey(subIntentDue, in.Due, t.domain, in.ID), nil)
 	}
 	return nil
+}
+
+// roomFor takes room for an intent, or says why there is none. What a plugin wants sent never
+// makes the commit of what it was asked about too large: others wait for that.
+func (t *tx) roomFor(in *gateway.Intent) (why string, err error) {
+	size := weight(in)
+	if most := t.store.cfg.Limits.PluginSendBytes; t.sends+int64(size) > most {
+		return fmt.Sprintf("all that is sent because of one message may have %d bytes", most), nil
+	}
+	room, err := t.countIntent(in.Plugin, 1, size)
+	if err != nil {
+		return "", err
+	}
+	if !room {
+		return "too many of the plugin, or of its domain, wait", nil
+	}
+	t.sends += int64(size)
+	return "", nil
 }
 
 // countIntent counts intents of a domain and of a plugin, which has half of its domain's

@@ -84,6 +84,7 @@ type tx struct {
 	plugin bool       // an installation has changed
 	cause  gateway.ID // the plugin whose event hook made this happen, if one has
 	intent bool       // a plugin wants more mail sent
+	sends  int64      // bytes of the mail that plugins want sent in this commit
 	timed  [len(timedIndexes)]timedPut
 }
 
