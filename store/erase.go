@@ -97,6 +97,12 @@ func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
 	if err != nil {
 		return err
 	}
+	// Nor does a plugin that is being changed get a turn, or have mail sent: the rows that
+	// other domains' work is found by would be left behind.
+	if _, err := s.eraseSub(ctx, id, subPlugin); err != nil {
+		return err
+	}
+	s.installed.forget(id)
 	if err := s.page(ctx, id, subKey, (*tx).forgetKey); err != nil {
 		return err
 	}
