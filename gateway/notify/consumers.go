@@ -46,7 +46,7 @@ type ConsumersConfig struct {
 	// one domain. Both are required.
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
-	Slots    Slots            // required; a domain has half of them
+	Slots    *Slots           // required; a domain has half of them
 	Limits   gateway.Limits   // required
 	Log      *slog.Logger     // default: slog.Default()
 	Now      func() time.Time // default: time.Now
@@ -70,7 +70,7 @@ type Consumers struct {
 
 // NewConsumers checks cfg and fills its defaults. It starts nothing; Run does.
 func NewConsumers(cfg ConsumersConfig) (*Consumers, error) {
-	if cfg.Store == nil || cfg.Teller == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cap(cfg.Slots) == 0 || cfg.Limits == (gateway.Limits{}) {
+	if cfg.Store == nil || cfg.Teller == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Slots == nil || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("notify: a required field of ConsumersConfig is missing")
 	}
 	if cfg.Log == nil {

@@ -72,23 +72,35 @@ func outliving(ctx context.Context) (work context.Context, drain func(wait func(
 	}
 }
 
-// Slots are the calls that may run at once, of all that share them.
-type Slots chan struct{}
-
-// NewSlots makes n of them, at least one.
-func NewSlots(n int) Slots { return make(Slots, max(1, n)) }
-
-// share is how many of them one domain may have.
-func (s Slots) share() int { return max(1, cap(s)/2) }
-
-// take waits for one; false if ctx ended before.
-func (s Slots) take(ctx context.Context) bool {
-	select {
-	case s <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// Slots are the calls that may run at once, of all that share them: one domain has half of
+// them, whoever makes them for it.
+type Slots struct {
+	all chan struct{}
+	of  gateway.Shares
 }
 
-func (s Slots) give() { <-s }
+// NewSlots makes n of them, at least one.
+func NewSlots(n int) *Slots {
+	n = max(1, n)
+	return &Slots{all: make(chan struct{}, n), of: gateway.Shares{Most: max(1, n/2)}}
+}
+
+// size is how many there are, share how many of them one domain may have.
+func (s *Slots) size() int  { return cap(s.all) }
+func (s *Slots) share() int { return s.of.Most }
+
+// take waits for one, first for its domain's share: who waits for that keeps no slot from
+// others. It is false if ctx ended before.
+func (s *Slots) take(ctx context.Context, d gateway.DomainID) (give func(), ok bool) {
+	share, err := s.of.Take(ctx, d)
+	if err != nil {
+		return nil, false
+	}
+	select {
+	case s.all <- struct{}{}:
+		return func() { <-s.all; share() }, true
+	case <-ctx.Done():
+		share()
+		return nil, false
+	}
+}

@@ -64,13 +64,14 @@ func (l *lane) begin(ctx, work context.Context) {
 
 // call waits for a slot and tells an event.
 func (l *lane) call(ctx, work context.Context, sub *gateway.Subscription, o outcome) outcome {
-	if !l.c.cfg.Slots.take(ctx) {
+	give, ok := l.c.cfg.Slots.take(ctx, l.domain)
+	if !ok {
 		o.put = true
 		return o
 	}
 	event := o.job.event
 	result, err := l.c.cfg.Teller.Tell(work, l.scope, sub, o.job.Position, &event, o.job.attempts+1)
-	l.c.cfg.Slots.give()
+	give()
 	told := &gateway.Told{
 		Position: o.job.Position, Event: o.job.event, Next: o.next, Due: o.job.due, Attempts: o.job.attempts + 1, Result: result,
 	}

@@ -35,7 +35,7 @@ type TicksConfig struct {
 	Job      string // required: the name of the lease
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
-	Slots    Slots            // required; a domain has half of them
+	Slots    *Slots           // required; a domain has half of them
 	Log      *slog.Logger     // default: slog.Default()
 	Now      func() time.Time // default: time.Now
 }
@@ -59,7 +59,7 @@ type turned struct {
 
 // NewTicks checks cfg and fills its defaults. It starts nothing; Run does.
 func NewTicks(cfg TicksConfig) (*Ticks, error) {
-	if cfg.Store == nil || cfg.Ticker == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cap(cfg.Slots) == 0 {
+	if cfg.Store == nil || cfg.Ticker == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Slots == nil {
 		return nil, errors.New("notify: a required field of TicksConfig is missing")
 	}
 	if cfg.Log == nil {
@@ -97,7 +97,7 @@ func (k *Ticks) hold(ctx context.Context) error {
 	var calls sync.WaitGroup
 	defer drain(calls.Wait)
 	k.running, k.rests = make(map[gateway.ID]gateway.DomainID), make(map[gateway.ID]time.Time)
-	k.ended = make(chan turned, cap(k.cfg.Slots))
+	k.ended = make(chan turned, k.cfg.Slots.size())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -139,7 +139,7 @@ func (k *Ticks) may(due []gateway.PluginTurn) (now []gateway.PluginTurn) {
 	for _, t := range due {
 		_, running := k.running[t.Plugin]
 		_, rests := k.rests[t.Plugin]
-		if running || rests || of[t.Domain] >= k.cfg.Slots.share() || len(k.running) >= cap(k.cfg.Slots) {
+		if running || rests || of[t.Domain] >= k.cfg.Slots.share() || len(k.running) >= k.cfg.Slots.size() {
 			continue
 		}
 		of[t.Domain]++
@@ -163,12 +163,13 @@ func (k *Ticks) until(next time.Time) time.Duration {
 
 // turn asks one plugin, and says for how long its turn is put off, if it is.
 func (k *Ticks) turn(ctx, work context.Context, t gateway.PluginTurn) time.Duration {
-	if !k.cfg.Slots.take(ctx) {
+	give, ok := k.cfg.Slots.take(ctx, t.Domain)
+	if !ok {
 		return restLeast
 	}
 	s := k.cfg.Internal(t.Domain)
 	effects, err := k.cfg.Ticker.Tick(work, s, t.Plugin, &gateway.Tick{Scheduled: t.Due, Previous: t.Previous})
-	k.cfg.Slots.give()
+	give()
 	switch kind := gateway.KindOf(err); {
 	case err == nil:
 	case work.Err() != nil:
