@@ -84,7 +84,7 @@ func (t *tx) fileOrSendOn(f *gateway.Filing, c *gateway.Copy, o onward, catchAll
 		return err
 	}
 	list, away := o.of(c)
-	m := &stored{Message: gateway.Message{ID: c.ID, Account: account, Blob: f.Message.Blob}}
+	m := &stored{Message: gateway.Message{ID: c.ID, Account: account, Blob: f.Message.Blob, Plugin: f.Message.Plugin}}
 	if !away {
 		labels := c.Labels
 		if len(list) < len(c.Redirects) && !c.Keep {

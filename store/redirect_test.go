@@ -159,3 +159,26 @@ func TestRedirectEnds(t *testing.T) {
 		}
 	}
 }
+
+// Mail of a plugin that is sent on stays mail of a plugin, also where nobody keeps a copy:
+// or two plugins could have each other's mail lead to more without end.
+func TestRedirectOfAPluginsMail(t *testing.T) {
+	w := newWorld(t)
+	for _, keep := range []bool{false, true} {
+		ref, done := w.blob(w.ours.ID, "sent on")
+		c := content("<on@x.test>", "subject", w.clock)
+		by := newID()
+		w.ok(w.Deliver(w.ctx(), inside(w.ours.ID), &gateway.Filing{
+			Message: &gateway.Message{Arrived: w.clock, Blob: ref, Content: c, Plugin: by}, Facts: threading.Facts(&c, w.clock),
+			Copies: []gateway.Copy{{
+				Account: w.ann.ID, ID: newID(), Folder: gateway.Inbox, Keep: keep, Redirects: []gateway.Redirect{{Recipient: "eve@ours.test"}},
+			}},
+		}))
+		done()
+		all, err := w.LeaseDue(w.ctx(), system, 10, time.Minute)
+		w.ok(err)
+		if len(all) != 1 || all[0].Plugin != by {
+			t.Errorf("keep %v: %+v", keep, all)
+		}
+	}
+}
