@@ -3,6 +3,7 @@ package gateway
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // MailboxID numbers a mailbox within its account.
@@ -61,6 +62,27 @@ func FoldMailbox(name string) string {
 		return Inbox
 	}
 	return name
+}
+
+// MailboxSeparator stands between the levels of a mailbox's name.
+const MailboxSeparator = "/"
+
+// MailboxFault says what is wrong with the name of a new mailbox, besides its length; it is
+// empty if nothing is. Names are text of one line: they are written into protocol lines and
+// file listings.
+func MailboxFault(name string) string {
+	const level = MailboxSeparator
+	switch {
+	case name == "":
+		return "it is empty"
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return "it holds control characters"
+	case strings.ContainsAny(name, "%*"):
+		return "it holds a wildcard"
+	case strings.HasPrefix(name, level) || strings.HasSuffix(name, level) || strings.Contains(name, level+level):
+		return "a level of it is empty"
+	}
+	return ""
 }
 
 // Entry is a message in a mailbox.

@@ -17,8 +17,11 @@ var flags = map[string]gateway.Flags{`\seen`: gateway.Seen, `\flagged`: gateway.
 
 // file reads where a copy goes and what it is marked with.
 func (g *guest) file(v *gateway.Verdict, in *abi.Verdict) (err error) {
-	if int64(len(in.Folder)) > g.plugins.cfg.Limits.MailboxName || hasControl(in.Folder) {
-		return bad("folder %.80q", in.Folder)
+	if int64(len(in.Folder)) > g.plugins.cfg.Limits.MailboxName {
+		return bad("folder %.80q is too long", in.Folder)
+	}
+	if why := gateway.MailboxFault(in.Folder); in.Folder != "" && why != "" {
+		return bad("folder %.80q: %s", in.Folder, why)
 	}
 	v.Folder = gateway.FoldMailbox(in.Folder)
 	for _, f := range in.Flags {

@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,25 +13,16 @@ import (
 )
 
 // Separator stands between the levels of a mailbox's name.
-const Separator = "/"
+const Separator = gateway.MailboxSeparator
 
-// CheckFolder says what is wrong with the name of a new mailbox. Names are text
-// of one line: they are written into protocol lines and file listings.
+// CheckFolder says what is wrong with the name of a new mailbox.
 func (m *Mail) CheckFolder(name string) error {
-	bad := func(why string) error {
-		return gateway.Fieldf(gateway.InvalidParameter, "folder", "%.100q can't be a folder: %s", name, why)
+	why := gateway.MailboxFault(name)
+	if int64(len(name)) > m.cfg.Limits.MailboxName {
+		why = "it is too long"
 	}
-	switch {
-	case name == "":
-		return bad("it is empty")
-	case int64(len(name)) > m.cfg.Limits.MailboxName:
-		return bad("it is too long")
-	case strings.ToValidUTF8(name, "") != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return bad("it holds control characters")
-	case strings.ContainsAny(name, "%*"):
-		return bad("it holds a wildcard")
-	case strings.HasPrefix(name, Separator) || strings.HasSuffix(name, Separator) || strings.Contains(name, Separator+Separator):
-		return bad("a level of it is empty")
+	if why != "" {
+		return gateway.Fieldf(gateway.InvalidParameter, "folder", "%.100q can't be a folder: %s", name, why)
 	}
 	return nil
 }
