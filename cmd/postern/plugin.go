@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
-	"mime/multipart"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -37,7 +34,7 @@ func (c *client) pluginCommand() *cobra.Command {
 	cmd := c.flags(&cobra.Command{Use: "plugin", Short: "Install and order plugins"})
 	cmd.PersistentFlags().StringVar(&p.domain, "domain", "", "whose plugins: those of this domain")
 	cmd.PersistentFlags().StringVar(&p.account, "account", "", "whose plugins: those of this one address")
-	cmd.AddCommand(p.push(), p.list(), p.enable("enable", "Ask a plugin from now on", "enabled"),
+	cmd.AddCommand(p.create(), p.build(), p.push(), p.list(), p.enable("enable", "Ask a plugin from now on", "enabled"),
 		p.enable("disable", "Ask a plugin no more", "disabled"), p.order(), p.versions(), p.rollback(), p.logs(), p.failures(), p.test(), p.bench(), p.replay(), p.delete())
 	return cmd
 }
@@ -54,57 +51,6 @@ func (p *pluginsCommand) path(route string) string {
 		return route
 	}
 	return route + "?" + q.Encode()
-}
-
-func (p *pluginsCommand) push() *cobra.Command {
-	var manifest string
-	cmd := &cobra.Command{
-		Use: "push MODULE.wasm", Short: "Install a module, or give an installed one new code", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			files := map[string]string{"wasm": args[0]}
-			if manifest != "" {
-				files["manifest"] = manifest
-			}
-			in, err := formOf(files)
-			if err != nil {
-				return err
-			}
-			var out pluginAnswer
-			if err := p.call(cmd, "POST", p.path("/plugins"), in, &out); err != nil {
-				return err
-			}
-			return p.printf(cmd, "%s  %s %s  %s\n", out.ID, out.Name, out.Version, out.Status)
-		},
-	}
-	cmd.Flags().StringVar(&manifest, "manifest", "", "the manifest, if the module has none in it")
-	return cmd
-}
-
-// form is a body of multipart/form-data.
-type form struct {
-	bytes.Buffer
-	contentType string
-}
-
-// formOf reads files into a form, each as the part of its name.
-func formOf(files map[string]string) (*form, error) {
-	f := &form{}
-	w := multipart.NewWriter(&f.Buffer)
-	for name, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		part, err := w.CreateFormFile(name, name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := part.Write(raw); err != nil {
-			return nil, err
-		}
-	}
-	f.contentType = w.FormDataContentType()
-	return f, w.Close()
 }
 
 // all lists what is installed, in the order it is asked.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/serve"
+	"github.com/centerleap/postern/gateway/telemetry"
 	"github.com/centerleap/postern/plugins/plugintest"
 )
 
@@ -37,7 +39,10 @@ func (l *localPlugin) flags(cmd *cobra.Command) {
 // settings are what a gateway on this machine would run plugins with.
 func (l *localPlugin) settings(cmd *cobra.Command) (*serve.Config, *slog.Logger, error) {
 	cfg := serve.LocalDefaults()
-	log, err := configure(cmd, cfg, "", "", nil, func(*serve.Config) error { return nil })
+	if err := cfg.LoadEnv(os.Environ()); err != nil {
+		return nil, nil, err
+	}
+	log, err := telemetry.Logger(cmd.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat)
 	return cfg, log, err
 }
 
@@ -51,7 +56,7 @@ func (l *localPlugin) open(cmd *cobra.Command, file string) (*plugintest.Plugin,
 	if err != nil {
 		return nil, err
 	}
-	cfg := plugintest.Config{Values: l.values, Auth: l.auth, Limits: &settings.Limits}
+	cfg := plugintest.Config{Values: l.values, Auth: l.auth, Limits: &settings.Limits, CacheDir: localCache(settings)}
 	if l.manifest != "" {
 		if cfg.Manifest, err = os.ReadFile(l.manifest); err != nil {
 			return nil, err
@@ -67,6 +72,23 @@ func (l *localPlugin) open(cmd *cobra.Command, file string) (*plugintest.Plugin,
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return p, nil
+}
+
+// localCache is where compiled code is kept from one command to the next: Go's takes most of
+// a second. Empty if there is no such place.
+func localCache(settings *serve.Config) string {
+	if settings.PluginCache != "" {
+		return settings.PluginCache
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	dir = filepath.Join(dir, "postern", "plugins")
+	if os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return dir
 }
 
 // hookOf is the hook that is asked for, or the plugin's first.

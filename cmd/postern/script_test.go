@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,8 +47,9 @@ func TestScripts(t *testing.T) {
 			for _, door := range serve.Doors {
 				e.Setenv("POSTERN_"+strings.ToUpper(door)+"_LISTEN", "127.0.0.1:0")
 			}
-			return err
+			return errors.Join(err, withCompilers(e))
 		},
+		Condition: builds,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"banner": banner, "http": httpCommand, "json": jsonCommand, "eventually": eventually, "maxlines": maxLines,
 			"chat": chatCommand, "plain": plainCommand, "shut": shutCommand,

@@ -4,6 +4,7 @@
 package plugintest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,13 +25,16 @@ type Config struct {
 	Web      plugins.Web       // makes its requests; nil: it makes none
 	Auth     map[string]string // results of spf, dkim and dmarc; none unless it is said
 	Limits   *gateway.Limits   // default: gateway.DefaultLimits
+	// CacheDir keeps compiled code, which is run: nobody else may write there. Default: one
+	// that goes with the Plugin.
+	CacheDir string
 }
 
 // Plugin is a module that is ready to be asked. One goroutine uses it.
 type Plugin struct {
 	cfg     Config
 	lim     gateway.Limits
-	dir     string
+	dir     string // that goes with it; empty: none
 	memory  *memory
 	plugins *plugins.Plugins
 	ID      gateway.ID
@@ -43,8 +47,10 @@ func Open(ctx context.Context, wasm []byte, cfg Config) (_ *Plugin, err error) {
 	if cfg.Limits != nil {
 		p.lim = *cfg.Limits
 	}
-	if p.dir, err = os.MkdirTemp("", "postern-plugin"); err != nil {
-		return nil, err
+	if cfg.CacheDir == "" {
+		if p.dir, err = os.MkdirTemp("", "postern-plugin"); err != nil {
+			return nil, err
+		}
 	}
 	defer func() {
 		if err != nil {
@@ -53,7 +59,7 @@ func Open(ctx context.Context, wasm []byte, cfg Config) (_ *Plugin, err error) {
 	}()
 	lim := p.lim
 	if p.plugins, err = plugins.New(plugins.Config{
-		Store: p.memory, Activity: p.memory, Uploads: true, CacheDir: p.dir, Limits: lim, Log: slog.New(slog.DiscardHandler), Web: cfg.Web, TryWeb: true,
+		Store: p.memory, Activity: p.memory, Uploads: true, CacheDir: cmp.Or(cfg.CacheDir, p.dir), Limits: lim, Log: slog.New(slog.DiscardHandler), Web: cfg.Web, TryWeb: true,
 		Internal:     func(gateway.DomainID) gateway.Scope { return gateway.Scope{} }, // memory is nobody's
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
 		ParseAddress: content.ParseAddress, CheckMail: func(c *gateway.Compose) error { return content.CheckCompose(c, lim) },
@@ -74,7 +80,10 @@ func (p *Plugin) Close() (err error) {
 	if p.plugins != nil {
 		err = p.plugins.Close()
 	}
-	return errors.Join(err, os.RemoveAll(p.dir))
+	if p.dir != "" {
+		err = errors.Join(err, os.RemoveAll(p.dir))
+	}
+	return err
 }
 
 // Installed is what a gateway would have installed.
