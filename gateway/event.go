@@ -60,7 +60,7 @@ const (
 // email that there is.
 var PluginEvents = []EventType{
 	EventReceived, EventQueued, EventScheduled, EventSent, EventDelivered, EventDelayed, EventFailed, EventBounced, EventComplained, EventHeld,
-	EventCanceled, EventSuppressed, EventUpdated,
+	EventCanceled, EventSuppressed, EventUpdated, EventMoved,
 }
 
 // ErrTrimmed means that a feed no longer reaches back to where a reader stands.

@@ -42,6 +42,9 @@ func (p *Plugins) Tell(ctx context.Context, s gateway.Scope, sub *gateway.Subscr
 	if err != nil {
 		return gateway.Result{}, err
 	}
+	if e.Type == gateway.EventMoved && e.Detail != "" { // a move is two events: this says where it was
+		return gateway.Result{Skipped: true}, nil
+	}
 	look, err := p.cfg.Look(ctx, s, e)
 	switch {
 	case gateway.KindOf(err) == gateway.NotFound: // its account is being erased
