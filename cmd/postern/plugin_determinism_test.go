@@ -68,8 +68,9 @@ func (r *rig) answers(ask map[string]question) (all []string) {
 			a := r.want(200, "POST", "/plugins/"+id+"/test?email="+r.rival.account, r.rival.key,
 				map[string]any{"hook": q.hook, "email_id": mails.Str(fmt.Sprintf("data.%d.email_id", i))})
 			delete(a, "duration_us")
-			if w, ok := a.At("kv_writes.0").(map[string]any); ok {
-				delete(w, "expires_at")
+			writes, _ := a["kv_writes"].([]any)
+			for _, w := range writes {
+				delete(w.(map[string]any), "expires_at")
 			}
 			all = append(all, fmt.Sprint(i, a))
 		}
