@@ -51,7 +51,7 @@ func notOfID(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>'
 var reserved = map[string]bool{
 	"from": true, "to": true, "cc": true, "bcc": true, "subject": true, "date": true, "sender": true, "received": true,
 	"return-path": true, "dkim-signature": true, "mime-version": true, "authentication-results": true, "reply-to": true,
-	"delivered-to": true,
+	"delivered-to": true, "received-spf": true,
 }
 
 // CheckHeaders holds custom header fields to what may stand in a message.

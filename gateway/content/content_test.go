@@ -566,6 +566,7 @@ func TestCheckHeaders(t *testing.T) {
 		{Name: "DKIM-Signature", Value: "x"},
 		{Name: "Content-Type", Value: "x"},
 		{Name: "ARC-Seal", Value: "x"},
+		{Name: "Received-SPF", Value: "pass"}, // RFC 7208 section 9.1
 		{Name: "X-Postern-Hop", Value: "1"},
 		{Name: "X", Value: "a\r\nBcc: b"},
 		{Name: "X Y", Value: "x"},
