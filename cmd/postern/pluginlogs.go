@@ -106,7 +106,7 @@ func (p *pluginsCommand) printEvent(cmd *cobra.Command, data string) error {
 }
 
 func (p *pluginsCommand) printLine(cmd *cobra.Command, l *pluginLine) error {
-	return p.printf(cmd, "%s  %-7s  %s  %s  %s  %s\n", l.Time, l.Level, l.Version, l.Hook, cmp.Or(printable(l.EmailID), printable(l.MessageID), "-"), printable(l.Text))
+	return p.printf(cmd, "%s  %-7s  %s  %s  %s  %s\n", l.Time, l.Level, l.Version, cmp.Or(l.Hook, "-"), cmp.Or(printable(l.EmailID), printable(l.MessageID), "-"), printable(l.Text))
 }
 
 // printable makes text fit for a terminal: a plugin, or the mail it quotes, must not

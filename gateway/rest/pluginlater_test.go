@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,11 @@ func TestTraceOfEvent(t *testing.T) {
 	if n := len(all); all[n-1] != "event account p accept <nil> [seen] [map[level:info text:email.received in INBOX with ]] false" || all[n-2] != "stored INBOX [seen]" {
 		t.Errorf("%q", all)
 	}
+	gatewaytest.Eventually(t, "the log has a line of the event, and one of no hook: it may not answer what names nobody", func() bool {
+		logs := c.do(200, "GET", "/plugins/"+id+"/logs", key, nil)
+		hooks := []string{fmt.Sprint(logs.At("data.0.hook")), fmt.Sprint(logs.At("data.1.hook"))}
+		return slices.Contains(hooks, "event") && slices.Contains(hooks, "<nil>")
+	})
 	a := c.do(200, "POST", "/plugins/"+id+"/replay", key, `{"hook":"event","last":10}`)
 	if a.At("asked") != 1.0 || a.At("unknown") != 0.0 || a.At("differs") != 0.0 || fmt.Sprint(a.At("now.actions")) != "map[accept:1]" {
 		t.Errorf("%v", a)

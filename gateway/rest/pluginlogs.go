@@ -11,20 +11,20 @@ import (
 
 // lineShape is a line of a plugin's log.
 type lineShape struct {
-	Object    string       `json:"object"`
-	ID        string       `json:"id"`
-	Time      string       `json:"time"` // to the millisecond
-	Level     string       `json:"level"`
-	Version   string       `json:"version"`
-	Hook      gateway.Hook `json:"hook"`
-	EmailID   *string      `json:"email_id"`
-	MessageID *string      `json:"message_id"`
-	Text      string       `json:"text"`
+	Object    string  `json:"object"`
+	ID        string  `json:"id"`
+	Time      string  `json:"time"` // to the millisecond
+	Level     string  `json:"level"`
+	Version   string  `json:"version"`
+	Hook      *string `json:"hook"`
+	EmailID   *string `json:"email_id"`
+	MessageID *string `json:"message_id"`
+	Text      string  `json:"text"`
 }
 
 func lineOf(l *gateway.PluginLine) lineShape {
 	return lineShape{
-		"plugin_log", strconv.FormatUint(l.Sequence, 10), l.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"), l.Level.String(), l.Version, l.Hook,
+		"plugin_log", strconv.FormatUint(l.Sequence, 10), l.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"), l.Level.String(), l.Version, orNull(string(l.Hook)),
 		idOrNull(l.Email), orNull(l.MessageID), l.Text,
 	}
 }

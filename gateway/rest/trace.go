@@ -124,12 +124,17 @@ func (s *Server) getTrace(k *call) error {
 // from.
 func traceOf(it *mailbox.Item, tr *mailbox.Trace) []traceEntry {
 	m := it.Message
-	out := comes(m, tr)
-	stored := m.Arrived
+	out, stored := comes(m, tr), m.Arrived
+	var later []traceEntry // what plugins were told of it once it was there
 	for i := range tr.Steps {
 		st := &tr.Steps[i]
-		out = append(out, traceEntry{Type: "plugin", time: st.At, Plugin: stepOf(st)})
-		if st.Event == "" && st.At.After(stored) {
+		e := traceEntry{Type: "plugin", time: st.At, Plugin: stepOf(st)}
+		if st.Event != "" {
+			later = append(later, e)
+			continue
+		}
+		out = append(out, e)
+		if st.At.After(stored) {
 			stored = st.At
 		}
 	}
@@ -138,6 +143,7 @@ func traceOf(it *mailbox.Item, tr *mailbox.Trace) []traceEntry {
 		traceEntry{Type: "thread", time: stored, Thread: &placeShape{m.Thread.String(), m.Position, tr.Count, orNull(tr.By)}},
 		traceEntry{Type: "stored", time: stored, Stored: &standShape{it.Folder, listed(it.Entry.Labels), flagNames(it.Entry.Flags)}},
 	)
+	out = append(out, later...)
 	for i := range tr.Deliveries {
 		out = append(out, turnsOf(&tr.Deliveries[i])...)
 	}
