@@ -92,6 +92,8 @@ func (t *tx) file(f *gateway.Filing, c *gateway.Copy, account gateway.AccountID,
 	if err != nil {
 		return nil, err
 	}
+	// Each of several plugins may have as many as a message has.
+	labels = relabel(nil, gateway.FlagChange{AddLabels: labels}, int(t.store.cfg.Limits.Labels))
 	t.addEntry(m, box, c.Flags, labels, gateway.EventReceived)
 	t.putMessage(m)
 	t.tracedCopy(m, c.Address, f.Effects.Steps, len(f.Copies))
