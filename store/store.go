@@ -85,6 +85,7 @@ type tx struct {
 	cause  gateway.ID // the plugin whose event hook made this happen, if one has
 	intent bool       // a plugin wants more mail sent
 	sends  int64      // bytes of the mail that plugins want sent in this commit
+	moved  int64      // bytes of records that conversations have it rewrite
 	timed  [len(timedIndexes)]timedPut
 }
 

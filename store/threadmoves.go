@@ -52,9 +52,16 @@ func (t *tx) takeEmails(r *threadRecord, m *stored, ids []gateway.ID) (moved boo
 			continue
 		}
 		if left[other.Thread] == nil {
-			if left[other.Thread], err = readThread(t, t.domain, other.Thread); err != nil {
+			was, err := readThread(t, t.domain, other.Thread)
+			if err != nil {
 				return false, err
 			}
+			if fits, err := t.rewrites(was); err != nil {
+				return false, err
+			} else if !fits {
+				continue
+			}
+			left[other.Thread] = was
 		}
 		left[other.Thread].Count--
 		t.Delete(other.memberKey(other.Thread))

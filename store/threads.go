@@ -21,6 +21,7 @@ type threadRecord struct {
 	gateway.Thread
 	Into    gateway.ID
 	Decided bool
+	counted bool // its records are in tx.moved; not stored
 }
 
 // maxSubjectCandidates bounds how many messages of one subject within the
@@ -86,6 +87,10 @@ type placed struct {
 // placeInThread finds or starts m's thread and gives m its position there.
 func (t *tx) placeInThread(m *stored, p placed) error {
 	thread, merged, nodes, err := t.threadFor(m, p)
+	last := true // m stands behind all others
+	if err == nil && thread != nil && !merged {
+		thread, last, err = t.placeIn(thread, m)
+	}
 	if err != nil {
 		return err
 	}
@@ -112,7 +117,7 @@ func (t *tx) placeInThread(m *stored, p placed) error {
 	for _, row := range m.subjectRows() {
 		t.Set(row, nil)
 	}
-	return t.join(thread, m, merged || moved)
+	return t.join(thread, m, last && !merged && !moved)
 }
 
 // threadFor returns the thread that m joins, nil if it starts one, and the nodes
@@ -184,6 +189,9 @@ func (t *tx) mergeInto(into, r *threadRecord) (done bool, err error) {
 	if int64(into.Count+r.Count) >= t.store.cfg.Limits.ThreadMessages {
 		return false, nil
 	}
+	if fits, err := t.rewrites(into, r); !fits || err != nil {
+		return false, err
+	}
 	from, to := memberKey(t.domain, r.Account, r.ID), memberKey(t.domain, into.Account, into.ID)
 	keys, err := keysOf(t, engine.Prefix(from))
 	if err != nil {
@@ -201,19 +209,8 @@ func (t *tx) mergeInto(into, r *threadRecord) (done bool, err error) {
 
 // join adds m to a thread: at its end for next to nothing, elsewhere with a
 // renumbering of what stands behind it.
-func (t *tx) join(r *threadRecord, m *stored, merged bool) error {
-	members := memberKey(t.domain, m.Account, r.ID)
-	mine := m.memberKey(r.ID)
-	last := engine.Prefix(members)
-	last.Reverse, last.KeysOnly, last.Limit = true, true, 1
-	atEnd := !merged
-	if err := t.Scan(last, func(k, _ []byte) error {
-		atEnd = atEnd && slices.Compare(k, mine) < 0
-		return nil
-	}); err != nil {
-		return err
-	}
-	t.Set(mine, nil)
+func (t *tx) join(r *threadRecord, m *stored, atEnd bool) error {
+	t.Set(m.memberKey(r.ID), nil)
 	r.Count++
 	if !atEnd {
 		return t.renumber(r, m)
