@@ -26,6 +26,7 @@ type Plugin struct {
 	Hooks   []Hook
 	Asks    []string
 	PluginReach
+	SignedBy  string          // the Ed25519 key that signed this code, in base64; empty: none
 	CodeAt    time.Time       // when this code was uploaded
 	Kept      []PluginVersion // what it can go back to; the one left last comes first
 	CreatedAt time.Time
@@ -41,6 +42,7 @@ type PluginVersion struct {
 	Asks    []string
 	Grants  []string // what it has, or had when it was left
 	PluginReach
+	SignedBy  string // see Plugin
 	CreatedAt time.Time
 }
 
@@ -57,13 +59,13 @@ type PluginLimits struct{ Millis, Fuel, Memory int64 }
 
 // Active is the version that is asked.
 func (p *Plugin) Active() PluginVersion {
-	return PluginVersion{p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.PluginReach, p.CodeAt}
+	return PluginVersion{p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.PluginReach, p.SignedBy, p.CodeAt}
 }
 
 // Use makes v the version that is asked.
 func (p *Plugin) Use(v PluginVersion) {
 	p.Version, p.SHA256, p.Code, p.Hooks, p.Asks, p.Grants, p.CodeAt = v.Version, v.SHA256, v.Code, v.Hooks, v.Asks, v.Grants, v.CreatedAt
-	p.PluginReach = v.PluginReach
+	p.PluginReach, p.SignedBy = v.PluginReach, v.SignedBy
 }
 
 // Versions are all that are kept, the newest upload first.

@@ -67,7 +67,11 @@ func (p *Plugins) take(ctx context.Context, s gateway.Scope, u gateway.PluginUpl
 	if err != nil {
 		return err
 	}
-	v := gateway.PluginVersion{Version: m.Version, SHA256: sha256.Sum256(code), Asks: m.Permissions, Grants: m.Permissions}
+	signer, err := p.signer(code)
+	if err != nil {
+		return err
+	}
+	v := gateway.PluginVersion{SignedBy: signer, Version: m.Version, SHA256: sha256.Sum256(code), Asks: m.Permissions, Grants: m.Permissions}
 	if v.PluginReach, err = reach(m, &p.cfg.Limits); err != nil {
 		return err
 	}

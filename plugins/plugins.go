@@ -65,8 +65,11 @@ type Config struct {
 	// Default: nothing is there, and plugins are told of no events.
 	Look func(context.Context, gateway.Scope, *gateway.Event) (*gateway.Look, error)
 	// Changed is called when the plugins of a domain are not what they were; may be nil.
-	Changed  func(gateway.DomainID)
-	Uploads  bool   // tenants may install
+	Changed func(gateway.DomainID)
+	Uploads bool // tenants may install
+	// Signers are the Ed25519 keys, in base64, of which one has signed what is uploaded;
+	// none: nothing has to be signed.
+	Signers  []string
 	CacheDir string // for compiled code, which is run: nobody else may write there
 	Check    bool   // compare a plugin's state after every call, for tests
 	Limits   gateway.Limits

@@ -41,6 +41,7 @@ func encodePlugin(p *gateway.Plugin) []byte {
 		})
 	}
 	e.message(18, func(e *encoder) { encodeReach(e, &p.PluginReach) })
+	e.text(19, p.SignedBy)
 	return e.b
 }
 
@@ -55,6 +56,7 @@ func encodeVersion(e *encoder, v *gateway.PluginVersion) {
 	e.texts(6, v.Grants)
 	e.time(7, v.CreatedAt)
 	e.message(8, func(e *encoder) { encodeReach(e, &v.PluginReach) })
+	e.text(9, v.SignedBy)
 }
 
 func encodeReach(e *encoder, r *gateway.PluginReach) {
@@ -107,6 +109,8 @@ func decodeVersion(b []byte) (v gateway.PluginVersion, err error) {
 			v.CreatedAt = f.time()
 		case 8:
 			return decodeReach(f.b, &v.PluginReach)
+		case 9:
+			v.SignedBy = f.text()
 		}
 		return nil
 	})
@@ -181,6 +185,8 @@ func readCode(p *gateway.Plugin, f field) error {
 		p.CodeAt = f.time()
 	case 18:
 		return decodeReach(f.b, &p.PluginReach)
+	case 19:
+		p.SignedBy = f.text()
 	}
 	return nil
 }

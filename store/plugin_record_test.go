@@ -12,7 +12,7 @@ func TestPluginRecord(t *testing.T) {
 	at := func(n int64) time.Time { return time.UnixMilli(n).UTC() }
 	kept := gateway.PluginVersion{
 		Version: "1", SHA256: [32]byte{1}, Code: gateway.Blob{Domain: 2, ID: 7, Size: 9, SHA256: [32]byte{1}}, Hooks: []gateway.Hook{gateway.HookThread},
-		Asks: []string{"kv", "raw"}, Grants: []string{"kv"}, CreatedAt: at(1000), PluginReach: gateway.PluginReach{TickSeconds: 60},
+		Asks: []string{"kv", "raw"}, Grants: []string{"kv"}, CreatedAt: at(1000), PluginReach: gateway.PluginReach{TickSeconds: 60}, SignedBy: "a2V5",
 	}
 	want := gateway.Plugin{
 		ID: gateway.ID{3}, Domain: 2, Account: 4, Name: "filter", Enabled: true, Priority: -5, Failure: gateway.FailClosed, Grants: []string{"raw"},
@@ -22,7 +22,7 @@ func TestPluginRecord(t *testing.T) {
 			HTTPHosts: []string{"a.example", "*.b.example"}, Events: []gateway.EventType{gateway.EventSent}, TickSeconds: 90,
 			Limits: gateway.PluginLimits{Millis: 1, Fuel: 2, Memory: 3},
 		},
-		CodeAt: at(2000), Kept: []gateway.PluginVersion{kept}, CreatedAt: at(500), UpdatedAt: at(3000),
+		SignedBy: "a2V5Mg==", CodeAt: at(2000), Kept: []gateway.PluginVersion{kept}, CreatedAt: at(500), UpdatedAt: at(3000),
 	}
 	got, err := decodePlugin(want.Domain, want.ID, encodePlugin(&want))
 	if err != nil || !reflect.DeepEqual(*got, want) {

@@ -18,7 +18,7 @@ const moduleFile = "plugin.wasm"
 // pluginBuild makes modules of folders.
 type pluginBuild struct {
 	localPlugin
-	out string
+	out, key string
 }
 
 // builtAnswer is what was built.
@@ -30,6 +30,7 @@ type builtAnswer struct {
 	SHA256      string   `json:"sha256"`
 	Hooks       []string `json:"hooks"`
 	Permissions []string `json:"permissions"`
+	SignedBy    string   `json:"signed_by,omitempty"`
 }
 
 func (p *pluginsCommand) build() *cobra.Command {
@@ -56,6 +57,7 @@ as a gateway checks it. The same sources and compiler give the same bytes.`,
 
 func (b *pluginBuild) buildFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&b.out, "out", "o", "", "where the module of a folder goes (default plugin.wasm in it)")
+	cmd.Flags().StringVar(&b.key, "sign", "", "sign what was built, with "+keyFileUse)
 }
 
 func folderOf(args []string) string {
@@ -94,6 +96,15 @@ func (b *pluginBuild) run(cmd *cobra.Command, dir string) (*builtAnswer, error) 
 	if wasm, err = plugintest.Pack(wasm, manifest); err != nil {
 		return nil, err
 	}
+	if b.key != "" {
+		key, err := readKey(b.key)
+		if err != nil {
+			return nil, err
+		}
+		if wasm, err = plugintest.Sign(wasm, key); err != nil {
+			return nil, err
+		}
+	}
 	done, err := b.checked(cmd, wasm)
 	if err != nil {
 		return nil, err
@@ -117,7 +128,7 @@ func (b *pluginBuild) checked(cmd *cobra.Command, wasm []byte) (*builtAnswer, er
 	}
 	inst := p.Installed()
 	out := &builtAnswer{
-		Name: inst.Name, Version: inst.Version, SizeBytes: int64(len(wasm)), SHA256: fmt.Sprintf("%x", inst.SHA256), Hooks: []string{}, Permissions: append([]string{}, inst.Asks...),
+		Name: inst.Name, Version: inst.Version, SizeBytes: int64(len(wasm)), SHA256: fmt.Sprintf("%x", inst.SHA256), Hooks: []string{}, Permissions: append([]string{}, inst.Asks...), SignedBy: inst.SignedBy,
 	}
 	for _, h := range inst.Hooks {
 		out.Hooks = append(out.Hooks, string(h))
@@ -130,7 +141,11 @@ func (a *builtAnswer) text() string {
 	if len(a.Permissions) > 0 {
 		permissions = strings.Join(a.Permissions, ", ")
 	}
-	return fmt.Sprintf("%s: %s %s, %d KiB\n  hooks: %s\n  permissions: %s\n", a.File, a.Name, a.Version, (a.SizeBytes+1023)>>10, strings.Join(a.Hooks, ", "), permissions)
+	signed := ""
+	if a.SignedBy != "" {
+		signed = "  signed by: " + a.SignedBy + "\n"
+	}
+	return fmt.Sprintf("%s: %s %s, %d KiB\n  hooks: %s\n  permissions: %s\n", a.File, a.Name, a.Version, (a.SizeBytes+1023)>>10, strings.Join(a.Hooks, ", "), permissions) + signed
 }
 
 // replaceFile writes a file whole, or leaves what was there.

@@ -65,6 +65,7 @@ type pluginShape struct {
 	Stats         statsShape        `json:"stats"`
 	Backlog       backlogShape      `json:"backlog"`
 	Versions      []versionShape    `json:"versions"`
+	SignedBy      *string           `json:"signed_by"`
 	CreatedAt     string            `json:"created_at"`
 	UpdatedAt     string            `json:"updated_at"`
 }
@@ -140,7 +141,7 @@ func (s *Server) pluginOf(k *call, sc gateway.Scope, p *gateway.Plugin) (pluginS
 		Object: "plugin", ID: p.ID.String(), Name: p.Name, Version: p.Version, SHA256: hex.EncodeToString(p.SHA256[:]), SizeBytes: p.Code.Size,
 		Status: "disabled", Scope: gateway.LevelDomain.String(), Hooks: p.Hooks, Priority: p.Priority, FailurePolicy: string(p.Failure),
 		Permissions: listed(p.Asks), Grants: listed(p.Grants), Config: p.Config, SecretNames: listed(slices.Sorted(maps.Keys(p.Secrets))),
-		Versions: versionsOf(p), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
+		Versions: versionsOf(p), SignedBy: orNull(p.SignedBy), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
 	}
 	if p.Enabled {
 		out.Status = "enabled"

@@ -35,6 +35,7 @@ type Config struct {
 	Dial              func(ctx context.Context, network, address string) (net.Conn, error)
 	DMARC             string
 	PluginUploads     bool
+	PluginSigners     []string // keys in base64; see plugins.Config
 	PluginCache       string   // folder for compiled plugins; empty: in the data folder
 	PluginCheck       bool     // compare a plugin's state after every call; no setting, tests turn it on
 	DNSServers        []string // with or without a port; see dnsServers

@@ -132,7 +132,7 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	if g.plugins, err = plugins.New(plugins.Config{
-		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, CacheDir: cmp.Or(g.cfg.PluginCache, filepath.Join(g.cfg.Data, "cache", "plugins")),
+		Store: g.Store, Activity: g.Activity, Uploads: g.cfg.PluginUploads, Signers: g.cfg.PluginSigners, CacheDir: cmp.Or(g.cfg.PluginCache, filepath.Join(g.cfg.Data, "cache", "plugins")),
 		Internal: keys.Internal, Check: g.cfg.PluginCheck,
 		CheckHeaders: func(fields []gateway.HeaderField) error { return content.CheckHeaders(fields, lim) },
 		ParseAddress: content.ParseAddress, CheckMail: func(c *gateway.Compose) error { return content.CheckCompose(c, lim) }, Web: web,

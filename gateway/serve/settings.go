@@ -53,6 +53,7 @@ func settings() []setting {
 		text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off")),
 		text("plugins.cache", func(c *Config) *string { return &c.PluginCache }, notEmpty),
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),
+		list("plugins.signers", func(c *Config) *[]string { return &c.PluginSigners }, signingKey),
 		boolean("attachments.remote", func(c *Config) *bool { return &c.RemoteAttachments }),
 		list("http.allow", func(c *Config) *[]string { return &c.HTTPAllow }, remoteAddr),
 		list("rest.origins", func(c *Config) *[]string { return &c.Origins }, origin),

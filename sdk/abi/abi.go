@@ -67,6 +67,10 @@ const Module = "postern_v1"
 // ManifestSection is the custom section that holds a module's manifest.
 const ManifestSection = "postern.manifest"
 
+// SignatureSection is the custom section, the last one, that holds a module's signature:
+// {"key", "sig"} in base64, of Ed25519 over the SHA-256 of all that stands before it.
+const SignatureSection = "postern.signature"
+
 // The hooks, and the functions that answer them.
 const (
 	HookInbound  = "inbound"
