@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
@@ -68,13 +70,16 @@ func (p *pluginsCommand) list() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, a := range all {
-				if err := p.printf(cmd, "%s  %s %s  %s  %s  %s  %d\n", a.ID, a.Name, a.Version, a.Status,
-					cmp.Or(a.Email, a.Domain), strings.Join(a.Hooks, ","), a.Priority); err != nil {
-					return err
-				}
+			if len(all) == 0 {
+				return p.printf(cmd, "there are no plugins; postern plugin new NAME makes one\n")
 			}
-			return nil
+			var table bytes.Buffer
+			w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+			for _, a := range all {
+				fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\t%d\n", a.ID, a.Name, a.Version, a.Status, cmp.Or(a.Email, a.Domain), strings.Join(a.Hooks, ","), a.Priority)
+			}
+			_ = w.Flush() // into memory
+			return p.printf(cmd, "%s", &table)
 		},
 	}
 }

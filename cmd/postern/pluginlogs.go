@@ -65,7 +65,7 @@ func (p *pluginsCommand) logs() *cobra.Command {
 	return cmd
 }
 
-// follow prints the lines of a stream until it ends.
+// follow prints the lines of a stream until it ends, or the command is interrupted.
 func (p *pluginsCommand) follow(cmd *cobra.Command, path string) error {
 	resp, err := p.ask(cmd.Context(), "GET", path, nil)
 	if err != nil {
@@ -75,7 +75,7 @@ func (p *pluginsCommand) follow(cmd *cobra.Command, path string) error {
 	in, name := bufio.NewReader(resp.Body), ""
 	for {
 		text, err := in.ReadString('\n')
-		if err == io.EOF {
+		if err == io.EOF || cmd.Context().Err() != nil {
 			return nil
 		} else if err != nil {
 			return err

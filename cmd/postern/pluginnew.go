@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -156,9 +157,7 @@ func filled(name string, in *newPlugin) ([]byte, error) {
 
 func manifestOf(name, hook string) ([]byte, error) {
 	m := map[string]any{"v": 1, "name": name, "version": "0.1.0", "hooks": []string{hook}}
-	for k, v := range hookNeeds[hook] {
-		m[k] = v
-	}
+	maps.Copy(m, hookNeeds[hook])
 	b, err := json.MarshalIndent(m, "", "  ")
 	return append(b, '\n'), err
 }
