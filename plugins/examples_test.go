@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -280,4 +281,44 @@ func TestExampleTickets(t *testing.T) {
 	c.want("before", threads(), []string{"[#7] Printer is on fire 2", "lunch 1", "smoke 2"})
 	letter("6", "Re: smoke [#7]", "3")
 	c.want("after", threads(), []string{"[#7] Printer is on fire 5", "lunch 1"})
+}
+
+// The folder's README lists every example, and each README has every setting that its plugin
+// looks at.
+func TestExampleReadmes(t *testing.T) {
+	const dir = "../examples/plugins"
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	folders, err := filepath.Glob(filepath.Join(dir, "*", "manifest.json"))
+	if err != nil || len(folders) < 6 {
+		t.Fatal(folders, err)
+	}
+	settings := regexp.MustCompile(`(?:Config|Secret|edge)\("(\w+)"`)
+	for _, folder := range folders {
+		name := filepath.Base(filepath.Dir(folder))
+		if !strings.Contains(read("README.md"), "| ["+name+"]("+name+") |") {
+			t.Errorf("README.md does not list %s", name)
+		}
+		readme := read(filepath.Join(name, "README.md"))
+		if !strings.Contains(readme, "bin/postern plugin push examples/plugins/"+name+" --enable") {
+			t.Errorf("%s/README.md does not say how to push it", name)
+		}
+		sources, _ := filepath.Glob(filepath.Join(dir, name, "*.go"))
+		for _, source := range sources {
+			if strings.HasSuffix(source, "_test.go") {
+				continue
+			}
+			for _, m := range settings.FindAllStringSubmatch(read(filepath.Join(name, filepath.Base(source))), -1) {
+				if !strings.Contains(readme, "| `"+m[1]+"` |") {
+					t.Errorf("%s/README.md does not have the setting %s", name, m[1])
+				}
+			}
+		}
+	}
 }

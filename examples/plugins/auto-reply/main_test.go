@@ -16,6 +16,10 @@ func newHost() *sdktest.Host {
 
 var letter = sdktest.Mail{From: "Ann <ann@x.example>", Subject: "Lunch?"}
 
+func TestSample(t *testing.T) {
+	newHost().Event(t, sdktest.File("testdata/letter.eml")).WantReply("I am away.")
+}
+
 func TestAnswersOnce(t *testing.T) {
 	h := newHost()
 	answers := func(m sdktest.Mail, want string) {

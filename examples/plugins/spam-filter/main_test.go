@@ -84,6 +84,10 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestSample(t *testing.T) {
+	newHost().Inbound(t, sdktest.File("testdata/spam.eml")).WantAction("quarantine").WantScore(9.5)
+}
+
 // A domain that sends spam gets a name for it, and so does one that people say sends it. A
 // good name is for those alone who are who they say.
 func TestReputation(t *testing.T) {
