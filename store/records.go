@@ -251,6 +251,7 @@ func encodeThread(t *threadRecord) []byte {
 	e.id(4, t.Into)
 	e.uint(5, uint64(t.Account))
 	e.bool(6, t.Decided)
+	e.int(7, int64(t.Gap))
 	return e.b
 }
 
@@ -271,6 +272,8 @@ func decodeThread(id gateway.ID, b []byte) (*threadRecord, error) {
 			t.Account = gateway.AccountID(f.v)
 		case 6:
 			t.Decided = f.bool()
+		case 7:
+			t.Gap = int(f.int())
 		}
 		return nil
 	})

@@ -81,11 +81,12 @@ type tx struct {
 	store  *Store
 	domain gateway.DomainID
 	now    time.Time
-	plugin bool       // an installation has changed
-	cause  gateway.ID // the plugin whose event hook made this happen, if one has
-	intent bool       // a plugin wants more mail sent
-	sends  int64      // bytes of the mail that plugins want sent in this commit
-	moved  int64      // bytes of records that conversations have it rewrite
+	plugin bool                // an installation has changed
+	cause  gateway.ID          // the plugin whose event hook made this happen, if one has
+	intent bool                // a plugin wants more mail sent
+	sends  int64               // bytes of the mail that plugins want sent in this commit
+	moved  int64               // bytes of records that conversations have it rewrite
+	whole  map[gateway.ID]bool // those of which all records are counted there
 	timed  [len(timedIndexes)]timedPut
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -21,7 +22,7 @@ type threadRecord struct {
 	gateway.Thread
 	Into    gateway.ID
 	Decided bool
-	counted bool // its records are in tx.moved; not stored
+	Gap     int // places that are empty, of messages that left it when it was too long to be written again
 }
 
 // maxSubjectCandidates bounds how many messages of one subject within the
@@ -215,8 +216,8 @@ func (t *tx) join(r *threadRecord, m *stored, atEnd bool) error {
 	if !atEnd {
 		return t.renumber(r, m)
 	}
-	m.Position = r.Count - 1
-	if m.Position == 0 {
+	m.Position = r.Count - 1 + r.Gap
+	if r.Count == 1 {
 		r.Subject = m.Content.Subject
 	}
 	r.Newest = m.Facts.Date
@@ -253,7 +254,7 @@ func (t *tx) renumber(r *threadRecord, fresh *stored) error {
 		}
 		r.Newest = m.Facts.Date
 	}
-	r.Count = len(numbers)
+	r.Count, r.Gap = len(numbers), 0
 	t.Set(threadKey(t.domain, r.ID), encodeThread(r))
 	return nil
 }
@@ -270,7 +271,11 @@ func (t *tx) leaveThread(m *stored) error {
 		return err
 	}
 	if r.Count > 1 {
-		return t.renumber(r, nil)
+		fits, err := t.rewrites(r)
+		if err == nil && fits {
+			return t.renumber(r, nil)
+		}
+		return cmp.Or(err, t.leaveGap(r))
 	}
 	t.Delete(threadKey(t.domain, r.ID))
 	for _, id := range m.nodes() {

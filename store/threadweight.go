@@ -21,7 +21,7 @@ const rewriteBytes = 768 << 10
 func (t *tx) rewrites(threads ...*threadRecord) (bool, error) {
 	sum := int64(0)
 	for _, r := range threads {
-		if r.counted {
+		if t.whole[r.ID] {
 			continue
 		}
 		n, err := t.weigh(r.Account, engine.Prefix(memberKey(t.domain, r.Account, r.ID)))
@@ -34,8 +34,11 @@ func (t *tx) rewrites(threads ...*threadRecord) (bool, error) {
 		return false, nil
 	}
 	t.moved += sum
+	if t.whole == nil {
+		t.whole = make(map[gateway.ID]bool)
+	}
 	for _, r := range threads {
-		r.counted = true
+		t.whole[r.ID] = true
 	}
 	return true, nil
 }
@@ -53,7 +56,9 @@ func (t *tx) placeIn(r *threadRecord, m *stored) (_ *threadRecord, last bool, er
 	}); err != nil || last {
 		return r, last, err
 	}
-	members.From = mine
+	if r.Gap == 0 { // else all get another place
+		members.From = mine
+	}
 	n, err := t.weigh(m.Account, members)
 	if err != nil || t.moved+n > rewriteBytes {
 		return nil, true, err
@@ -77,4 +82,31 @@ func (t *tx) weigh(a gateway.AccountID, members engine.Range) (sum int64, err er
 		return nil
 	})
 	return sum, err
+}
+
+// leaveGap takes a message out of a conversation that is too long to be written again: the
+// place of it stays empty, since whoever deletes mail must not be refused.
+func (t *tx) leaveGap(r *threadRecord) error {
+	r.Count--
+	r.Gap++
+	for _, last := range []bool{false, true} {
+		end := engine.Prefix(memberKey(t.domain, r.Account, r.ID))
+		end.KeysOnly, end.Limit, end.Reverse = true, 1, last
+		err := t.Scan(end, func(k, _ []byte) error {
+			m, err := readMessage(t, t.domain, r.Account, lastNumber(k))
+			switch {
+			case err != nil:
+			case last:
+				r.Newest = m.Facts.Date
+			default:
+				r.Subject = m.Content.Subject
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	t.Set(threadKey(t.domain, r.ID), encodeThread(r))
+	return nil
 }

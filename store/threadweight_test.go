@@ -71,3 +71,48 @@ func TestLongConversations(t *testing.T) {
 		})
 	}
 }
+
+// Mail of a conversation that is too long to be written again can be deleted all the same.
+// What comes after stands behind all others, and in its place once the conversation is short.
+func TestDeletingFromLongConversations(t *testing.T) {
+	const long = 170 // messages of 16 KiB: more than a commit takes
+	w := newWorld(t)
+	var all []*gateway.Message
+	file := func(n int) *gateway.Message {
+		ref, done := w.blob(w.ours.ID, "body")
+		defer done()
+		c, id := content(fmt.Sprintf("<%d@x>", n), fmt.Sprint("subject ", n), w.clock.Add(time.Duration(n)*time.Second)), newID()
+		c.References = []string{"<0@x>"}
+		w.ok(w.Deliver(w.ctx(), inside(w.ours.ID), &gateway.Filing{
+			Message: &gateway.Message{Arrived: w.clock, Blob: ref, Content: c}, Facts: threading.Facts(&c, w.clock),
+			Copies: []gateway.Copy{{Account: w.ann.ID, ID: id, Folder: gateway.Inbox, Prefix: []byte("X: " + strings.Repeat("x", 16<<10) + "\r\n")}},
+		}))
+		m, err := w.Message(w.ctx(), of(w.ann), id)
+		w.ok(err)
+		return m
+	}
+	drop := func(m *gateway.Message) {
+		w.ok(w.Expunge(w.ctx(), of(w.ann), gateway.Place{Domain: m.Domain, Account: m.Account, Mailbox: m.Entries[0].Mailbox, UID: m.Entries[0].UID}))
+	}
+	for n := range long {
+		all = append(all, file(n))
+	}
+	drop(all[0])
+	drop(all[long-1])
+	th, _, err := w.Thread(w.ctx(), of(w.ann), all[1].Thread, 0, 1)
+	if err != nil || th.Count != long-2 || th.Subject != all[1].Content.Subject || !th.Newest.Equal(w.clock.Add((long-2)*time.Second)) {
+		t.Errorf("without its ends: %+v, %v", th, err)
+	}
+	w.fits()
+	if next := file(long); next.Thread != all[1].Thread || next.Position <= all[long-2].Position {
+		t.Errorf("the next one is number %d of %s, behind %d of %s", next.Position, next.Thread, all[long-2].Position, all[1].Thread)
+	}
+	w.fits()
+	for _, m := range all[20 : long-1] {
+		drop(m)
+	}
+	if got := len(w.together(w.ann, all[1].Thread)); got != 20 { // which wants their places without a gap
+		t.Errorf("%d are left, want 20", got)
+	}
+	w.fits()
+}
