@@ -16,20 +16,21 @@ import (
 
 // The attacks that the plugin runtime is held to, once more from outside: a tenant
 // installs them by REST in the real binary, beside a tenant who only wants his mail.
-// From inside they are in plugins/sandbox and plugins, as TestRobustness1 to 14.
+// From inside they are in plugins/sandbox and plugins, as TestRobustness1 to 14; the loops
+// of 10 are in gateway/gatewaytest, and what is killed is killed here alone.
 //
 //	 1 runaways             TestHostilePlugins, TestHostileSpinners
 //	 2 memory               TestHostilePlugins
 //	 3 pointers             TestHostilePointers
-//	 4 floods               TestHostilePlugins; there is no HTTP yet whose answers stay unread
+//	 4 floods               TestHostilePlugins
 //	 5 modules that are bad TestHostileUploads
 //	 6 WASI                 TestHostileSystem
 //	 7 isolation            TestHostileIsolation
 //	 8 crafted keys         TestHostileKeys
-//	 9 HTTP                 there is no such import yet
-//	10 verdicts             TestHostilePlugins; there are no replies yet that could loop
+//	 9 HTTP                 TestHostileHTTP
+//	10 verdicts             TestHostilePlugins, TestHostileLoops
 //	11 swaps under load     TestHostileSwaps
-//	12 kill -9              TestKilledPlugin, TestKilledInstall; there is no event hook yet
+//	12 kill -9              TestKilledPlugin, TestKilledInstall, TestKilledReply, TestKilledEvents
 //	13 compile bombs        TestHostileCompile
 //	14 determinism          TestHostileDeterminism
 

@@ -205,7 +205,7 @@ func (s side) writes(t *testing.T, to side) {
 
 // Two mailboxes whose plugins answer everything don't answer each other without end: a
 // program's answer gets none. One letter leads to one answer, wherever the two are.
-func TestBotsThatReply(t *testing.T) {
+func TestRobustness10Replies(t *testing.T) {
 	for name, start := range pairs(t) {
 		t.Run(name, func(t *testing.T) {
 			a, b := start(t)
@@ -264,7 +264,7 @@ func lines(t *testing.T, s side) string {
 
 // Two plugins that send to each other whatever comes stop at once where the gateway knows
 // whose mail it is; else they go on, so often an hour and no more.
-func TestBotsThatSend(t *testing.T) {
+func TestRobustness10Sends(t *testing.T) {
 	for name, start := range pairs(t, gatewaytest.Limit("plugin_sends_hour", "5")) {
 		t.Run(name, func(t *testing.T) {
 			a, b := start(t)
