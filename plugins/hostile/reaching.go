@@ -45,3 +45,9 @@ func Lister(prefix string) []byte {
 			inbound, ":i", 0, i32(1), i32(page), i32(at), i32(len(prefix)), i32(0), i32(0), i32(page), i32(page), call(0), call(1), i32(0),
 		).bytes()
 }
+
+// Deleter forgets a value.
+func Deleter(key string) []byte {
+	return (&assembler{}).imported(abi.Module, "kv_delete", "ii:i").text(at, key).
+		function(inbound, ":i", 0, i32(at), i32(len(key)), call(0)).bytes()
+}
