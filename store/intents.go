@@ -139,17 +139,7 @@ func (s *Store) LeaseIntents(
 	if err != nil {
 		return nil, err
 	}
-	byDomain, chosen := make(map[gateway.DomainID][]waiting), 0
-	for _, w := range found {
-		if chosen == most {
-			break
-		}
-		if len(byDomain[w.domain]) < room(w.domain) {
-			byDomain[w.domain] = append(byDomain[w.domain], w)
-			chosen++
-		}
-	}
-	for d, ws := range byDomain {
+	for d, ws := range inTurn(found, most, room) {
 		leased, err := s.leaseIntents(ctx, d, ws, lease)
 		if err != nil {
 			return all, err
@@ -157,6 +147,35 @@ func (s *Store) LeaseIntents(
 		all = append(all, leased...)
 	}
 	return all, nil
+}
+
+// inTurn chooses of what is due, one after the other: of the domain that has most room, and
+// so the fewest tries under way. Else domains whose tries are slow, and that have much to be
+// sent, would always be first.
+func inTurn(found []waiting, most int, room func(gateway.DomainID) int) map[gateway.DomainID][]waiting {
+	var domains []gateway.DomainID // in the order of their first
+	due, left := make(map[gateway.DomainID][]waiting), make(map[gateway.DomainID]int)
+	for _, w := range found {
+		if len(due[w.domain]) == 0 {
+			domains, left[w.domain] = append(domains, w.domain), room(w.domain)
+		}
+		due[w.domain] = append(due[w.domain], w)
+	}
+	chosen := make(map[gateway.DomainID][]waiting)
+	for range most {
+		next := gateway.DomainID(0)
+		for _, d := range domains {
+			if len(due[d]) > len(chosen[d]) && left[d] > left[next] {
+				next = d
+			}
+		}
+		if next == 0 {
+			break
+		}
+		chosen[next] = due[next][:len(chosen[next])+1]
+		left[next]--
+	}
+	return chosen
 }
 
 func (s *Store) leaseIntents(ctx context.Context, d gateway.DomainID, ws []waiting, lease time.Duration) (leased []gateway.Intent, err error) {

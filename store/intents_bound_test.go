@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/threading"
@@ -50,5 +52,39 @@ func TestIntentsLeaveRoomForTheMail(t *testing.T) {
 			}
 			w.fits()
 		})
+	}
+}
+
+// Who has few tries under way comes before who has many, however long those have waited.
+func TestIntentsInTurn(t *testing.T) {
+	w := newWorld(t)
+	busy := w.sender("bot", nil)
+	for range 20 {
+		w.wants(gateway.Intent{Plugin: busy.ID})
+	}
+	w.clock = w.clock.Add(time.Minute)
+	ours := w.ours
+	w.ours = w.them
+	calm := w.sender("bot", nil)
+	w.wants(gateway.Intent{Plugin: calm.ID}, gateway.Intent{Plugin: calm.ID})
+	w.ours = ours
+	room := func(d gateway.DomainID) int {
+		if d == ours.ID {
+			return 2
+		}
+		return 4
+	}
+	var got []gateway.DomainID
+	all, err := w.LeaseIntents(w.ctx(), system, 3, room, time.Hour)
+	w.ok(err)
+	for _, in := range all {
+		got = append(got, in.Domain)
+	}
+	slices.Sort(got)
+	if want := []gateway.DomainID{ours.ID, w.them.ID, w.them.ID}; !slices.Equal(got, want) {
+		t.Errorf("tried are those of %v, want %v", got, want)
+	}
+	if all, err = w.LeaseIntents(w.ctx(), system, 100, room, time.Hour); err != nil || len(all) != 2 || all[0].Domain != ours.ID {
+		t.Errorf("and then %+v, %v; want two more of the other", all, err)
 	}
 }
