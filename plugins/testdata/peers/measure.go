@@ -68,6 +68,9 @@ var targets = []struct {
 	{"extism-fields", posternName, 0},
 	{"extism-fields-kept", posternName, 0},
 	{"lua", posternName, 0},
+	{"lua", "postern-c", 20},
+	{"lua", "postern-rust", 20},
+	{"lua", "postern-as", 20},
 	{"lua-kept", posternName, 0},
 	{"native", posternName, 0},
 }
@@ -75,6 +78,9 @@ var targets = []struct {
 func report(out io.Writer, all results) {
 	fmt.Fprintf(out, "%-20s %12s %12s %12s %10s\n", "", "cpu/call", "least", "wall/call", "allocs")
 	for _, p := range peers {
+		if len(all[p.name]) == 0 {
+			continue
+		}
 		cpu := column(all[p.name], func(r result) float64 { return float64(r.cpu) })
 		wall := column(all[p.name], func(r result) float64 { return float64(r.wall) })
 		allocs := column(all[p.name], func(r result) float64 { return r.allocs })
@@ -82,6 +88,9 @@ func report(out io.Writer, all results) {
 	}
 	fmt.Fprintf(out, "\n%-34s %8s %18s  %s\n", "ratio of cpu/call, by round", "median", "least-most", "target")
 	for _, t := range targets {
+		if len(all[t.slow]) == 0 || len(all[t.fast]) == 0 {
+			continue
+		}
 		var by []float64
 		for i := range all[t.slow] {
 			by = append(by, float64(all[t.slow][i].cpu)/float64(max(all[t.fast][i].cpu, 1)))
