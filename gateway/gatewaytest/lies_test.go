@@ -72,12 +72,11 @@ func (l *liar) tells(hook, document string) (email gatewaytest.Answer, whole str
 	say(l, l.g, l.g.Keys.Account, l.id, map[string]string{hook: document})
 	l.n++
 	subject := fmt.Sprintf("subject%d", l.n)
-	id := ""
+	id := subject + "@example.org"
 	if hook == "outbound" {
 		id = send(l, l.g, l.g.Keys.Domain, map[string]any{"from": gatewaytest.Account, "to": "a@example.com", "subject": subject, "text": "x"}).Str("id")
 	} else {
 		come(l, l.g, "ann@example.org", gatewaytest.Account, "From: ann@example.org\nTo: "+gatewaytest.Account+"\nSubject: "+subject+"\nMessage-ID: <"+subject+"@example.org>\n\nhello\n")
-		id = subject + "@example.org"
 	}
 	status, email := l.g.Do("GET", "/emails/"+id+"?email="+gatewaytest.Account, l.g.Keys.Domain, nil)
 	if status != 200 {
