@@ -20,14 +20,21 @@ func openExtism(export string, fresh bool) func(context.Context, string) (*peer,
 		if err != nil {
 			return nil, err
 		}
-		manifest := extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: wasm}}, Timeout: extismTimeout}
+		timeout := uint64(extismTimeout)
+		if export == "part" {
+			timeout = uint64(partTime.Milliseconds())
+		}
+		manifest := extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: wasm}}, Timeout: timeout}
 		compiled, err := extism.NewCompiledPlugin(ctx, manifest, extism.PluginConfig{EnableWasi: true}, nil)
 		if err != nil {
 			return nil, err
 		}
 		x := &extismPeer{compiled: compiled, export: export, input: event, fresh: fresh}
-		if export == "fields" {
+		switch export {
+		case "fields":
 			x.input = []byte(fields())
+		case "part":
+			x.input = attachment
 		}
 		return &peer{
 			call:  func() error { return x.call(ctx) },
@@ -70,7 +77,10 @@ func (x *extismPeer) check(n int) error {
 	if x.fresh {
 		n = 1
 	}
-	if x.export != "fields" {
+	switch x.export {
+	case "part":
+		return checkSum(string(x.said))
+	case "event":
 		return checkJSON(x.said, n)
 	}
 	lines := strings.Split(string(x.said), "\n")

@@ -44,6 +44,8 @@ var peers = []struct {
 	{"extism-fields-kept", openExtism("fields", false)},
 	{"lua", openLua(true)},
 	{"lua-kept", openLua(false)},
+	{"postern-part", openPostern("part")},
+	{"extism-part", openExtism("part", false)},
 	{"milter", openMilter("tcp")},
 	{"milter-unix", openMilter("unix")},
 	{"native", openNative},

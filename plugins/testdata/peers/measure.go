@@ -72,6 +72,7 @@ var targets = []struct {
 	{"lua", "postern-rust", 20},
 	{"lua", "postern-as", 20},
 	{"lua-kept", posternName, 0},
+	{"extism-part", "postern-part", 100},
 	{"milter", posternName, 50},
 	{"milter-unix", posternName, 0},
 	{"native", posternName, 0},

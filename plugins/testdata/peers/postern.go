@@ -23,7 +23,11 @@ func openPostern(guest string) func(context.Context, string) (*peer, error) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := sandbox.New(sandbox.Config{Limits: limits})
+		lim, check := limits, func(h *mailHost) error { return checkJSON(h.verdict, 1) }
+		if guest == "part" {
+			lim.CallTime, check = partTime, func(h *mailHost) error { return checkSumIn(h.verdict) }
+		}
+		e, err := sandbox.New(sandbox.Config{Limits: lim})
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +42,7 @@ func openPostern(guest string) func(context.Context, string) (*peer, error) {
 				_, err := m.Call(ctx, sandbox.Owner{1}, abi.HookInbound, h)
 				return err
 			},
-			check: func(int) error { return checkJSON(h.verdict, 1) },
+			check: func(int) error { return check(h) },
 			close: func() error { return errors.Join(m.Close(ctx), e.Close(ctx)) },
 		}, nil
 	}
