@@ -43,38 +43,43 @@ instructions cost; it is the same on every machine.`,
 			if count < 1 || count > mostBench {
 				return fmt.Errorf("--count is from 1 to %d", mostBench)
 			}
-			began := time.Now()
-			plugin, err := local.open(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			defer func() { _ = plugin.Close() }()
-			ready := time.Since(began).Milliseconds()
-			trial := gateway.PluginTrial{Hook: hookOf(plugin, hook)}
-			mails, err := mailsFor(trial.Hook, args[1:])
-			if err != nil {
-				return err
-			}
-			for i, mail := range mails {
-				b := benchAnswer{Hook: string(trial.Hook), ReadyMS: ready}
-				if len(args) > 1 {
-					b.File = args[1+i]
-				}
-				err := b.measure(count, func() (gateway.PluginOutcome, error) { return plugin.Ask(cmd.Context(), trial, mail) })
-				if err != nil {
-					return err
-				}
-				if err := p.printBench(cmd, &b); err != nil {
-					return err
-				}
-			}
-			return nil
+			return p.benchHere(cmd, local, args, gateway.Hook(hook), count)
 		},
 	}
 	cmd.Flags().StringVar(&hook, "hook", "", "inbound, outbound, thread, event or tick (default the plugin's first)")
 	cmd.Flags().IntVarP(&count, "count", "n", 1000, "how often each message is asked about")
 	local.flags(cmd)
 	return cmd
+}
+
+// benchHere asks a module about each message count times.
+func (p *pluginsCommand) benchHere(cmd *cobra.Command, local *localPlugin, args []string, hook gateway.Hook, count int) error {
+	began := time.Now()
+	plugin, err := local.open(cmd, args[0])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = plugin.Close() }()
+	ready := time.Since(began).Milliseconds()
+	trial := gateway.PluginTrial{Hook: hookOf(plugin, string(hook))}
+	mails, err := mailsFor(trial.Hook, args[1:])
+	if err != nil {
+		return err
+	}
+	for i, mail := range mails {
+		b := benchAnswer{Hook: string(trial.Hook), ReadyMS: ready}
+		if len(args) > 1 {
+			b.File = args[1+i]
+		}
+		err := b.measure(count, func() (gateway.PluginOutcome, error) { return plugin.Ask(cmd.Context(), trial, mail) })
+		if err != nil {
+			return err
+		}
+		if err := p.printBench(cmd, &b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure asks count times.

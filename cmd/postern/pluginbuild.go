@@ -96,14 +96,8 @@ func (b *pluginBuild) run(cmd *cobra.Command, dir string) (*builtAnswer, error) 
 	if wasm, err = plugintest.Pack(wasm, manifest); err != nil {
 		return nil, err
 	}
-	if b.key != "" {
-		key, err := readKey(b.key)
-		if err != nil {
-			return nil, err
-		}
-		if wasm, err = plugintest.Sign(wasm, key); err != nil {
-			return nil, err
-		}
+	if wasm, err = b.signed(wasm); err != nil {
+		return nil, err
 	}
 	done, err := b.checked(cmd, wasm)
 	if err != nil {
@@ -114,6 +108,18 @@ func (b *pluginBuild) run(cmd *cobra.Command, dir string) (*builtAnswer, error) 
 		done.File = filepath.Join(dir, moduleFile)
 	}
 	return done, replaceFile(done.File, wasm)
+}
+
+// signed is a module with a signature, if it is to have one.
+func (b *pluginBuild) signed(wasm []byte) ([]byte, error) {
+	if b.key == "" {
+		return wasm, nil
+	}
+	key, err := readKey(b.key)
+	if err != nil {
+		return nil, err
+	}
+	return plugintest.Sign(wasm, key)
 }
 
 // checked holds a module to what a gateway takes.

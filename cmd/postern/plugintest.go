@@ -32,7 +32,6 @@ type pluginOutcome struct {
 }
 
 func (p *pluginsCommand) test() *cobra.Command {
-	in := make(map[string]any)
 	var hook, email, file, sample, version, event string
 	local := &localPlugin{}
 	cmd := &cobra.Command{
@@ -49,30 +48,7 @@ the KV it finds again with the next mail; servers answer it with --allow-http.`,
 			if len(args) > 1 {
 				return fmt.Errorf("a plugin of the gateway is asked about one message, with --email, --raw or --sample; to run a module here, name its file, FILE.wasm")
 			}
-			found, err := p.find(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			if hook == "" && len(found.Hooks) > 0 {
-				hook = found.Hooks[0]
-			}
-			for name, v := range map[string]string{"hook": hook, "email_id": email, "sample": sample, "version": version, "event": event} {
-				if v != "" {
-					in[name] = v
-				}
-			}
-			if file != "" {
-				raw, err := os.ReadFile(file)
-				if err != nil {
-					return err
-				}
-				in["raw"] = string(raw)
-			}
-			var out pluginOutcome
-			if err := p.call(cmd, "POST", p.path("/plugins/"+found.ID+"/test"), in, &out); err != nil {
-				return err
-			}
-			return p.printOutcome(cmd, hook, &out)
+			return p.testThere(cmd, args[0], file, map[string]string{"hook": hook, "email_id": email, "sample": sample, "version": version, "event": event})
 		},
 	}
 	cmd.Flags().StringVar(&hook, "hook", "", "inbound, outbound, thread, event or tick (default the plugin's first)")
@@ -83,6 +59,36 @@ the KV it finds again with the next mail; servers answer it with --allow-http.`,
 	cmd.Flags().StringVar(&event, "event", "", "at the event hook, what it is told of (default email.received)")
 	local.flags(cmd)
 	return cmd
+}
+
+// testThere has the gateway ask a plugin of its own about what it is told, or the message in
+// a file.
+func (p *pluginsCommand) testThere(cmd *cobra.Command, name, file string, told map[string]string) error {
+	found, err := p.find(cmd, name)
+	if err != nil {
+		return err
+	}
+	if told["hook"] == "" && len(found.Hooks) > 0 {
+		told["hook"] = found.Hooks[0]
+	}
+	in := make(map[string]any)
+	for name, v := range told {
+		if v != "" {
+			in[name] = v
+		}
+	}
+	if file != "" {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		in["raw"] = string(raw)
+	}
+	var out pluginOutcome
+	if err := p.call(cmd, "POST", p.path("/plugins/"+found.ID+"/test"), in, &out); err != nil {
+		return err
+	}
+	return p.printOutcome(cmd, told["hook"], &out)
 }
 
 func (p *pluginsCommand) printOutcome(cmd *cobra.Command, hook string, o *pluginOutcome) error {
