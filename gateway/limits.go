@@ -72,6 +72,7 @@ type Limits struct {
 	PluginHTTPCalls, PluginHTTPBytes       int64
 	PluginHTTPRequest, PluginHTTPHeaders   int64
 	PluginSends, PluginSendBytes           int64
+	PluginHeaderBytes                      int64
 	PluginThreadMessages, PluginThreadText int64
 	PluginUploads, PluginVersions          int64
 	EventWindow, EventWaiting              int64
@@ -218,6 +219,7 @@ var LimitTable = []Limit{
 	{"plugin_http_request", 1 * miB, "bytes of a request, as the plugin writes it", TooLarge, "ours", func(l *Limits) *int64 { return &l.PluginHTTPRequest }},
 	{"plugin_http_headers", 50, "header fields of a request", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.PluginHTTPHeaders }},
 	{"plugin_sends", 10, "mails that a plugin sends in one call", InvalidState, "ours; they are in the message's commit", func(l *Limits) *int64 { return &l.PluginSends }},
+	{"plugin_header_bytes", 256 * kiB, "bytes of the header fields that plugins add to a mail that arrives, in all its copies", InvalidParameter, "ours; they are in its commit; its failure policy decides about the plugin that adds more", func(l *Limits) *int64 { return &l.PluginHeaderBytes }},
 	{"plugin_send_bytes", 512 * kiB, "bytes of all mails that plugins send and answer because of one message, or of one batch; those that find no room are dropped, and the plugin's log says so", InvalidState, "ours; they are in the message's commit, which on a small disk takes 1.1 MiB", func(l *Limits) *int64 { return &l.PluginSendBytes }},
 	{"plugin_thread_messages", 20, "messages of a conversation that a plugin reads, the newest", InvalidParameter, "ours; package abi says so", func(l *Limits) *int64 { return &l.PluginThreadMessages }},
 	{"plugin_thread_text", 4 * kiB, "bytes of the text of each", InvalidParameter, "ours; package abi says so", func(l *Limits) *int64 { return &l.PluginThreadText }},

@@ -36,7 +36,7 @@ func (s *Store) AcceptAll(ctx context.Context, sc gateway.Scope, list []*gateway
 			return err
 		}
 		for _, a := range list {
-			done, err := t.accept(sc, a, limits)
+			done, err := t.accept(sc, a, limits, len(list))
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func (t *tx) mayAccept(sc gateway.Scope, list []*gateway.Acceptance) (r rates, e
 	return r, nil
 }
 
-func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gateway.Accepted, err error) {
+func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates, together int) (done gateway.Accepted, err error) {
 	account, err := t.author(sc, a.From)
 	if err != nil {
 		return done, err
@@ -122,7 +122,7 @@ func (t *tx) accept(sc gateway.Scope, a *gateway.Acceptance, r rates) (done gate
 	if done.Leased, err = t.dispatch(m, a); err != nil {
 		return done, err
 	}
-	t.traced(m, a.Effects.Steps)
+	t.traced(m, a.Effects.Steps, together)
 	if err := t.effects(&a.Effects); err != nil {
 		return done, err
 	}

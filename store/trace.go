@@ -17,10 +17,10 @@ func traceKey(d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) 
 	return key(subTrace, d).account(a).number(n)
 }
 
-// traced keeps which part plugins had in a message that this commit brings.
-func (t *tx) traced(m *stored, steps []gateway.Step) {
+// traced keeps which part plugins had in one of the messages that this commit brings.
+func (t *tx) traced(m *stored, steps []gateway.Step, messages int) {
 	if len(steps) > 0 {
-		t.putTrace(m.Account, m.Number, &gateway.Trace{}, steps, 1)
+		t.putTrace(m.Account, m.Number, &gateway.Trace{}, steps, messages)
 	}
 }
 
@@ -57,7 +57,7 @@ func (t *tx) tracedLater(a gateway.AccountID, n gateway.MessageNumber, steps []g
 }
 
 // tracesPerCommit is how many traces of full size one commit may hold; those of more
-// copies are shorter. Ours: 256 KiB, as plugin_write_bytes.
+// messages or copies are shorter. Ours: 256 KiB, as plugin_write_bytes.
 const tracesPerCommit = 4
 
 func (t *tx) putTrace(a gateway.AccountID, n gateway.MessageNumber, was *gateway.Trace, steps []gateway.Step, copies int) {

@@ -13,6 +13,8 @@ type added struct {
 	reading *content.Reading
 	came    []byte // what stood before the body already
 	fields  []gateway.HeaderField
+	copies  int   // that have what is added now
+	bytes   int64 // of what was added, in all copies
 	limits  gateway.Limits
 }
 
@@ -23,6 +25,11 @@ func (a *added) edit(v *gateway.Verdict) error {
 	if err := content.CheckHeaders(fields, a.limits); err != nil {
 		return err
 	}
+	bytes := a.bytes + int64(a.copies*len(content.Fields(v.Headers)))
+	if bytes > a.limits.PluginHeaderBytes {
+		return gateway.Fieldf(gateway.InvalidParameter, "headers", "the fields that plugins add have %d bytes in %d copies; at most %d are allowed", bytes, a.copies, a.limits.PluginHeaderBytes)
+	}
+	a.bytes = bytes
 	a.show(fields)
 	return nil
 }

@@ -41,7 +41,7 @@ func (r *Receiver) look(ctx context.Context, t *tray) (gateway.Look, *added) {
 		Message: r.message(t), Envelope: t.env, Until: t.hooksUntil, Effects: &t.effects, Reading: reading,
 	}
 	look.Automation = r.automation(t, reading, t.env.Recipients)
-	plus := &added{reading: reading, came: t.env.Prefix, limits: r.cfg.Limits}
+	plus := &added{reading: reading, came: t.env.Prefix, copies: len(t.copies), limits: r.cfg.Limits}
 	look.Edit = plus.edit
 	return look, plus
 }
@@ -107,6 +107,7 @@ func (r *Receiver) ask(ctx context.Context, t *tray) (verdicts []gateway.Verdict
 			r.about(ctx, &look, t, c)
 			look.Folder, look.Flags, look.Labels, look.Score = folder, flags, labels, score
 			plus.show(fields)
+			plus.copies = 1
 			v, err := r.cfg.Hooks.Inbound(ctx, t.scope, &look)
 			if err != nil {
 				return nil, false, err
