@@ -37,7 +37,7 @@ func (c *client) pluginCommand() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&p.domain, "domain", "", "whose plugins: those of this domain")
 	cmd.PersistentFlags().StringVar(&p.account, "account", "", "whose plugins: those of this one address")
 	cmd.AddCommand(p.create(), p.build(), p.keygen(), p.sign(), p.push(), p.list(), p.enable("enable", "Ask a plugin from now on", "enabled"),
-		p.enable("disable", "Ask a plugin no more", "disabled"), p.order(), p.versions(), p.rollback(), p.logs(), p.failures(), p.test(), p.bench(), p.replay(), p.delete())
+		p.enable("disable", "Ask a plugin no more", "disabled"), p.order(), p.config(), p.versions(), p.rollback(), p.logs(), p.failures(), p.test(), p.bench(), p.replay(), p.delete())
 	return cmd
 }
 
