@@ -223,6 +223,7 @@ func TestEveryRefusal(t *testing.T) {
 		{404, "GET /folders?email=nobody@demo.localhost", c.g.Keys.Domain, "", "not_found"},
 		{422, "GET /emails/" + none, admin, "", "missing_required_field"},
 		{422, "GET /emails/1/raw", admin, "", "missing_required_field"},
+		{422, "GET /emails/1/trace", admin, "", "missing_required_field"},
 		{422, "GET /emails/1/attachments", admin, "", "missing_required_field"},
 		{422, "GET /emails/1/attachments/1", admin, "", "missing_required_field"},
 		{422, "GET /logs/" + none + "?email=nobody", admin, "", "missing_required_field"},
