@@ -105,7 +105,7 @@ func (s *Sender) author(
 
 // silence is why nobody answers a message; empty if a program may.
 func (s *Sender) silence(ctx context.Context, sc gateway.Scope, m *gateway.Message, own []string) (string, error) {
-	r := content.Reading{Content: &m.Content, Limits: s.cfg.Limits, Open: func(off, n int64) (io.ReadCloser, error) {
+	r := content.Reading{Content: &m.Content, Prefix: m.Prefix, Limits: s.cfg.Limits, Open: func(off, n int64) (io.ReadCloser, error) {
 		return s.cfg.Store.OpenBlob(ctx, sc, m.Blob, off, n)
 	}}
 	fields, err := r.Header()

@@ -58,6 +58,7 @@ func (b *bot) install(name string, of gateway.AccountID) gateway.Plugin {
 // letter is a mail from a person to the bot, and what the gateway knows about it.
 type letter struct {
 	raw        string // empty: the usual one
+	prefix     string // fields before it
 	returnPath string // empty: ada@x.test; <> is the null one
 	to         *gateway.Account
 	auth       gateway.AuthResults
@@ -94,7 +95,7 @@ func (b *bot) receive(l letter) *gateway.Message {
 	id := gateway.ID(uuid.New())
 	b.ok(b.store.Deliver(b.Context(), sc, &gateway.Filing{
 		Message: &gateway.Message{Arrived: b.now(), ReturnPath: l.returnPath, Blob: blob, Content: *c, Auth: l.auth}, Facts: threading.Facts(c, b.now()),
-		Copies: []gateway.Copy{{Account: l.to.ID, ID: id, Folder: gateway.Inbox, Recipients: []string{l.to.Email}}},
+		Copies: []gateway.Copy{{Account: l.to.ID, ID: id, Folder: gateway.Inbox, Prefix: []byte(l.prefix), Recipients: []string{l.to.Email}}},
 	}))
 	m, err := b.store.Message(b.Context(), sc, id)
 	b.ok(err)
@@ -255,6 +256,7 @@ func TestNoReply(t *testing.T) {
 		{name: "a bounce", letter: letter{returnPath: "<>"}, want: "no reply: it has the null reverse-path"},
 		{name: "a program", letter: letter{raw: "Auto-Submitted: auto-replied\r\n" + usual}, want: "no reply: it is marked as automatic"},
 		{name: "a list", letter: letter{raw: "List-Id: <x.test>\r\n" + usual}, want: "no reply: it is from a mailing list"},
+		{name: "a list, as a plugin of its sender's marks it", letter: letter{prefix: "List-Id: <x.test>\r\n"}, want: "no reply: it is from a mailing list"},
 		{name: "forged", letter: letter{auth: gateway.AuthResults{DMARC: gateway.AuthResult{Result: "fail"}}}, want: "no reply: it fails DMARC"},
 		{name: "its alias", letter: letter{raw: strings.Replace(usual, "ada@x.test", "robot@a.test", 1)}, want: "no reply: it is from the mailbox itself"},
 		{name: "a blind copy", letter: letter{raw: strings.Replace(usual, "bot@a.test", "list@y.test", 1)}, want: "no reply: it does not name the mailbox among its recipients"},
