@@ -51,21 +51,24 @@ func leak(m *sdk.Message) string {
 	if s.end(); s.found != "" {
 		return "a card number (ending in " + s.found + ") in the subject"
 	}
-	left := int64(most)
+	left, seen := int64(most), s.seen
+	if seen == mostGroups {
+		return "the subject makes it too long to be looked at"
+	}
 	for _, p := range m.Parts() {
 		if !textual(p) {
 			continue
 		}
-		s := scanner{html: p.Type == "text/html"}
+		s := scanner{html: p.Type == "text/html", seen: seen}
 		n, err := io.Copy(&s, io.LimitReader(m.Part(p.Index), left))
 		s.end()
-		left -= n
+		left, seen = left-n, s.seen
 		switch where := placeOf(p); {
 		case s.found != "":
 			return "a card number (ending in " + s.found + ") in " + where
 		case err != nil:
 			return where + " can't be read"
-		case left == 0 || s.seen == mostGroups:
+		case left == 0 || seen == mostGroups:
 			return where + " makes it too long to be looked at"
 		}
 	}

@@ -19,6 +19,17 @@ func attaching(kind, name, content string) sdktest.Mail {
 	return m
 }
 
+// twoFiles is a mail with the same text attached twice.
+func twoFiles(content string) sdktest.Mail {
+	file := func(name string) string {
+		return "--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=" + name + "\r\n\r\n" + content + "\r\n"
+	}
+	m := sdktest.Raw("From: bot@demo.localhost\r\nTo: ann@x.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		file("a.txt") + file("b.txt") + "--b--\r\n")
+	m.Recipients = []string{"ann@x.example"}
+	return m
+}
+
 func TestLeaks(t *testing.T) {
 	to := []string{"ann@x.example"}
 	long := strings.Repeat("nothing to see here\n", most/20)
@@ -40,6 +51,8 @@ func TestLeaks(t *testing.T) {
 		{"far inside", attaching("text/plain", "a.txt", long[:len(long)-100]+number+" "), "a card number (ending in 1111) in the attachment a.txt"},
 		{"too long", attaching("text/plain", "a.txt", long+number), "the attachment a.txt makes it too long to be looked at"},
 		{"too many figures", attaching("text/plain", "a.txt", strings.Repeat("1 ", mostGroups)), "the attachment a.txt makes it too long to be looked at"},
+		{"too many figures in the subject", sdktest.Mail{Subject: strings.Repeat("1 ", mostGroups) + number, Recipients: to}, "the subject makes it too long to be looked at"},
+		{"too many figures in two files", twoFiles(strings.Repeat("1 ", mostGroups/2)), "the attachment b.txt makes it too long to be looked at"},
 		{"name of two lines", attaching("text/plain", "a\tb.txt", number), "a card number (ending in 1111) in the attachment a?b.txt"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 type scanner struct {
 	html  bool   // it is HTML: what is in tags is not text
 	found string // the last four digits of the number
-	seen  int    // how many groups of digits there were
+	seen  int    // how many groups of digits there were, in this text and those before it
 
 	digits []byte // of the groups that stand in a row
 	sizes  []int  // of each group how many
