@@ -108,6 +108,21 @@ func TestReputation(t *testing.T) {
 	h.Inbound(t, plain).WantScore(0)
 }
 
+// A domain has one name, whatever its senders call themselves: nobody begins anew with an @
+// in quotes.
+func TestReputationOfQuoted(t *testing.T) {
+	h := newHost()
+	from := func(local string) sdktest.Mail {
+		return written822("From: "+local+"@x.example\r\nSubject: casino!!\r\n", "see http://192.0.2.7/pay")
+	}
+	for range 4 {
+		h.Inbound(t, from(`"a@1"`)).WantAction("quarantine")
+	}
+	if why := h.Inbound(t, from(`"a@2"`)).Verdict.Reason; !strings.Contains(why, "reputation 1.3") {
+		t.Errorf("%q", why)
+	}
+}
+
 // What people move teaches the filter; what it moved itself, or what is filed, does not.
 func TestPeople(t *testing.T) {
 	h := newHost()

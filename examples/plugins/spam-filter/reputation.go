@@ -25,8 +25,7 @@ type reputation struct{ good, bad int }
 // senderOf names whose reputation is meant. Mail that nobody vouches for has one of its own,
 // or else everybody could spoil the name of a bank.
 func senderOf(m *sdk.Message) string {
-	addr := strings.ToLower(m.From().Addr)
-	_, domain, _ := strings.Cut(addr, "@")
+	domain := strings.ToLower(domainOf(m.From().Addr))
 	if m.Auth().FromAligned {
 		return "sure/" + domain
 	}
