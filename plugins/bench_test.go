@@ -1,11 +1,7 @@
 package plugins_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"mime/multipart"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -55,33 +51,10 @@ func BenchmarkInbound(b *testing.B) {
 // enable installs a module and switches it on.
 func enable(b *testing.B, g *gatewaytest.Gateway, name, wasm string) {
 	b.Helper()
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
-	for part, content := range map[string]string{"wasm": wasm, "manifest": fmt.Sprintf(`{"v":1,"name":%q,"hooks":["inbound"]}`, name)} {
-		to, err := w.CreateFormFile(part, part)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.WriteString(to, content); err != nil {
-			b.Fatal(err)
-		}
+	parts := map[string]string{"wasm": wasm, "manifest": fmt.Sprintf(`{"v":1,"name":%q,"hooks":["inbound"]}`, name)}
+	status, a := g.Upload("/plugins", g.Keys.Domain, parts)
+	if status != 201 {
+		b.Fatalf("install: %d %v", status, a)
 	}
-	w.Close()
-	req, err := http.NewRequest("POST", g.URL+"/plugins", &body)
-	if err != nil {
-		b.Fatal(err)
-	}
-	req.Header.Set("Content-Type", w.FormDataContentType())
-	req.Header.Set("Authorization", "Bearer "+g.Keys.Domain)
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		b.Fatal(err)
-	}
-	resp.Body.Close()
-	_, a := g.Do("GET", "/plugins", g.Keys.Domain, nil)
-	for _, one := range a["data"].([]any) {
-		if p := gatewaytest.Answer(one.(map[string]any)); p.Str("name") == name {
-			g.Do("PATCH", "/plugins/"+p.Str("id"), g.Keys.Domain, map[string]any{"status": "enabled"})
-		}
-	}
+	g.Do("PATCH", "/plugins/"+a.Str("id"), g.Keys.Domain, map[string]any{"status": "enabled"})
 }

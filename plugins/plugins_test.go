@@ -1,12 +1,8 @@
 package plugins_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"mime/multipart"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,32 +64,7 @@ func start(t *testing.T, options ...gatewaytest.Option) *tenant {
 // upload sends a form to a path, and returns status and answer.
 func (c *tenant) upload(path string, parts map[string]string) (int, gatewaytest.Answer) {
 	c.Helper()
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
-	for name, v := range parts {
-		part, err := w.CreateFormFile(name, name)
-		if err != nil {
-			c.Fatal(err)
-		}
-		_, _ = io.WriteString(part, v)
-	}
-	w.Close()
-	req, err := http.NewRequest("POST", c.g.URL+path, &body)
-	if err != nil {
-		c.Fatal(err)
-	}
-	req.Header.Set("Content-Type", w.FormDataContentType())
-	req.Header.Set("Authorization", "Bearer "+c.key)
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		c.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var a gatewaytest.Answer
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
-		c.Fatal(err)
-	}
-	return resp.StatusCode, a
+	return c.g.Upload(path, c.key, parts)
 }
 
 // install installs and enables the puppet under a name, with a change as it is told

@@ -7,10 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
 	"github.com/centerleap/postern/plugins/hostile"
@@ -135,13 +133,13 @@ func TestHostileHTTP(t *testing.T) {
 // other whatever comes stop at what they may send in an hour.
 func TestHostileLoops(t *testing.T) {
 	const hourly = 5
-	dns, toA, toB := gatewaytest.ServeDNS(t), newForward(t), newForward(t)
+	dns, toA, toB := gatewaytest.ServeDNS(t), gatewaytest.NewForward(t), gatewaytest.NewForward(t)
 	env := func(next string) []string {
 		return []string{"POSTERN_DELIVERY_MODE=relay", "POSTERN_DELIVERY_SMARTHOST=" + next, "POSTERN_DNS_SERVERS=" + dns.Addr, fmt.Sprint("POSTERN_LIMITS_PLUGIN_SENDS_HOUR=", hourly)}
 	}
-	a, b := loner(t, dns, "a.example", env(toB.Addr().String())...), loner(t, dns, "b.example", env(toA.Addr().String())...)
-	toA.leads(a.banner.MX)
-	toB.leads(b.banner.MX)
+	a, b := loner(t, dns, "a.example", env(toB.Addr)...), loner(t, dns, "b.example", env(toA.Addr)...)
+	toA.Leads(a.banner.MX)
+	toB.Leads(b.banner.MX)
 	writes := func() {
 		a.want(200, "POST", "/emails", a.key, map[string]any{"from": a.account, "to": b.account, "subject": "hello", "text": "hello"})
 	}
@@ -199,63 +197,4 @@ func loner(t *testing.T, dns *gatewaytest.DNS, domain string, env ...string) ten
 	r.want(201, "POST", "/accounts", r.keys.Admin, map[string]any{"email": "bot@" + domain})
 	key := r.want(201, "POST", "/api-keys", r.keys.Admin, map[string]any{"domain": domain})
 	return tenant{r, key.Str("token"), "bot@" + domain}
-}
-
-// forward is an address that leads to a port which is known later.
-type forward struct {
-	net.Listener
-	mu sync.Mutex
-	to string
-}
-
-func newForward(t *testing.T) *forward {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &forward{Listener: ln}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { f.carry(c) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		all.Wait()
-	})
-	return f
-}
-
-func (f *forward) leads(to string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.to = to
-}
-
-// carry carries bytes both ways until one side ends.
-func (f *forward) carry(c net.Conn) {
-	defer c.Close()
-	f.mu.Lock()
-	to := f.to
-	f.mu.Unlock()
-	d, err := net.DialTimeout("tcp", to, time.Minute)
-	if err != nil {
-		return
-	}
-	defer d.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(d, c) // whichever side ends
-		d.Close()
-	}()
-	_, _ = io.Copy(c, d)
-	c.Close()
-	<-done
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net/http"
 	"os"
 	"os/exec"
@@ -173,21 +172,12 @@ func (t tenant) uploadOf(c *http.Client, says map[string]any, wasm []byte) (int,
 	if err != nil {
 		t.Fatal(err)
 	}
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
-	for part, content := range map[string][]byte{"wasm": wasm, "manifest": manifest} {
-		to, err := w.CreateFormFile(part, part)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = to.Write(content) // a buffer takes all
-	}
-	w.Close()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", t.banner.REST+"/plugins", &body)
+	body, contentType := gatewaytest.Form(map[string]string{"wasm": string(wasm), "manifest": string(manifest)})
+	req, err := http.NewRequestWithContext(t.Context(), "POST", t.banner.REST+"/plugins", body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Content-Type", w.FormDataContentType())
+	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Authorization", "Bearer "+t.key)
 	resp, err := c.Do(req)
 	if err != nil {

@@ -1,110 +1,26 @@
 package gatewaytest_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"mime/multipart"
-	"net"
-	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
 	"github.com/centerleap/postern/plugins/hostile"
+	"github.com/centerleap/postern/sdk/abi"
 )
-
-// relay is an address that leads to another one, which need not be known yet.
-type relay struct {
-	net.Listener
-	mu sync.Mutex
-	to string
-}
-
-func newRelay(t *testing.T) *relay {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{Listener: ln}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			r.mu.Lock()
-			to := r.to
-			r.mu.Unlock()
-			all.Go(func() { join(c, to) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		all.Wait()
-	})
-	return r
-}
-
-// join carries bytes both ways until one side ends.
-func join(c net.Conn, to string) {
-	defer c.Close()
-	d, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer d.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(d, c) // whichever side ends
-		d.Close()
-	}()
-	_, _ = io.Copy(c, d)
-	c.Close()
-	<-done
-}
-
-func (r *relay) leads(to string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.to = to
-}
 
 // install puts a module at work for the inbound hook of a mailbox.
 func install(t *testing.T, g *gatewaytest.Gateway, key, email string, wasm []byte) {
 	t.Helper()
-	manifest, err := json.Marshal(map[string]any{"v": 1, "name": "bot", "version": "1", "hooks": []string{"inbound"}, "permissions": hostile.Permissions})
+	manifest, err := json.Marshal(abi.Manifest{V: 1, Name: "bot", Version: "1", Hooks: []string{"inbound"}, Permissions: hostile.Permissions})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
-	for part, content := range map[string][]byte{"wasm": wasm, "manifest": manifest} {
-		to, err := w.CreateFormFile(part, part)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = to.Write(content) // a buffer takes all
-	}
-	w.Close()
-	req, err := http.NewRequest("POST", g.URL+"/plugins?email="+email, &body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", w.FormDataContentType())
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var a gatewaytest.Answer
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || resp.StatusCode != 201 {
-		t.Fatalf("install: %d %v %v", resp.StatusCode, a, err)
+	status, a := g.Upload("/plugins?email="+email, key, map[string]string{"wasm": string(wasm), "manifest": string(manifest)})
+	if status != 201 {
+		t.Fatalf("install: %d %v", status, a)
 	}
 	if status, a := g.Do("PATCH", "/plugins/"+a.Str("id")+"?email="+email, key, map[string]any{"status": "enabled"}); status != 200 {
 		t.Fatalf("enable: %d %v", status, a)
@@ -178,12 +94,12 @@ func pairs(t *testing.T, options ...gatewaytest.Option) map[string]func(t *testi
 			return newSide(t, g, "a.example"), newSide(t, g, "b.example")
 		},
 		"two gateways": func(t *testing.T) (a, b side) {
-			dns, toA, toB := gatewaytest.ServeDNS(t), newRelay(t), newRelay(t)
-			hosts := map[string]*gatewaytest.MX{"a.example": {Addr: toA.Addr().String()}, "b.example": {Addr: toB.Addr().String()}}
+			dns, toA, toB := gatewaytest.ServeDNS(t), gatewaytest.NewForward(t), gatewaytest.NewForward(t)
+			hosts := map[string]*gatewaytest.MX{"a.example": {Addr: toA.Addr}, "b.example": {Addr: toB.Addr}}
 			one := gatewaytest.Start(t, append(options, gatewaytest.Hosts(dns, map[string]*gatewaytest.MX{"b.example": hosts["b.example"]}))...)
 			two := gatewaytest.Start(t, append(options, gatewaytest.Hosts(dns, map[string]*gatewaytest.MX{"a.example": hosts["a.example"]}))...)
-			toA.leads(one.Addr("mx"))
-			toB.leads(two.Addr("mx"))
+			toA.Leads(one.Addr("mx"))
+			toB.Leads(two.Addr("mx"))
 			a, b = newSide(t, one, "a.example"), newSide(t, two, "b.example")
 			publish(t, one, dns, "a.example") // so that authors are proven: the envelope's address takes bounces alone
 			publish(t, two, dns, "b.example")

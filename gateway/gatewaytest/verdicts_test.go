@@ -1,12 +1,9 @@
 package gatewaytest_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"mime/multipart"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -38,30 +35,9 @@ func installed(t testing.TB, g *gatewaytest.Gateway, key string, m abi.Manifest,
 	if err != nil {
 		t.Fatal(err)
 	}
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
-	for name, v := range map[string]string{"wasm": string(wasm), "manifest": string(manifest)} {
-		part, err := w.CreateFormFile(name, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(part, v)
-	}
-	w.Close()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", g.URL+"/plugins", &body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", w.FormDataContentType())
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var a gatewaytest.Answer
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || resp.StatusCode != 201 {
-		t.Fatalf("install: %d %v %v", resp.StatusCode, a, err)
+	status, a := g.Upload("/plugins", key, map[string]string{"wasm": string(wasm), "manifest": string(manifest)})
+	if status != 201 {
+		t.Fatalf("install: %d %v", status, a)
 	}
 	return a.Str("id")
 }

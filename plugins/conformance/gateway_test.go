@@ -1,10 +1,6 @@
 package conformance
 
 import (
-	"bytes"
-	"encoding/json"
-	"mime/multipart"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -45,30 +41,9 @@ func TestGateway(t *testing.T) {
 // upload installs a plugin, and returns its id.
 func upload(t *testing.T, g *gatewaytest.Gateway, wasm []byte, manifest string) string {
 	t.Helper()
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	for name, part := range map[string][]byte{"wasm": wasm, "manifest": []byte(manifest)} {
-		w, err := form.CreateFormFile(name, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = w.Write(part)
-	}
-	form.Close()
-	req, err := http.NewRequest("POST", g.URL+"/plugins", &body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", form.FormDataContentType())
-	req.Header.Set("Authorization", "Bearer "+g.Keys.Domain)
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var a gatewaytest.Answer
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || resp.StatusCode != 201 {
-		t.Fatal(err, resp.StatusCode, a)
+	status, a := g.Upload("/plugins", g.Keys.Domain, map[string]string{"wasm": string(wasm), "manifest": manifest})
+	if status != 201 {
+		t.Fatal(status, a)
 	}
 	return a.Str("id")
 }
