@@ -176,7 +176,14 @@ func listPosition(r engine.Reader, q *gateway.ListQuery, at *gateway.Entry) ([]b
 // Newest returns a conversation and its newest messages, at most most, newest
 // first, with their entries and without structures. The id of a merged thread names
 // what it was merged into.
-func (s *Store) Newest(ctx context.Context, sc gateway.Scope, id gateway.ID, most int) (th gateway.Thread, all []*gateway.Message, err error) {
+func (s *Store) Newest(ctx context.Context, sc gateway.Scope, id gateway.ID, most int) (gateway.Thread, []*gateway.Message, error) {
+	return s.newest(ctx, sc, id, most, filedMessage)
+}
+
+// messageReader reads a message, with as much of what belongs to it as it says.
+type messageReader func(engine.Reader, gateway.DomainID, gateway.AccountID, gateway.MessageNumber) (*gateway.Message, error)
+
+func (s *Store) newest(ctx context.Context, sc gateway.Scope, id gateway.ID, most int, read messageReader) (th gateway.Thread, all []*gateway.Message, err error) {
 	d := sc.Domain()
 	if d == 0 {
 		return th, nil, denied("thread")
@@ -193,7 +200,7 @@ func (s *Store) Newest(ctx context.Context, sc gateway.Scope, id gateway.ID, mos
 		rng := engine.Prefix(memberKey(d, rec.Account, rec.ID))
 		rng.KeysOnly, rng.Reverse, rng.Limit = true, true, most
 		return r.Scan(rng, func(k, _ []byte) error {
-			m, err := filedMessage(r, d, rec.Account, lastNumber(k))
+			m, err := read(r, d, rec.Account, lastNumber(k))
 			if err == nil {
 				all = append(all, m)
 			}
