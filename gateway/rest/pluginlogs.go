@@ -24,7 +24,7 @@ type lineShape struct {
 
 func lineOf(l *gateway.PluginLine) lineShape {
 	return lineShape{
-		"plugin_log", strconv.FormatUint(l.Sequence, 10), l.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"), l.Level.String(), l.Version, orNull(string(l.Hook)),
+		"plugin_log", strconv.FormatUint(l.Sequence, 10), exactly(l.At), l.Level.String(), l.Version, orNull(string(l.Hook)),
 		idOrNull(l.Email), orNull(l.MessageID), l.Text,
 	}
 }

@@ -230,6 +230,9 @@ func addrs(list []gateway.Address) []string {
 // stamp is how times are shown: UTC, whole seconds.
 func stamp(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
+// exactly is how times are shown of what happens within a second: to the millisecond.
+func exactly(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
 func stampOrNull(t time.Time) *string {
 	if t.IsZero() {
 		return nil

@@ -149,13 +149,10 @@ func traceOf(it *mailbox.Item, tr *mailbox.Trace) []traceEntry {
 	}
 	slices.SortStableFunc(out, func(a, b traceEntry) int { return a.time.Compare(b.time) })
 	for i := range out {
-		out[i].At = out[i].time.UTC().Format(traceTime)
+		out[i].At = exactly(out[i].time)
 	}
 	return out
 }
-
-// traceTime is how a trace shows times: much of it happens within a second.
-const traceTime = "2006-01-02T15:04:05.000Z07:00"
 
 // comes is how an email came here, and what was found out about who sent it.
 func comes(m *gateway.Message, tr *mailbox.Trace) (out []traceEntry) {
