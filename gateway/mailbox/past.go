@@ -50,7 +50,7 @@ func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show fun
 		}
 		for _, msg := range page {
 			it, err := m.ownedItem(ctx, s, owners, msg)
-			if gateway.KindOf(err) == gateway.NotFound && err != nil {
+			if gateway.KindOf(err) == gateway.NotFound {
 				continue // its account is being deleted
 			} else if err != nil {
 				return err
