@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -84,7 +85,7 @@ func (s *pluginSettings) change(set, unset, secrets []string, in io.Reader) (*se
 	lines := bufio.NewScanner(in)
 	for _, name := range secrets {
 		if !lines.Scan() {
-			return nil, fmt.Errorf("standard input has no line for the secret %q", name)
+			return nil, fmt.Errorf("standard input has no line for the secret %q: %w", name, cmp.Or(lines.Err(), io.EOF))
 		}
 		value := lines.Text()
 		c.Secrets[name] = &value
