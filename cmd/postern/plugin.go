@@ -42,8 +42,10 @@ func (c *client) pluginCommand() *cobra.Command {
 }
 
 // path is a route, with whose plugins are meant.
-func (p *pluginsCommand) path(route string) string {
-	q := url.Values{}
+func (p *pluginsCommand) path(route string) string { return p.with(route, url.Values{}) }
+
+// with is a route with whose plugins are meant, and with more.
+func (p *pluginsCommand) with(route string, q url.Values) string {
 	if p.account != "" {
 		q.Set("email", p.account)
 	} else if p.domain != "" {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -98,13 +97,4 @@ func (p *pluginsCommand) actOn(cmd *cobra.Command, id string, which []string, me
 		}
 	}
 	return nil
-}
-
-// with is a route with whose plugins are meant and more.
-func (p *pluginsCommand) with(route string, more url.Values) string {
-	path := p.path(route)
-	if strings.Contains(path, "?") {
-		return path + "&" + more.Encode()
-	}
-	return path + "?" + more.Encode()
 }

@@ -36,13 +36,7 @@ func (p *pluginsCommand) logs() *cobra.Command {
 			if level != "" {
 				query.Set("level", level)
 			}
-			path := p.path("/plugins/" + found.ID + "/logs")
-			if strings.Contains(path, "?") {
-				path += "&"
-			} else {
-				path += "?"
-			}
-			path += query.Encode()
+			path := p.with("/plugins/"+found.ID+"/logs", query)
 			if follow {
 				return p.follow(cmd, path+"&follow=true")
 			}
