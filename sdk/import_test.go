@@ -182,6 +182,14 @@ func TestHTTP(t *testing.T) {
 		if _, err := sdk.HTTP.Get("https://a.example/away"); !errors.Is(err, abi.HostFailure) {
 			t.Errorf("a server that is away: %v", err)
 		}
+		for range 9 {
+			_, _ = sdk.HTTP.Get("https://a.example/away")
+		}
+		if _, err := sdk.HTTP.Get("https://a.example/json"); !errors.Is(err, abi.OverQuota) {
+			t.Errorf("after ten that nobody answered: %v", err)
+		}
+	}).WantOK()
+	during(t, h, sdktest.Mail{}, func(*sdk.Message) {
 		if _, err := sdk.HTTP.Get("https://a.example/broken"); err == nil {
 			t.Error("a handler panics in silence")
 		}

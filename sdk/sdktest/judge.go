@@ -66,5 +66,17 @@ func (h *Host) judge(v *abi.Verdict) error {
 			return fmt.Errorf("%s: the manifest does not ask for the permission %s", m.name, m.permit)
 		}
 	}
+	return beside(v)
+}
+
+// beside says what of a verdict its action leaves no place for.
+func beside(v *abi.Verdict) error {
+	kept := v.Action == "" || v.Action == abi.Accept
+	switch {
+	case len(v.Redirect) > 0 && !kept:
+		return fmt.Errorf("redirect together with the action %s", v.Action)
+	case v.Reply != nil && !kept:
+		return fmt.Errorf("reply together with the action %s", v.Action)
+	}
 	return nil
 }

@@ -27,6 +27,7 @@ const (
 	mostKey   = 512
 	mostValue = 64 << 10
 	mostCount = 1 << 53
+	mostTTL   = 10 * 365 * 24 * 3600 // seconds
 	pageKeys  = 100
 )
 
@@ -44,7 +45,7 @@ func (g guest) checked(key string, ttlSeconds int64) error {
 	if !g.may(abi.PermitKV) {
 		return abi.Denied
 	}
-	if key == "" || len(key) > mostKey || ttlSeconds < 0 {
+	if key == "" || len(key) > mostKey || ttlSeconds < 0 || ttlSeconds > mostTTL {
 		return abi.BadArgument
 	}
 	return nil

@@ -31,7 +31,7 @@ type Mail struct {
 	Labels     []string
 	Flags      []string
 	Score      float64
-	DryRun     bool
+	DryRun     bool // the Host keeps nothing of what the hook does
 
 	// ThreadID and NewThreadID are what the thread hook is told; if only the second
 	// one is set, the message starts a conversation.

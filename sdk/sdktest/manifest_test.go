@@ -178,6 +178,20 @@ func TestNotForTheHook(t *testing.T) {
 	}
 }
 
+// What is refused, dropped or waits in Junk is neither sent on nor answered.
+func TestBesideTheAction(t *testing.T) {
+	for _, tt := range []struct {
+		hook    string
+		verdict sdk.Verdict
+	}{
+		{abi.HookInbound, sdk.Reject(0, "no").Reply(sdk.Text("a"))},
+		{abi.HookInbound, sdk.Quarantine("odd").Redirect("a@x.example")},
+	} {
+		register(says(tt.verdict))
+		ask(sdktest.NewHost(), t, tt.hook, sdktest.Mail{}).WantFailure("the verdict is refused", "action")
+	}
+}
+
 // A server is asked if the manifest names it.
 func TestHosts(t *testing.T) {
 	h := sdktest.NewHost(sdktest.Manifest(written(t,

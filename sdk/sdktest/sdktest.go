@@ -69,6 +69,7 @@ type call struct {
 	event   abi.Event
 	writes  map[string]value
 	sent    []abi.Outgoing
+	asked   int // over HTTP
 	answers []answer
 	doc     []byte // the verdict
 	refusal string // why the verdict is refused
@@ -136,6 +137,10 @@ func (h *Host) run(t T, hook string, m Mail) *Result {
 	if hook == abi.HookTick {
 		h.event = turn(&h.event, h.previous)
 	}
+	if h.event.DryRun { // it counts in a copy
+		counters := maps.Clone(h.counters)
+		defer func() { h.counters = counters }()
+	}
 	r := &Result{t: t}
 	if r.failure = h.unasked(); r.failure == "" {
 		r.failure = h.serve(hook)
@@ -148,8 +153,11 @@ func (h *Host) run(t T, hook string, m Mail) *Result {
 			t.Fatalf("the verdict %q is not valid: %v", h.doc, err)
 		}
 	}
-	maps.Copy(h.values, h.writes)
 	r.Sent = h.sent
+	if h.event.DryRun {
+		return r // nothing is kept of it
+	}
+	maps.Copy(h.values, h.writes)
 	h.Sent = append(h.Sent, h.sent...)
 	if r.Verdict.Reply != nil {
 		h.Replies = append(h.Replies, *r.Verdict.Reply)

@@ -1,6 +1,7 @@
 package sdktest_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -103,14 +104,39 @@ func TestKVBounds(t *testing.T) {
 	var got []error
 	sdk.Outbound(func(*sdk.Message) sdk.Verdict {
 		got = []error{
-			sdk.KV.Put("", nil, 0), sdk.KV.Put(strings.Repeat("k", 513), nil, 0), sdk.KV.Put("k", nil, -1),
+			sdk.KV.Put("", nil, 0), sdk.KV.Put(strings.Repeat("k", 513), nil, 0), sdk.KV.Put("k", nil, -1), sdk.KV.Put("k", nil, 1<<40),
 			sdk.KV.Put("k", make([]byte, 64<<10+1), 0), sdk.KV.Put("k", nil, 0),
 		}
 		return sdk.Allow()
 	})
 	sdktest.Outbound(t, sdktest.Mail{}).WantAction(abi.Allow)
-	if want := []error{abi.BadArgument, abi.BadArgument, abi.BadArgument, abi.TooLarge, nil}; !slices.Equal(got, want) {
+	if want := []error{abi.BadArgument, abi.BadArgument, abi.BadArgument, abi.BadArgument, abi.TooLarge, nil}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// Of a dry run nothing is kept, but its Result has all of it.
+func TestDryRun(t *testing.T) {
+	sdk.Inbound(func(*sdk.Message) sdk.Verdict {
+		_, found := sdk.KV.Get("n")
+		n, err := sdk.KV.Incr("n", 1, 0)
+		if err := errors.Join(err, sdk.KV.Put("n", nil, 0), sdk.Send(sdk.Mail{To: []string{"a@x.example"}, Text: "t"})); err != nil {
+			t.Error(err)
+		}
+		return sdk.Accept().Reply(sdk.Text("hi")).Reason(fmt.Sprint(found, n))
+	})
+	h := sdktest.NewHost()
+	for range 2 {
+		h.Inbound(t, sdktest.Mail{DryRun: true}).WantReason("false 1").WantSent("a@x.example").WantReply("hi")
+	}
+	if len(h.Sent)+len(h.Replies) != 0 {
+		t.Errorf("sent %v, answered %v", h.Sent, h.Replies)
+	}
+	h.Inbound(t, sdktest.Mail{}).WantReason("false 1")
+	h.Inbound(t, sdktest.Mail{DryRun: true}).WantReason("true 2")
+	h.Inbound(t, sdktest.Mail{}).WantReason("true 2")
+	if len(h.Sent) != 2 || len(h.Replies) != 2 {
+		t.Errorf("sent %v, answered %v", h.Sent, h.Replies)
 	}
 }
 
