@@ -159,7 +159,7 @@ func TestVerdictBounds(t *testing.T) {
 
 // Robustness 10: no verdict puts something into a message, a reply or a folder's name that
 // the gateway does not write itself, and none makes it work without end. Whatever was
-// said before is no longer meant. There is no reply yet, so none can loop.
+// said before is no longer meant.
 func TestRobustness10Verdicts(t *testing.T) {
 	lim := gateway.DefaultLimits()
 	p := judging(lim)
