@@ -199,3 +199,34 @@ func TestRobustness8Lists(t *testing.T) {
 		}
 	}
 }
+
+// A plugin is told where a message goes unless somebody says otherwise, in a dry run, too.
+func TestToldWhere(t *testing.T) {
+	c := start(t)
+	filer := c.putAs(map[string]any{"v": 1, "name": "filer", "hooks": []string{"inbound"}}, "", hostile.Obedient("inbound"))
+	for _, tt := range []struct{ hook, says, want, tried string }{
+		{"inbound", `{}`, "folder INBOX flags.0 labels.0 via", "folder INBOX flags.0 labels.0 via"},
+		{"outbound", `{}`, `folder Sent flags.0 \Seen labels.0 via rest`, `folder Sent flags.0 \Seen labels.0 via rest`},
+		{"thread", `{"folder":"News","flags":["\\Flagged"],"labels":["bulk"]}`, `folder News flags.0 \Flagged labels.0 bulk via`, "folder INBOX flags.0 labels.0 via"},
+	} {
+		if status, a := c.g.Do("PATCH", "/plugins/"+filer, c.key, map[string]any{"config": map[string]string{"inbound": tt.says}}); status != 200 {
+			t.Fatal(status, a)
+		}
+		id := c.putAs(map[string]any{"v": 1, "name": tt.hook, "hooks": []string{tt.hook}}, "", hostile.Teller(tt.hook, "folder", "flags.0", "labels.0", "via"))
+		if tt.hook != "outbound" {
+			c.arrive("hello")
+		} else if status, a := c.g.Do("POST", "/emails", c.key, map[string]any{"from": gatewaytest.Account, "to": "ann@elsewhere.example", "subject": "hello", "text": "x"}); status != 200 {
+			t.Fatal(status, a)
+		}
+		c.want(tt.hook, strings.ReplaceAll(strings.Join(c.said(id), " "), "info: ", ""), tt.want)
+		status, a := c.g.Do("POST", "/plugins/"+id+"/test", c.key, map[string]any{"hook": tt.hook, "raw": "From: bot@demo.localhost\nTo: bot@demo.localhost\n\nhello\n"})
+		if status != 200 {
+			t.Fatal(status, a)
+		}
+		var said []string
+		for _, l := range a["logs"].([]any) {
+			said = append(said, gatewaytest.Answer(l.(map[string]any)).Str("text"))
+		}
+		c.want(tt.hook+", tried", strings.Join(said, " "), tt.tried)
+	}
+}

@@ -39,6 +39,7 @@ func (p *Plugins) try(ctx context.Context, inst *gateway.Plugin, hook gateway.Ho
 	if inst.Account == 0 && hook == gateway.HookInbound { // it is asked for all recipients at once
 		look.Account, look.Mailbox = 0, ""
 	}
+	foresee(look, hook)
 	switch {
 	case hook == gateway.HookEvent && look.Event == nil:
 		look.Event = &gateway.Happening{ID: dryRun, Type: gateway.EventReceived, Attempt: 1}
@@ -62,6 +63,21 @@ func (p *Plugins) try(ctx context.Context, inst *gateway.Plugin, hook gateway.Ho
 	}
 	out.Verdict, out.Reason, out.Writes, out.Sends = g.verdict, g.reason, g.writes, g.intents
 	return out, nil
+}
+
+// foresee has a look say where the message would go if it passed now, as its flow does. One
+// of an event says where it is, if it is stored.
+func foresee(look *gateway.Look, hook gateway.Hook) {
+	switch m := look.Message; {
+	case m == nil || look.Folder != "":
+	case hook == gateway.HookOutbound, hook == gateway.HookThread && m.Sent:
+		look.Folder, look.Flags = gateway.Sent, gateway.Seen
+	default:
+		look.Folder, look.Via = gateway.Inbox, ""
+		if m.Auth.Disposition == gateway.DispositionQuarantine {
+			look.Folder = gateway.Junk
+		}
+	}
 }
 
 // dryRun is the id of an event, or a turn, that somebody makes up.

@@ -217,6 +217,7 @@ func (r *Receiver) choose(ctx context.Context, t *tray) error {
 		look, plus := r.look(ctx, t)
 		r.about(ctx, &look, t, c)
 		plus.show(c.Headers)
+		look.Folder, look.Flags, look.Labels = c.Folder, c.Flags, c.Labels // as the hooks before left it
 		look.NewThread = newID()
 		asked := false
 		look.Candidates = func() (_ []gateway.Thread, err error) {

@@ -92,6 +92,7 @@ func (s *Sender) look(ctx context.Context, t *tray) gateway.Look {
 	look := gateway.Look{
 		Message: t.message, Envelope: gateway.Envelope{ReturnPath: t.returnPath, Recipients: t.recipients}, Mailbox: t.from.Addr,
 		Via: "rest", Until: t.hooksUntil, Effects: &t.effects, Reading: t.reading,
+		Folder: gateway.Sent, Flags: gateway.Seen, // as the commit files it
 	}
 	switch {
 	case t.sub.Intent != nil:

@@ -27,9 +27,9 @@ type Mail struct {
 	Recipients []string // likewise; the mailbox if empty
 	Auth       sdk.Auth
 	Automated  bool
-	Folder     string // INBOX if empty
+	Folder     string // INBOX, or Sent of mail that leaves, if empty
 	Labels     []string
-	Flags      []string
+	Flags      []string // \Seen of mail that leaves if nil
 	Score      float64
 	DryRun     bool // the Host keeps nothing of what the hook does
 
@@ -108,6 +108,9 @@ func describeHook(e *abi.Event, m *Mail) {
 	switch e.Hook {
 	case abi.HookOutbound:
 		e.Via, e.APIKeyID, e.Tags, e.Folder = cmp.Or(m.Via, "rest"), m.APIKeyID, m.Tags, cmp.Or(m.Folder, "Sent")
+		if m.Flags == nil {
+			e.Flags = []string{`\Seen`}
+		}
 	case abi.HookEvent:
 		e.ID, e.Type, e.Detail, e.Attempt = cmp.Or(m.EventID, "event-1"), cmp.Or(m.Type, received), m.Detail, cmp.Or(m.Attempt, 1)
 		e.MessageID = cmp.Or(m.ID, "01900000-0000-7000-8000-000000000001")
