@@ -247,6 +247,7 @@ func TestSend(t *testing.T) {
 	sdktest.Inbound(t, sdktest.Mail{}).WantReason("10")
 	sdktest.Outbound(t, sdktest.Mail{}).WantReason("10")
 	sdktest.Outbound(t, sdktest.Mail{Via: "plugin"}).WantReason("0")
+	sdktest.Inbound(t, sdktest.Mail{Via: "plugin"}).WantReason("0")
 	sdktest.Thread(t, sdktest.Mail{}).WantReason("0")
 	if fmt.Sprint(h.Sent) != fmt.Sprint([]sdk.Mail{m}) {
 		t.Errorf("%+v", h.Sent)

@@ -75,10 +75,9 @@ func (g guest) Part(part int, off int64, p []byte) (int, error) {
 	return copy(p, body[min(off, int64(len(body))):]), nil
 }
 
-// Send takes mail to be sent if the hook ends well.
+// Send takes mail to be sent if the hook ends well. That of a plugin leads to no other.
 func (g guest) Send(doc []byte) error {
-	e := &g.event
-	if !g.may(abi.PermitSend) || e.Hook == abi.HookThread || e.Hook == abi.HookOutbound && e.Via == "plugin" {
+	if !g.may(abi.PermitSend) || g.event.Hook == abi.HookThread || g.mail.Via == "plugin" {
 		return abi.Denied
 	}
 	var m abi.Outgoing

@@ -40,7 +40,7 @@ type Mail struct {
 	Conversation          *sdk.Conversation // nil: the message alone
 
 	// What the outbound hook is told.
-	Via      string // rest if empty
+	Via      string // rest if empty; plugin: it leads to no other mail, whatever the hook
 	APIKeyID string
 	Tags     []sdk.Tag
 
