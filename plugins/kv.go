@@ -197,7 +197,7 @@ func (g *guest) KVList(prefix, cursor string) ([]byte, error) {
 		}
 	}
 	slices.Sort(keys)
-	page := abi.KVPage{Keys: keys[:min(len(keys), pageKeys):len(keys)]}
+	page := abi.KVPage{Keys: keys[:min(len(keys), pageKeys)]}
 	if len(keys) > pageKeys {
 		page.Next = keys[pageKeys-1]
 	}
