@@ -146,7 +146,9 @@ func (p *pluginsCommand) testHere(cmd *cobra.Command, l *localPlugin, args []str
 			return err
 		}
 		if p.asJSON {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", out.raw)
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", out.raw); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"mime/multipart"
 	"os"
@@ -40,10 +41,19 @@ file changes, until Ctrl-C.`,
 	return cmd
 }
 
-// isFolder reports whether it has to be built first.
+// isFolder reports whether it has to be built first. What is asked for that is about the
+// other kind is no use, and not passed over: who asks for a signature counts on it.
 func (u *pluginPush) isFolder() (bool, error) {
 	info, err := os.Stat(u.from)
-	return err == nil && info.IsDir(), err
+	switch {
+	case err != nil:
+		return false, err
+	case info.IsDir() && u.manifest != "":
+		return false, errors.New("--manifest is for a FILE.wasm: a folder has its own")
+	case !info.IsDir() && u.key+u.out != "":
+		return false, errors.New("--sign and --out are for a folder, which is built; a module is signed by postern plugin sign")
+	}
+	return info.IsDir(), nil
 }
 
 // once builds what is to be built, and pushes.
