@@ -20,7 +20,8 @@ type PastQuery struct {
 const pastPage = 20
 
 // Past shows messages one after the other as a hook saw them, as far as that is known:
-// see LookAt. It ends with an error.
+// see LookAt. It looks until there are as many as are asked for, or ctx ends; it ends with
+// an error.
 func (m *Mail) Past(ctx context.Context, s gateway.Scope, q PastQuery) iter.Seq2[gateway.Past, error] {
 	return func(yield func(gateway.Past, error) bool) {
 		if err := m.past(ctx, s, &q, func(one gateway.Past) bool { return yield(one, nil) }); err != nil {
@@ -41,7 +42,7 @@ func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show fun
 	if a != nil {
 		owner = a.ID
 	}
-	owners, calls := make(owners), int64(0)
+	owners := make(owners)
 	var at []byte
 	for left := q.Last; left > 0; {
 		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, at, min(left, pastPage))
@@ -60,9 +61,8 @@ func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show fun
 			}
 		}
 		left -= len(page)
-		// A call may find none of this kind: somebody has to stop.
-		if calls++; next == nil || calls > m.cfg.Limits.FilterReach/pastPage || ctx.Err() != nil {
-			return ctx.Err()
+		if err := ctx.Err(); err != nil || next == nil { // a call may find none of this kind
+			return err
 		}
 		at = next
 	}

@@ -85,6 +85,18 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// All that is asked for is replayed, however little a filtered list may look at.
+func TestReplayReach(t *testing.T) {
+	c := newClient(t, append(withPlugins(), gatewaytest.Limit("filter_reach", "20"))...)
+	id := c.push(201, "/plugins", c.g.Keys.Account, withManifest(t, all("p", "1")), "application/wasm").Str("id")
+	for i := range 45 {
+		c.receives(fmt.Sprint("mail ", i), gatewaytest.Account)
+	}
+	if a := c.do(200, "POST", "/plugins/"+id+"/replay", c.g.Keys.Account, `{"hook":"inbound","last":50}`); a.At("asked") != 45.0 || a.At("truncated") != false {
+		t.Errorf("%v", a)
+	}
+}
+
 // Each hook is asked about mail of its kind; what is not known to have been decided then
 // is counted apart.
 func TestReplayHooks(t *testing.T) {
