@@ -28,7 +28,7 @@ func Form(parts map[string]string) (body *bytes.Buffer, contentType string) {
 func (g *Gateway) Upload(path, key string, parts map[string]string) (int, Answer) {
 	g.t.Helper()
 	body, contentType := Form(parts)
-	req, err := http.NewRequest("POST", g.URL+path, body)
+	req, err := http.NewRequest(http.MethodPost, g.URL+path, body)
 	if err != nil {
 		g.t.Fatal(err)
 	}
