@@ -22,7 +22,7 @@ func TestBriefly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var said []gateway.PluginLine
-			for _, text := range strings.Fields(tt.said) {
+			for text := range strings.FieldsSeq(tt.said) {
 				said = append(said, gateway.PluginLine{Text: text})
 			}
 			var got []string
