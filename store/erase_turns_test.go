@@ -44,7 +44,7 @@ func TestTurnsOfADomainThatGoes(t *testing.T) {
 		w.ok(err)
 		w.ok(s.DeleteDomain(w.ctx(), system, w.ours.ID))
 		w.clock = w.clock.Add(time.Hour)
-		if due, next, err := w.DueTurns(w.ctx(), system, 10); err != nil || len(due) != 0 || !next.IsZero() {
+		if due, next, err := w.DueTurns(w.ctx(), system, 10, nobody); err != nil || len(due) != 0 || !next.IsZero() {
 			t.Fatalf("changed before commit %d: due %v, next %v, %v", before, due, next, err)
 		}
 		if before > 500 {

@@ -102,28 +102,32 @@ func (t *tx) forgetTurn(k, b []byte) error {
 }
 
 // DueTurns returns turns of plugins that are due by now, the longest due first, at most
-// most; and when the next one is due, zero if there is none.
-func (s *Store) DueTurns(ctx context.Context, sc gateway.Scope, most int) (due []gateway.PluginTurn, next time.Time, err error) {
+// most; and when the next one is due, zero if there is none. Those of plugins that skip
+// leaves out, which rest, don't count: however many they are, they hide no others.
+func (s *Store) DueTurns(ctx context.Context, sc gateway.Scope, most int, skip func(plugin gateway.ID) bool) (due []gateway.PluginTurn, next time.Time, err error) {
 	if sc.Level() != gateway.LevelInstance {
 		return nil, next, denied("turns")
 	}
 	now := s.cfg.Now()
 	err = s.view(ctx, func(r engine.Reader) error {
 		rng := engine.Prefix([]byte{subTurnDue})
-		rng.KeysOnly, rng.Limit = true, most+1
+		rng.KeysOnly = true
 		return r.Scan(rng, func(k, _ []byte) error {
-			at := fromMS(k[1:])
+			at, id := fromMS(k[1:]), lastID(k)
+			if skip(id) {
+				return nil
+			}
 			if len(due) == most || at.After(now) {
 				next = at
 				return engine.ErrStop
 			}
 			d := gateway.DomainID(binary.BigEndian.Uint32(k[9:]))
-			v, err := load(r, turnKey(d, lastID(k)), decodeTick)
+			v, err := load(r, turnKey(d, id), decodeTick)
 			if errors.Is(err, engine.ErrNotFound) { // one row of one domain must not stop all others
 				return nil
 			}
 			if err == nil {
-				due = append(due, gateway.PluginTurn{Domain: d, Plugin: lastID(k), Due: at, Previous: v.Previous})
+				due = append(due, gateway.PluginTurn{Domain: d, Plugin: id, Due: at, Previous: v.Previous})
 			}
 			return err
 		})

@@ -25,10 +25,12 @@ func (w *world) ticking(name string, of *gateway.Account) gateway.Plugin {
 	return p
 }
 
+func nobody(gateway.ID) bool { return false }
+
 // turns wants so many that are due, and the next one at a time.
 func (w *world) turns(want int, next time.Time) []gateway.PluginTurn {
 	w.Helper()
-	due, at, err := w.DueTurns(w.ctx(), system, 10)
+	due, at, err := w.DueTurns(w.ctx(), system, 10, nobody)
 	if err != nil || len(due) != want || !at.Equal(next) {
 		w.Fatalf("due %v, next %v, %v; want %d and %v", due, at, err, want, next)
 	}
@@ -69,12 +71,34 @@ func TestTicks(t *testing.T) {
 	w.enable(&p, true)
 	w.turns(0, w.clock.Add(time.Minute))
 	for name, s := range map[string]gateway.Scope{"their domain": inside(w.them.ID), "an account": of(w.ann), "nobody": {}} {
-		if _, _, err := w.DueTurns(w.ctx(), s, 1); gateway.KindOf(err) != gateway.NotFound {
+		if _, _, err := w.DueTurns(w.ctx(), s, 1, nobody); gateway.KindOf(err) != gateway.NotFound {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := w.Ticked(w.ctx(), s, second, e); gateway.KindOf(err) != gateway.NotFound {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Turns that are left out take no room from others, and are not the next one.
+func TestTicksSkipped(t *testing.T) {
+	w := newWorld(t)
+	rests := make(map[gateway.ID]bool)
+	for _, name := range []string{"a", "b", "c"} {
+		p := w.ticking(name, nil)
+		rests[p.ID] = true
+	}
+	w.clock = w.clock.Add(time.Second)
+	well := w.ticking("well", nil)
+	skip := func(id gateway.ID) bool { return rests[id] }
+	due, next, err := w.DueTurns(w.ctx(), system, 1, skip)
+	if want := w.clock.Add(time.Minute); err != nil || len(due) != 0 || !next.Equal(want) {
+		t.Errorf("due %v, next %v, %v; want none and %v", due, next, err, want)
+	}
+	w.clock = w.clock.Add(time.Minute)
+	due, next, err = w.DueTurns(w.ctx(), system, 1, skip)
+	if err != nil || len(due) != 1 || due[0].Plugin != well.ID || !next.IsZero() {
+		t.Errorf("due %v, next %v, %v; want that of the other", due, next, err)
 	}
 }
 

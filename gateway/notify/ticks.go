@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -21,8 +22,9 @@ type Ticker interface {
 // Turns is the part of the store that ticking needs.
 type Turns interface {
 	Leaser
-	// DueTurns are those that are due, at most most, and when the next one is.
-	DueTurns(ctx context.Context, s gateway.Scope, most int) ([]gateway.PluginTurn, time.Time, error)
+	// DueTurns are those that are due, at most most and without those of plugins that skip
+	// leaves out, and when the next one is.
+	DueTurns(ctx context.Context, s gateway.Scope, most int, skip func(plugin gateway.ID) bool) ([]gateway.PluginTurn, time.Time, error)
 	// Ticked makes durable that a plugin had its turn, and gives it the next one.
 	// InvalidState if it had it before, NotFound if it has none any more.
 	Ticked(ctx context.Context, s gateway.Scope, t gateway.PluginTurn, e gateway.Effects) error
@@ -83,8 +85,8 @@ func (k *Ticks) Run(ctx context.Context) error {
 const (
 	// ticksIdle is how long one sleeps when no turn is known to be due: a safety net.
 	ticksIdle = time.Minute
-	// ticksLooked is how many turns one look takes that are due. Ours: more than a domain
-	// may have plugins, so that the turns of one that wait hide nobody else's.
+	// ticksLooked is how many turns one look takes that are due and may begin. Ours: far more
+	// than a domain may have plugins, so that those that wait for its share hide nobody else's.
 	ticksLooked = 1000
 	// ticksGone is how long a turn is let alone of a plugin that has none. Ours: it is
 	// about to be deleted.
@@ -112,7 +114,7 @@ func (k *Ticks) hold(ctx context.Context) error {
 				k.rests[t.plugin] = k.cfg.Now().Add(t.rest)
 			}
 		}
-		due, next, err := k.cfg.Store.DueTurns(ctx, k.cfg.System, ticksLooked)
+		due, next, err := k.cfg.Store.DueTurns(ctx, k.cfg.System, ticksLooked, k.busy())
 		if err != nil && ctx.Err() == nil {
 			k.cfg.Log.LogAttrs(ctx, slog.LevelError, "turns of plugins not read", slog.Any("err", err))
 			timer.Reset(retryRead)
@@ -125,21 +127,26 @@ func (k *Ticks) hold(ctx context.Context) error {
 	}
 }
 
+// busy tells which plugins have no turn now, though one may be due: those that are asked,
+// and those that rest.
+func (k *Ticks) busy() func(gateway.ID) bool {
+	now := k.cfg.Now()
+	maps.DeleteFunc(k.rests, func(_ gateway.ID, until time.Time) bool { return !now.Before(until) })
+	return func(id gateway.ID) bool {
+		_, running := k.running[id]
+		_, rests := k.rests[id]
+		return running || rests
+	}
+}
+
 // may picks the turns that begin now: as many as there are slots, of a domain its share.
 func (k *Ticks) may(due []gateway.PluginTurn) (now []gateway.PluginTurn) {
-	at, of := k.cfg.Now(), make(map[gateway.DomainID]int)
-	for id, until := range k.rests {
-		if !at.Before(until) {
-			delete(k.rests, id)
-		}
-	}
+	of := make(map[gateway.DomainID]int)
 	for _, d := range k.running {
 		of[d]++
 	}
 	for _, t := range due {
-		_, running := k.running[t.Plugin]
-		_, rests := k.rests[t.Plugin]
-		if running || rests || of[t.Domain] >= k.cfg.Slots.share() || len(k.running) >= k.cfg.Slots.size() {
+		if of[t.Domain] >= k.cfg.Slots.share() || len(k.running) >= k.cfg.Slots.size() {
 			continue
 		}
 		of[t.Domain]++

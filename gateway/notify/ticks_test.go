@@ -20,12 +20,14 @@ type calendar struct {
 	effects int
 }
 
-func (c *calendar) DueTurns(_ context.Context, _ gateway.Scope, most int) (due []gateway.PluginTurn, next time.Time, _ error) {
+func (c *calendar) DueTurns(_ context.Context, _ gateway.Scope, most int, skip func(gateway.ID) bool) (due []gateway.PluginTurn, next time.Time, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []gateway.PluginTurn
 	for _, t := range c.next {
-		all = append(all, t)
+		if !skip(t.Plugin) {
+			all = append(all, t)
+		}
 	}
 	slices.SortFunc(all, func(a, b gateway.PluginTurn) int { return a.Due.Compare(b.Due) })
 	for _, t := range all {
@@ -90,7 +92,7 @@ func tick(t *testing.T, n int, life time.Duration, answer func(c *calendar, id g
 	t.Helper()
 	c := &calendar{next: make(map[gateway.ID]gateway.PluginTurn), had: make(map[gateway.ID][]gateway.PluginTurn)}
 	for i := range n {
-		id := gateway.ID{byte(i + 1)}
+		id := gateway.ID{byte(i + 1), byte((i + 1) >> 8)}
 		c.next[id] = gateway.PluginTurn{Domain: gateway.DomainID(i/2 + 1), Plugin: id, Due: time.Now().Add(time.Minute)}
 	}
 	who := &clockwork{calls: make(map[gateway.ID]int), running: make(map[gateway.ID]int), tick: func(id gateway.ID) error { return answer(c, id) }}
@@ -158,6 +160,26 @@ func TestTicks(t *testing.T) {
 		}
 		if want := 16*10 + 4 + 6; c.effects != want {
 			t.Errorf("%d effects, want %d: none of one that failed", c.effects, want)
+		}
+	})
+}
+
+// However many plugins are paused, whose turns stay due, the others have theirs.
+func TestTicksPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = ticksLooked + 10
+		well := gateway.ID{n & 0xff, n >> 8}
+		c, who := tick(t, n, 10*time.Minute+30*time.Second, func(_ *calendar, id gateway.ID) error {
+			if id != well {
+				return &gateway.Error{Kind: gateway.InvalidState, Retry: time.Hour}
+			}
+			return nil
+		})
+		if got := len(c.had[well]); got != 10 {
+			t.Errorf("it had %d turns, want 10", got)
+		}
+		if got := who.calls[gateway.ID{1}]; got != 1 {
+			t.Errorf("one that is paused was asked %d times, want 1", got)
 		}
 	})
 }
