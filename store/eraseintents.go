@@ -18,38 +18,59 @@ func (t *tx) forgetIntent(k, v []byte) error {
 	return err
 }
 
-// dropIntents drops those that match, so many in one commit.
-func (t *tx) dropIntents(match func(*gateway.Intent) bool) (n int, err error) {
-	var gone []*gateway.Intent
-	err = t.Scan(engine.Prefix(key(subIntent, t.domain)), func(k, v []byte) error {
-		in, err := decodeIntent(t.domain, lastID(k), v)
-		if err != nil || !match(in) {
+// dropBytes is how much of intents one commit drops, about. Ours: it reads them, and the
+// others wait for it.
+const dropBytes = 1 << 20
+
+// dropIntents drops those that match, in bounded commits. They are looked for outside of
+// these: much may wait that does not match.
+func (s *Store) dropIntents(ctx context.Context, d gateway.DomainID, match func(*gateway.Intent) bool) error {
+	rng := engine.Prefix(key(subIntent, d))
+	for more := true; more; {
+		var gone []gateway.ID
+		size := 0
+		more = false
+		err := s.view(ctx, func(r engine.Reader) error {
+			return r.Scan(rng, func(k, v []byte) error {
+				rng.From = append(append([]byte(nil), k...), 0)
+				in, err := decodeIntent(d, lastID(k), v)
+				if err != nil || !match(in) {
+					return err
+				}
+				gone = append(gone, in.ID)
+				if size += len(v); size >= dropBytes || len(gone) == valuesPerCommit {
+					more = true
+					return engine.ErrStop
+				}
+				return nil
+			})
+		})
+		if err == nil && len(gone) > 0 {
+			err = s.frees(ctx, d, func(t *tx) error {
+				for _, id := range gone {
+					in, err := readIntent(t, d, id)
+					if err == nil {
+						err = t.dropIntent(in)
+					}
+					if err = ignoreMissing(err); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err != nil {
 			return err
 		}
-		if gone = append(gone, in); len(gone) == valuesPerCommit {
-			return engine.ErrStop
-		}
-		return nil
-	})
-	for _, in := range gone {
-		if err == nil {
-			err = t.dropIntent(in)
-		}
 	}
-	return len(gone), err
+	return nil
 }
 
 // eraseIntents drops the mail that was to be sent for an account, and forgets whom plugins
 // have answered from there.
 func (s *Store) eraseIntents(ctx context.Context, a *gateway.Account) error {
-	for n := valuesPerCommit; n == valuesPerCommit; {
-		err := s.frees(ctx, a.Domain, func(t *tx) (err error) {
-			n, err = t.dropIntents(func(in *gateway.Intent) bool { return in.Account == a.ID })
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := s.dropIntents(ctx, a.Domain, func(in *gateway.Intent) bool { return in.Account == a.ID }); err != nil {
+		return err
 	}
 	rng := engine.Prefix(key(subReplied, a.Domain))
 	rng.KeysOnly, rng.Limit = true, eraseKeys

@@ -88,3 +88,19 @@ func TestIntentsInTurn(t *testing.T) {
 		t.Errorf("and then %+v, %v; want two more of the other", all, err)
 	}
 }
+
+// What a plugin wanted sent goes with it, though it is too much for one commit.
+func TestLongIntentsErased(t *testing.T) {
+	w := newWorld(t)
+	gone, stays := w.sender("gone", nil), w.sender("stays", nil)
+	long := gateway.Compose{Text: strings.Repeat("x", 400<<10)}
+	for range 7 {
+		w.wants(gateway.Intent{Plugin: gone.ID, Mail: long})
+	}
+	w.wants(gateway.Intent{Plugin: stays.ID, Mail: long})
+	w.ok(w.DeletePlugin(w.ctx(), inside(w.ours.ID), gone.ID))
+	w.fits()
+	if left := w.due(); len(left) != 1 || left[0].Plugin != stays.ID {
+		t.Errorf("%d are left, want the other's", len(left))
+	}
+}

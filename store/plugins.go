@@ -235,43 +235,50 @@ func (t *tx) dropPlugin(p *gateway.Plugin) error {
 }
 
 // ofPluginKeys are the sub-spaces of what a plugin remembers and said, by its id.
-var ofPluginKeys = []byte{subPluginKV, subPluginLine, subCounter, subAgain, subFailure}
+var ofPluginKeys = []byte{subPluginKV, subPluginLine, subCounter, subAgain, subFailure, subReplied}
 
 // clearPlugins deletes what deleted installations remembered and said, those too whose
 // clearing a crash has cut off.
 func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
-	for left := true; left; {
-		err := s.frees(ctx, d, func(t *tx) error {
-			var gone []gateway.ID
-			err := t.Scan(engine.Prefix(key(subPluginUse, d)), func(k, v []byte) error {
+	for {
+		var gone []gateway.ID
+		err := s.view(ctx, func(r engine.Reader) error {
+			return r.Scan(engine.Prefix(key(subPluginUse, d)), func(k, v []byte) error {
 				n, err := decodeNumbers(v)
 				if err == nil && n[1] == 1 {
 					gone = append(gone, lastID(k))
 				}
 				return err
 			})
-			if left = len(gone) > 0; err != nil || !left {
+		})
+		if err != nil || len(gone) == 0 {
+			return err
+		}
+		for _, id := range gone {
+			if err := s.clearPlugin(ctx, d, id); err != nil {
 				return err
 			}
-			n := 0
+		}
+	}
+}
+
+// clearPlugin deletes what one remembered, and the mark that it has to be cleared last.
+func (s *Store) clearPlugin(ctx context.Context, d gateway.DomainID, id gateway.ID) error {
+	if err := s.dropIntents(ctx, d, func(in *gateway.Intent) bool { return in.Plugin == id }); err != nil {
+		return err
+	}
+	for n := valuesPerCommit; n == valuesPerCommit; {
+		err := s.frees(ctx, d, func(t *tx) (err error) {
 			for _, sub := range ofPluginKeys {
-				if n, err = t.clear(key(sub, d).id(gone[0])); err != nil || n == valuesPerCommit {
-					break
+				if n, err = t.clear(key(sub, d).id(id)); err != nil || n == valuesPerCommit {
+					return err
 				}
 			}
-			if err == nil && n < valuesPerCommit {
-				n, err = t.clear(key(subReplied, d).id(gone[0]))
-			}
-			if err == nil && n < valuesPerCommit {
-				n, err = t.dropIntents(func(in *gateway.Intent) bool { return in.Plugin == gone[0] })
-			}
-			if err == nil && n < valuesPerCommit {
-				t.Delete(intentUseKey(d).id(gone[0]))
-				t.Delete(pluginUsageKey(d, gone[0]))
-				t.Delete(lineSeqKey(d, gone[0]))
-				t.Delete(pluginUseKey(d, gone[0]))
-			}
-			return err
+			t.Delete(intentUseKey(d).id(id))
+			t.Delete(pluginUsageKey(d, id))
+			t.Delete(lineSeqKey(d, id))
+			t.Delete(pluginUseKey(d, id))
+			return nil
 		})
 		if err != nil {
 			return err
