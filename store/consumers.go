@@ -226,10 +226,17 @@ func (c *checker) followers() error {
 		delete(waiting, lastID(k))
 		return err
 	})
+	if err != nil {
+		return err
+	}
 	for id, n := range waiting {
-		if use, err := loadOr(c.r, pluginUseKey(c.domain, id), decodeNumbers); err == nil && use[1] != 1 { // else they are being cleared
+		use, err := loadOr(c.r, pluginUseKey(c.domain, id), decodeNumbers)
+		if err != nil {
+			return err
+		}
+		if use[1] != 1 { // else they are being cleared
 			c.report("plugin %s is gone, and %d events wait for it", id, n)
 		}
 	}
-	return err
+	return nil
 }
