@@ -124,10 +124,12 @@ func (l *lane) settle(work context.Context, sub *gateway.Subscription, o outcome
 		case gateway.KindOf(err) == gateway.NotFound:
 			o.gone = true
 			return o
-		case gateway.KindOf(err) != gateway.Unavailable && told.Error == "": // what it wants can't be done
+		case gateway.KindOf(err) != gateway.Unavailable:
 			l.c.cfg.Log.LogAttrs(work, slog.LevelError, "an event's outcome is not stored", slog.String("plugin", sub.ID.String()), slog.Any("err", err))
-			l.fail(told, err)
-			continue
+			if told.Error == "" { // what it wants can't be done
+				l.fail(told, err)
+				continue
+			}
 		}
 		if !sleep(work, wait) {
 			o.put = true
