@@ -67,14 +67,15 @@ func (t *tx) redirected(f *gateway.Filing, r gateway.Redirect) gateway.Delivery 
 	return d
 }
 
-// of returns those of a copy, and whether it goes without leaving anything here.
+// of returns those of a copy, and whether it goes without leaving anything here: only if
+// it goes wherever it was to go.
 func (o onward) of(c *gateway.Copy) (list []*gateway.Delivery, away bool) {
 	for _, r := range c.Redirects {
 		if d := o[gateway.FoldAddress(r.Recipient)]; d != nil {
 			list = append(list, d)
 		}
 	}
-	return list, len(list) > 0 && !c.Keep
+	return list, len(list) > 0 && len(list) == len(c.Redirects) && !c.Keep
 }
 
 // fileOrSendOn puts one copy into its account, or sends it on, or both.

@@ -89,7 +89,7 @@ func TestRedirects(t *testing.T) {
 		{name: "suppressed", before: func(w *world) {
 			_, _, err := w.AddSuppression(w.ctx(), inside(w.ours.ID), "a@x.test", gateway.SuppressedManual)
 			w.ok(err)
-		}, ann: []string{"a@x.test"}, eve: []string{"A@x.test", "b@y.test"}, want: "[b@y.test] [not-redirected] gone"},
+		}, ann: []string{"a@x.test"}, eve: []string{"A@x.test", "b@y.test"}, want: "[b@y.test] [not-redirected] [not-redirected]"},
 		{name: "within the domain's hour", before: hour, ann: []string{"a@x.test", "b@x.test"}, want: "[a@x.test b@x.test] gone"},
 		{name: "over it", before: hour, ann: []string{"a@x.test", "b@x.test"}, eve: []string{"c@x.test"}, want: "[] [not-redirected] [not-redirected]"},
 		{name: "over it, and kept", before: hour, keep: true, ann: []string{"a@x.test", "b@x.test", "c@x.test"}, want: "[] []"},
