@@ -173,7 +173,7 @@ func (s *session) fetchOne(p *fetchPlan, n int, m *gateway.Message, marked bool)
 }
 
 // appendItem writes one item that a record answers.
-func appendItem(b []byte, item *fetchItem, e *gateway.Entry, m *gateway.Message) []byte {
+func appendItem(b []byte, item *fetchItem, e gateway.Entry, m *gateway.Message) []byte {
 	b = append(append(b, item.what...), ' ')
 	switch item.what {
 	case "UID":

@@ -22,7 +22,7 @@ type search struct {
 	until time.Time
 	sets  map[string]map[int]bool // number sets, resolved once
 	n     int                     // the message looked at
-	entry *gateway.Entry
+	entry gateway.Entry
 	msg   *gateway.Message // read when it is needed
 }
 

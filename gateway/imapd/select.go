@@ -42,7 +42,7 @@ next:
 }
 
 // appendFlags writes an entry's flags as a list.
-func appendFlags(b []byte, e *gateway.Entry) []byte {
+func appendFlags(b []byte, e gateway.Entry) []byte {
 	b = append(b, '(')
 	start := len(b)
 	for _, f := range systemFlags {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/search"
 )
 
 // Filter narrows a list; what is zero does not. Texts are compared in any case.
@@ -90,7 +91,7 @@ func (m *Mail) matcher(ctx context.Context, s gateway.Scope, f *Filter) (func(*g
 			return nil, gateway.Fieldf(gateway.InvalidParameter, v.name, "%s is over %d bytes", v.name, m.cfg.Limits.FilterBytes)
 		}
 	}
-	words := strings.Fields(fold(f.Words))
+	words := strings.Fields(search.Fold(f.Words))
 	if int64(len(words)) > m.cfg.Limits.FilterWords {
 		return nil, gateway.Fieldf(gateway.InvalidParameter, "q", "q has over %d words", m.cfg.Limits.FilterWords)
 	}
@@ -103,11 +104,11 @@ func (m *Mail) matcher(ctx context.Context, s gateway.Scope, f *Filter) (func(*g
 			return nil, err
 		}
 	}
-	from, to, subject := fold(f.From), fold(f.To), fold(f.Subject)
+	from, to, subject := search.Fold(f.From), search.Fold(f.To), search.Fold(f.Subject)
 	return func(msg *gateway.Message) bool {
 		c := &msg.Content
 		return f.stands(msg) && (thread.IsZero() || msg.Thread == thread) &&
-			(subject == "" || strings.Contains(fold(c.Subject), subject)) &&
+			(subject == "" || strings.Contains(search.Fold(c.Subject), subject)) &&
 			(from == "" || named(c.From, from)) && (to == "" || named(c.To, to)) &&
 			(len(words) == 0 || hasWords(c, words))
 	}, nil
@@ -125,7 +126,7 @@ func (f *Filter) stands(msg *gateway.Message) bool {
 // named reports whether a folded text occurs in a name or an address of a list.
 func named(list []gateway.Address, text string) bool {
 	return slices.ContainsFunc(list, func(a gateway.Address) bool {
-		return strings.Contains(fold(a.Addr), text) || strings.Contains(fold(a.Name), text)
+		return strings.Contains(search.Fold(a.Addr), text) || strings.Contains(search.Fold(a.Name), text)
 	})
 }
 
@@ -139,7 +140,7 @@ func hasWords(c *gateway.Content, words []string) bool {
 		}
 	}
 	b.WriteString("\n" + c.Preview)
-	text := fold(b.String())
+	text := search.Fold(b.String())
 	for _, w := range words {
 		if !strings.Contains(text, w) {
 			return false

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/search"
 )
 
 // Summary is a conversation as a list of a folder shows it.
@@ -102,7 +103,7 @@ func (m *Mail) summary(ctx context.Context, s gateway.Scope, newest gateway.Plac
 		}
 		for _, list := range [][]gateway.Address{msg.Content.From, msg.Content.To, msg.Content.Cc} {
 			for _, a := range list {
-				if name := fold(a.Addr); a.Addr != "" && !known[name] && int64(len(sum.People)) < m.cfg.Limits.Participants {
+				if name := search.Fold(a.Addr); a.Addr != "" && !known[name] && int64(len(sum.People)) < m.cfg.Limits.Participants {
 					known[name] = true
 					sum.People = append(sum.People, a.Addr)
 				}

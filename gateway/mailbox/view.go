@@ -69,7 +69,7 @@ func (v *View) Close() { v.follower.Close() }
 func (v *View) Len() int { return v.told }
 
 // Entry is the message of a number.
-func (v *View) Entry(i int) *gateway.Entry { return &v.entries[i] }
+func (v *View) Entry(i int) gateway.Entry { return v.entries[i] }
 
 // Find returns the number of the first message with at least this UID.
 func (v *View) Find(uid uint32) (i int, exact bool) {

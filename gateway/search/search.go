@@ -1,0 +1,76 @@
+// Package search answers one question: which messages hold these words? It is pure:
+// texts and messages' numbers in, postings out, and postings and a query in, numbers
+// out. Who keeps the postings and where the texts come from is others' business.
+//
+// An index answers for the messages up to one number. What it says is true, or says
+// that the message has to be looked at: nothing that matches is ever left out.
+package search
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Fields are where in a message a text stands; a set of bits.
+type Fields uint16
+
+// The fields. Those of the header count with names and addresses, decoded.
+const (
+	From Fields = 1 << iota
+	To
+	Cc
+	Bcc
+	Subject
+	Header // all others of the header
+	Body   // the texts of the message, decoded, markup included
+
+	// Text is the whole message, what RFC 9051 section 6.4.4 calls TEXT.
+	Text = From | To | Cc | Bcc | Subject | Header | Body
+)
+
+// Query asks for the messages that contain a text, in any case, in one of some fields:
+// a substring, as IMAP has it, that may cut words in two and reach over several.
+type Query struct {
+	Text   string
+	Fields Fields
+}
+
+// Found is what an index knows of a query. Both lists are in order and have no number
+// twice, nor in common.
+type Found struct {
+	Sure  []gateway.MessageNumber // they match
+	Maybe []gateway.MessageNumber // they may: look at them
+	// Through is how far the index reaches: later messages it does not know.
+	Through gateway.MessageNumber
+}
+
+// Contains reports whether a text holds another one, in any case.
+func Contains(text, part string) bool { return strings.Contains(Fold(text), Fold(part)) }
+
+// Fold makes texts equal that differ in case alone: Unicode simple case folding, each
+// letter as the first of those it may be written as.
+func Fold(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return strings.Map(foldRune, s)
+		}
+	}
+	return strings.ToUpper(s)
+}
+
+func foldRune(r rune) rune {
+	switch {
+	case 'a' <= r && r <= 'z':
+		return r - 'a' + 'A'
+	case r < utf8.RuneSelf:
+		return r
+	}
+	first := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		first = min(first, next)
+	}
+	return first
+}
