@@ -34,6 +34,7 @@ type blobs struct {
 
 	mu      sync.Mutex
 	staged  map[uint64]*blobWriter // sealed or being written, not closed
+	coming  atomic.Int64           // small ones that are on their way to a commit
 	pinned  int                    // snapshots being taken
 	folders map[string]bool        // of bodies, that are durable
 	doomed  []string               // files to remove when none is
@@ -196,6 +197,7 @@ func (t *tx) Unlink(ref engine.BlobRef) error {
 // lay puts the small bodies of a closure into the draft of its group.
 func (g *group) lay(t *tx) {
 	for _, w := range t.staged {
+		w.arrive()
 		if w.path == "" {
 			g.layBody(w.ref, w.small)
 		}

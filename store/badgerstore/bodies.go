@@ -43,6 +43,7 @@ func (b *blobs) Create(ctx context.Context, domain uint32, sizeHint int64) (engi
 
 func (b *blobs) writer(domain uint32, id uint64) *blobWriter {
 	w := &blobWriter{blobs: b, ref: engine.BlobRef{Domain: domain, ID: id}}
+	b.coming.Add(1)
 	b.mu.Lock()
 	b.staged[id] = w
 	b.mu.Unlock()
@@ -63,6 +64,7 @@ type blobWriter struct {
 	path   string // of the sealed file
 	sealed bool   // guarded by blobs.mu
 	linked atomic.Bool
+	came   atomic.Bool // to its commit, or nobody waits for it to
 	closed bool
 	err    error // a write failed: what was collected is not the body
 }
@@ -96,6 +98,7 @@ func (w *blobWriter) Write(p []byte) (int, error) {
 
 // spill moves what was collected into a file.
 func (w *blobWriter) spill() (err error) {
+	w.arrive() // it is long until its commit
 	name := filepath.Join(w.blobs.dir, "tmp", fmt.Sprintf("%016x", w.ref.ID))
 	if w.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return err
@@ -184,9 +187,17 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// arrive takes a body out of those that are on their way to a commit.
+func (w *blobWriter) arrive() {
+	if w.came.CompareAndSwap(false, true) {
+		w.blobs.coming.Add(-1)
+	}
+}
+
 // Close drops the body unless a commit linked it.
 func (w *blobWriter) Close() error {
 	b := w.blobs
+	w.arrive()
 	b.mu.Lock()
 	delete(b.staged, w.ref.ID)
 	b.mu.Unlock()

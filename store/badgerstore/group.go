@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/centerleap/postern/store/engine"
 	"github.com/centerleap/postern/store/seglog"
@@ -28,6 +29,14 @@ const (
 	// syncs instead of 0.3, with 64 0.06 instead of 0.12; 8 callers made a sixth more
 	// commits. More turns than two brought nothing.
 	gatherYields = 2
+	// A group of fewer than gatherFew closures waits for bodies that are on their way to a
+	// commit, at most gatherWait. Without it a mail of 16 SMTP sessions took 0.19 syncs, with
+	// it 0.155, and the rate grew by a fifth, at 64 sessions too; one session alone has
+	// nobody to wait for. 6 and 8 closures, 100 and 200 us did a little less; where groups of
+	// all sizes wait, 64 callers and more lose. Who sends a body slowly costs others no more
+	// than that wait.
+	gatherFew  = 10
+	gatherWait = 150 * time.Microsecond
 	// opBodies bounds the small bodies of one closure, in bytes.
 	opBodies = 16 << 20
 )
@@ -98,6 +107,7 @@ func (c *committer) gather(first *request) *group {
 	c.recent = slices.Insert(c.recent, 0, g)
 	c.take(g, first)
 	free, yields := false, 0
+	var until time.Time
 	for len(g.ran)+len(g.failed) < groupOps && g.bodies < groupBodies {
 		var r *request
 		if !free {
@@ -106,16 +116,19 @@ func (c *committer) gather(first *request) *group {
 			case <-c.writing:
 				free = true
 			}
-		} else { // take who is here or about to be, wait for nobody
+		} else { // take who is here or about to be
 			select {
 			case r = <-c.queue:
 				yields = 0
 			default:
-				if yields++; yields > gatherYields {
+				if yields++; yields <= gatherYields {
+					runtime.Gosched()
+					continue
+				}
+				if r = c.linger(g, &until); r == nil {
 					return g
 				}
-				runtime.Gosched()
-				continue
+				yields = 0
 			}
 		}
 		if r != nil && r.wanted() && !c.take(g, r) {
@@ -126,6 +139,29 @@ func (c *committer) gather(first *request) *group {
 		<-c.writing
 	}
 	return g
+}
+
+// linger waits until a time, which the first call sets, for one more request, if the group
+// is small and a body is on its way to one; nil if none came.
+func (c *committer) linger(g *group, until *time.Time) *request {
+	if len(g.ran)+len(g.failed) >= gatherFew || c.store.blobs.coming.Load() == 0 {
+		return nil
+	}
+	if until.IsZero() {
+		*until = time.Now().Add(gatherWait)
+	}
+	left := time.Until(*until)
+	if left <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case r := <-c.queue:
+		return r
+	case <-timer.C:
+		return nil
+	}
 }
 
 // take runs a request in a group. It returns false if there is no room for it: then
