@@ -28,20 +28,9 @@ type search struct {
 
 // Search writes which messages match.
 func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *imap.SearchOptions) (*imap.SearchData, error) {
-	q := &search{s: s, until: time.Now().Add(searchTime), sets: make(map[string]map[int]bool)}
-	var found []int
-	for n := range s.view.Len() {
-		if s.view.IsGone(n) {
-			continue
-		}
-		q.n, q.entry, q.msg = n, s.view.Entry(n), nil
-		ok, err := q.matches(c)
-		if err != nil {
-			return nil, s.failed(err)
-		}
-		if ok {
-			found = append(found, n)
-		}
+	found, err := s.find(c)
+	if err != nil {
+		return nil, err
 	}
 	if o.ReturnSave {
 		s.saved = s.saved[:0]
@@ -63,6 +52,26 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *ima
 		return nil, err
 	}
 	return nil, done("", s.c.note.name+" completed")
+}
+
+// find returns the numbers of the messages that match, in order. Its error is what
+// the client is told.
+func (s *session) find(c *imap.SearchCriteria) (found []int, err error) {
+	q := &search{s: s, until: time.Now().Add(searchTime), sets: make(map[string]map[int]bool)}
+	for n := range s.view.Len() {
+		if s.view.IsGone(n) {
+			continue
+		}
+		q.n, q.entry, q.msg = n, s.view.Entry(n), nil
+		ok, err := q.matches(c)
+		if err != nil {
+			return nil, s.failed(err)
+		}
+		if ok {
+			found = append(found, n)
+		}
+	}
+	return found, nil
 }
 
 // searchLine is the result, as SEARCH or as ESEARCH (RFC 4731).
