@@ -110,7 +110,7 @@ func openDKIM(tb testing.TB) (milter string) {
 	tb.Helper()
 	_, err := exec.LookPath("opendkim")
 	need(tb, "opendkim (.ci/setup installs it)", err)
-	dir, port := serverDir(tb), freePort(tb)
+	dir := serverDir(tb)
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		tb.Fatal(err)
@@ -120,13 +120,13 @@ func openDKIM(tb testing.TB) (milter string) {
 		tb.Fatal(err)
 	}
 	conf := filepath.Join(dir, "conf", "opendkim.conf")
-	writeConfig(tb, "testdata/neighbours/opendkim.conf", conf, map[string]string{"DIR": dir, "PORT": port})
+	writeConfig(tb, "testdata/neighbours/opendkim.conf", conf, map[string]string{"DIR": dir})
 	cmd := exec.CommandContext(tb.Context(), "opendkim", "-f", "-x", conf)
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = cmd.Wait() }) // it ends with the context of the test
-	return "inet:127.0.0.1:" + port
+	return "unix:" + filepath.Join(dir, "dkim")
 }
 
 // postfixRelay starts a Postfix that hands all mail to the sink.
