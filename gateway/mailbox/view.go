@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 
@@ -24,6 +25,7 @@ type View struct {
 	gone     map[uint32]bool // expunged, and the reader does not know
 	changed  map[uint32]bool // flags changed, and the reader does not know
 	told     int             // how many messages the reader knows of
+	highest  uint64          // the newest change that the entries show
 }
 
 // News is what a reader has to be told, in this order.
@@ -58,7 +60,7 @@ func (m *Mail) View(ctx context.Context, s gateway.Scope, a *gateway.Account, na
 		v.Close()
 		return nil, err
 	}
-	v.told = len(v.entries)
+	v.told, v.highest = len(v.entries), v.Box.ModSeq
 	return v, nil
 }
 
@@ -70,6 +72,23 @@ func (v *View) Len() int { return v.told }
 
 // Entry is the message of a number.
 func (v *View) Entry(i int) gateway.Entry { return v.entries[i] }
+
+// HighestModSeq is up to where the view has seen the mailbox change: no change up
+// to it is missing. After View it goes with Len and with Box.UIDNext.
+func (v *View) HighestModSeq() uint64 { return v.highest }
+
+// Each yields the numbers, in order, of the messages that the reader knows and that
+// have all of some flags and none of others. It leaves out those that are gone.
+func (v *View) Each(with, without gateway.Flags) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range v.told {
+			e := &v.entries[i]
+			if e.Flags&(with|without) == with && !v.gone[e.UID] && !yield(i) {
+				return
+			}
+		}
+	}
+}
 
 // Find returns the number of the first message with at least this UID.
 func (v *View) Find(uid uint32) (i int, exact bool) {
@@ -142,6 +161,7 @@ func (v *View) look(ctx context.Context) error {
 		}
 		for i := range events {
 			if e := &events[i]; e.Mailbox == v.at.Mailbox {
+				v.highest = max(v.highest, e.Sequence)
 				if e.UID != 0 {
 					touched[e.UID] = true
 				}
@@ -181,12 +201,13 @@ func (v *View) lookAnew(ctx context.Context) error {
 	}
 	v.follower.Close()
 	v.follower = f
-	_, now, err := v.mail.cfg.Store.Entries(ctx, v.scope, v.at)
+	box, now, err := v.mail.cfg.Store.Entries(ctx, v.scope, v.at)
 	if gateway.KindOf(err) == gateway.NotFound && err != nil {
 		return ErrClosed
 	} else if err != nil {
 		return err
 	}
+	v.highest = max(v.highest, box.ModSeq)
 	uids := make([]uint32, 0, len(v.entries)+len(now))
 	for _, list := range [][]gateway.Entry{v.entries, now} {
 		for i := range list {

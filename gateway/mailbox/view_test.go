@@ -1,0 +1,72 @@
+package mailbox_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
+	"github.com/centerleap/postern/gateway/mailbox"
+	"github.com/centerleap/postern/gateway/notify"
+)
+
+// follow gives the house a hub, so that its mailboxes can be viewed.
+func (h *house) follow() {
+	h.Helper()
+	hub, err := notify.New(notify.Config{Store: h.Store, Internal: keys.Internal})
+	h.ok(err)
+	h.mail, err = mailbox.New(mailbox.Config{
+		Store: h.Store, Streams: hub, Limits: gateway.DefaultLimits(), System: system, Internal: keys.Internal,
+	})
+	h.ok(err)
+}
+
+// view opens a mailbox of an account, as its reader.
+func (h *house) view(at gateway.Selection, name string) *mailbox.View {
+	h.Helper()
+	scope := gateway.NewScope(gateway.LevelAccount, at.Domain, at.Account, gateway.ID{})
+	v, err := h.mail.View(h.Context(), scope, &gateway.Account{Domain: at.Domain, ID: at.Account}, name)
+	h.ok(err)
+	h.Cleanup(v.Close)
+	return v
+}
+
+func TestViewHighestModSeq(t *testing.T) {
+	h := newHouse(t, 0)
+	h.follow()
+	at := h.account("ann")
+	at.Mailbox = inbox
+	h.receive(at, gateway.Inbox, 4) // 1 and 3 are seen
+	v := h.view(at, gateway.Inbox)
+	box, _, err := h.Entries(t.Context(), system, at)
+	h.ok(err)
+	if v.Len() != 4 || v.HighestModSeq() != box.ModSeq || v.HighestModSeq() != v.Entry(3).ModSeq {
+		t.Errorf("%d messages, %d; the mailbox has %d", v.Len(), v.HighestModSeq(), box.ModSeq)
+	}
+	if got := slices.Collect(v.Each(0, gateway.Seen)); !slices.Equal(got, []int{1, 3}) {
+		t.Errorf("not seen: %v", got)
+	}
+	after, err := h.Flag(t.Context(), system, at, []uint32{2}, gateway.FlagChange{Add: gateway.Seen | gateway.Deleted})
+	h.ok(err)
+	if before := v.HighestModSeq(); before >= after[0].ModSeq {
+		t.Errorf("%d before it was looked", before)
+	}
+	_, err = v.News(t.Context(), true)
+	h.ok(err)
+	if v.HighestModSeq() != after[0].ModSeq {
+		t.Errorf("%d after the change %d", v.HighestModSeq(), after[0].ModSeq)
+	}
+	if got := slices.Collect(v.Each(gateway.Deleted, 0)); !slices.Equal(got, []int{1}) {
+		t.Errorf("deleted: %v", got)
+	}
+	_, err = h.ExpungeAll(t.Context(), system, at, []uint32{2}, true)
+	h.ok(err)
+	n, err := v.News(t.Context(), false)
+	h.ok(err)
+	if got := slices.Collect(v.Each(gateway.Deleted, 0)); len(n.Gone) > 0 || len(got) > 0 || !v.IsGone(1) {
+		t.Errorf("told %v while numbers are in use; deleted: %v", n, got)
+	}
+	if v.HighestModSeq() != after[0].ModSeq+1 {
+		t.Errorf("%d after it was expunged", v.HighestModSeq())
+	}
+}
