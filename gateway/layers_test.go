@@ -65,10 +65,12 @@ var rooms = map[string]string{
 	"gateway/smtpd":     "gateway gateway/inbound gateway/outbound gateway/keys gateway/domains gateway/guard",
 	"gateway/imapd":     "gateway gateway/mailbox gateway/keys gateway/domains gateway/guard",
 	// Level 5 and 6: who starts it all.
-	"gateway/serve":       "*",
-	"gateway/gatewaytest": "gateway gateway/serve",
-	"cmd/postern":         ". gateway gateway/serve gateway/telemetry plugins/plugintest",
-	"examples":            "sdk sdk/sdktest",
+	"gateway/serve":                 "*",
+	"gateway/gatewaytest":           "gateway gateway/serve",
+	"gateway/gatewaytest/imapread":  "", // for tests: reads what an IMAP server says
+	"gateway/gatewaytest/nastymail": "", // for tests: mail that is hard to read
+	"cmd/postern":                   ". gateway gateway/serve gateway/telemetry plugins/plugintest",
+	"examples":                      "sdk sdk/sdktest",
 }
 
 // homes are the only rooms that import a library (its prefix, by module path).
