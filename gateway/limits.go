@@ -43,6 +43,7 @@ type Limits struct {
 	SessionErrors, SessionLogins           int64
 	StreamsPerKey, HeartbeatSeconds        int64
 	MailboxesPerAccount, MailboxName       int64
+	VanishedRuns                           int64
 	Plugins, PluginModule                  int64
 	PluginFunctions, PluginLocals          int64
 	PluginFunctionBytes, PluginBlocks      int64
@@ -174,6 +175,7 @@ var LimitTable = []Limit{
 	{"heartbeat_seconds", 30, "seconds between the heartbeats of a stream", InvalidParameter, "API guide, \"Event Format\"; proxies often cut at 60", func(l *Limits) *int64 { return &l.HeartbeatSeconds }},
 	{"mailboxes_per_account", 1000, "mailboxes of an account", InvalidState, "ours", func(l *Limits) *int64 { return &l.MailboxesPerAccount }},
 	{"mailbox_name", 1024, "bytes of a mailbox's name", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.MailboxName }},
+	{"vanished_runs", 50000, "runs of UIDs that left a mailbox and are told one by one to a client that was away; past it, all that is not there is told", InvalidParameter, "ours; 8 bytes each", func(l *Limits) *int64 { return &l.VanishedRuns }},
 	{"plugins", 50, "plugins of a domain, its accounts' included; account keys install none once there are half as many", InvalidState, "ours; each is asked in turn", func(l *Limits) *int64 { return &l.Plugins }},
 	{"plugin_module", 16 * miB, "bytes of a module", TooLarge, "ours; standard Go with JSON is 3.3 MiB", func(l *Limits) *int64 { return &l.PluginModule }},
 	{"plugin_functions", 50000, "functions of a module", InvalidParameter, "ours; bounds the time to compile", func(l *Limits) *int64 { return &l.PluginFunctions }},

@@ -17,6 +17,7 @@ type Mailbox struct {
 	UIDValidity uint32
 	UIDNext     uint32
 	ModSeq      uint64 // of the newest change
+	Vanished    uint64 // of the newest that took something out; 0 if none did since that is kept
 	Total       int64
 	Unseen      int64
 	Hidden      bool // not subscribed to, RFC 9051 section 6.3.7

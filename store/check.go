@@ -115,6 +115,9 @@ func (c *checker) mailbox(a gateway.AccountID, box *gateway.Mailbox) error {
 	if err := c.r.Scan(rng, func(_, _ []byte) error { listed++; return nil }); err != nil {
 		return err
 	}
+	if err := c.vanished(a, box); err != nil {
+		return err
+	}
 	if total != box.Total || fresh != box.Unseen || listed != total {
 		c.report("account %d, %s: total %d and unseen %d, counted %d and %d, listed %d", a, box.Name, box.Total, box.Unseen, total, fresh, listed)
 	}

@@ -81,6 +81,7 @@ func (t *tx) removeEntry(m *stored, box *gateway.Mailbox, e gateway.Entry, modse
 	if !e.Flags.Has(gateway.Seen) {
 		box.Unseen--
 	}
+	t.vanish(m.Account, box, e.UID, modseq)
 	box.ModSeq = modseq
 	m.Stands = slices.DeleteFunc(m.Stands, func(r entryRef) bool { return r == entryRef{box.ID, e.UID} })
 	t.Delete(entryKey(t.domain, m.Account, box.ID, e.UID))

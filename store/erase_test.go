@@ -70,6 +70,8 @@ func TestDeleteDomain(t *testing.T) {
 		w.ok(err)
 		done()
 	}
+	_, err := w.ExpungeAll(w.ctx(), of(w.ann), at, []uint32{1}, false)
+	w.ok(err)
 	before := w.fits()
 	if n, _ := w.keysOf(w.ours.ID); n < 300 || len(w.grep(secret)) == 0 {
 		t.Fatalf("%d keys before: the test shows nothing", n)

@@ -40,6 +40,7 @@ import (
 //	1D | domain | account | thread | rank | message    members of a thread in order -> empty
 //	1E | domain | account | hash(base subject) | ms | message -> empty; the headerless ones
 //	                                                   again under hash(00, base subject)
+//	1F | domain | account | mailbox | modseq u64       UIDs that left it in that change; expires
 //	30 | domain | delivery uuid                        delivery
 //	31 | due ms | domain | delivery uuid               due index -> empty
 //	32 | until ms | domain | delivery uuid             leases -> empty
@@ -101,6 +102,7 @@ const (
 	subStructure  = 0x1c
 	subMember     = 0x1d
 	subSubject    = 0x1e
+	subVanished   = 0x1f
 	subDelivery   = 0x30
 	subDue        = 0x31
 	subLease      = 0x32

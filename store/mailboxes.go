@@ -133,6 +133,9 @@ func (s *Store) DeleteMailbox(ctx context.Context, sc gateway.Scope, at gateway.
 		t.Delete(mailboxKey(t.domain, at.Account, at.Mailbox))
 		return box, nil
 	})
+	if err == nil {
+		err = s.eraseVanished(ctx, at)
+	}
 	return err
 }
 

@@ -184,6 +184,7 @@ func encodeMailbox(m *gateway.Mailbox) []byte {
 	e.int(6, m.Total)
 	e.int(7, m.Unseen)
 	e.bool(8, m.Hidden)
+	e.uint(9, m.Vanished)
 	return e.b
 }
 
@@ -207,6 +208,8 @@ func decodeMailbox(id gateway.MailboxID, b []byte) (*gateway.Mailbox, error) {
 			m.Unseen = f.int()
 		case 8:
 			m.Hidden = f.bool()
+		case 9:
+			m.Vanished = f.v
 		}
 		return nil
 	})

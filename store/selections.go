@@ -154,9 +154,17 @@ func (s *Store) Overdue(ctx context.Context, sc gateway.Scope, at gateway.Select
 // Flag changes flags and labels of entries. All of one commit are one change:
 // they have one sequence. It returns the entries as they stand then.
 func (s *Store) Flag(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) (after []gateway.Entry, err error) {
+	after, _, err = s.FlagUnchanged(ctx, sc, at, uids, c, 1<<64-1)
+	return after, err
+}
+
+// FlagUnchanged is Flag for those entries alone whose mod-sequence, in the commit, is
+// since or less. It returns the UIDs of the others, too.
+func (s *Store) FlagUnchanged(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange, since uint64) (after []gateway.Entry, others []uint32, err error) {
 	var done []gateway.Entry
+	var left []uint32
 	err = s.selection(ctx, sc, at, uids, s.frees, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
-		after = done // Fn may run again
+		after, others = done, left // Fn may run again
 		event := gateway.Event{Type: gateway.EventUpdated, Account: at.Account, Mailbox: box.ID, Folder: box.Name}
 		var changed []int
 		for _, uid := range uids {
@@ -165,6 +173,10 @@ func (s *Store) Flag(ctx context.Context, sc gateway.Scope, at gateway.Selection
 				continue
 			} else if err != nil {
 				return err
+			}
+			if e.ModSeq > since {
+				others = append(others, uid)
+				continue
 			}
 			now, differs := t.flagged(e, c)
 			if differs {
@@ -182,10 +194,10 @@ func (s *Store) Flag(ctx context.Context, sc gateway.Scope, at gateway.Selection
 			}
 			t.Set(mailboxKey(t.domain, at.Account, box.ID), encodeMailbox(box))
 		}
-		done = after
+		done, left = after, others
 		return nil
 	})
-	return done, err
+	return done, left, err
 }
 
 // ExpungeAll removes entries for good; messages go with their last entry. With

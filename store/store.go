@@ -88,6 +88,7 @@ type tx struct {
 	moved  int64               // bytes of records that conversations have it rewrite
 	whole  map[gateway.ID]bool // those of which all records are counted there
 	timed  [len(timedIndexes)]timedPut
+	left   []departure // what it takes out of mailboxes
 }
 
 // update runs fn durably in the lane of d.
@@ -111,7 +112,11 @@ func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) er
 	var ran tx
 	op.Fn = func(t engine.Tx) error {
 		ran = tx{Tx: t, store: s, domain: d, now: now}
-		return fn(&ran)
+		if err := fn(&ran); err != nil {
+			return err
+		}
+		ran.keepVanished()
+		return nil
 	}
 	_, err := s.engine.Update(ctx, op)
 	if ran.plugin { // whatever err says, here and below: it may be there all the same
