@@ -36,5 +36,11 @@ type ThreadFacts struct {
 	Rank      string    // bytewise order within a thread
 }
 
+// Threaded is where a message belongs, and why.
+type Threaded struct {
+	Thread ID
+	Facts  ThreadFacts
+}
+
 // Headerless reports whether only the subject says what this answers.
 func (f *ThreadFacts) Headerless() bool { return f.Reply && len(f.Links) == 0 && f.Base != "" }

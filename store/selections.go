@@ -105,15 +105,9 @@ func (s *Store) Messages(ctx context.Context, sc gateway.Scope, d gateway.Domain
 	}
 	all = make([]*gateway.Message, len(numbers))
 	err = s.view(ctx, func(r engine.Reader) error {
-		for i, n := range numbers {
-			m, err := readMessage(r, d, a, n)
-			if errors.Is(err, engine.ErrNotFound) {
-				continue
-			} else if err != nil {
-				return err
-			}
+		return readMessages(r, d, a, numbers, func(i int, m *stored) error {
 			if structure {
-				b, err := r.Get(structureKey(d, a, n))
+				b, err := r.Get(structureKey(d, a, m.Number))
 				if err != nil {
 					return err
 				}
@@ -122,8 +116,8 @@ func (s *Store) Messages(ctx context.Context, sc gateway.Scope, d gateway.Domain
 				}
 			}
 			all[i] = &m.Message
-		}
-		return nil
+			return nil
+		})
 	})
 	return all, err
 }

@@ -183,8 +183,20 @@ func (c *conn) Write(b []byte) (int, error) {
 // take what follows for a line.
 var endsInLiteral = regexp.MustCompile(`\{[0-9]+\+?\}\r\n$`)
 
-// ours is what our front adds to the library's capabilities.
-const ours = " ID"
+// ours is what our front adds to the library's capabilities, and oursInside what
+// it adds once the client has logged in.
+const (
+	ours       = " ID"
+	oursInside = " SORT SORT=DISPLAY ESORT THREAD=REFERENCES" + ours
+)
+
+// added are the capabilities to add now. mu is held.
+func (c *conn) added() string {
+	if c.authed {
+		return oursInside
+	}
+	return ours
+}
 
 // response passes one line of the library on. mu is held.
 func (c *conn) response(l string) {
@@ -197,21 +209,21 @@ func (c *conn) response(l string) {
 		return
 	case c.greeting == greetLater:
 		c.greeting = greeted
-		l = addCapability(l)
+		l = c.addCapability(l)
 	case strings.HasPrefix(l, "+"):
 		c.asked = true
 		if c.upload != nil && c.upload.nonSync {
 			return // the client did not wait
 		}
 	case strings.HasPrefix(l, "* CAPABILITY "):
-		l = strings.TrimSuffix(l, "\r\n") + ours + "\r\n"
+		l = strings.TrimSuffix(l, "\r\n") + c.added() + "\r\n"
 	case c.tag != "" && strings.HasPrefix(l, c.tag+" "):
 		if l == c.tag+libraryFault {
 			l = c.tag + " BAD the command can't be read\r\n"
 		}
 		if strings.HasPrefix(l[len(c.tag):], " OK ") && (c.note.name == "LOGIN" || c.note.name == "AUTHENTICATE") {
 			c.authed = true
-			l = addCapability(l)
+			l = c.addCapability(l)
 		}
 		c.tag = ""
 	}
@@ -226,13 +238,13 @@ func (c *conn) response(l string) {
 const libraryFault = " NO [SERVERBUG] Internal server error\r\n"
 
 // addCapability adds ours to the capabilities inside a status line.
-func addCapability(l string) string {
+func (c *conn) addCapability(l string) string {
 	head, rest, found := strings.Cut(l, "[CAPABILITY ")
 	caps, tail, closed := strings.Cut(rest, "]")
 	if !found || !closed {
 		return l
 	}
-	return head + "[CAPABILITY " + caps + ours + "]" + tail
+	return head + "[CAPABILITY " + caps + c.added() + "]" + tail
 }
 
 // data writes whole lines of the session's.

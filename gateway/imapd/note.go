@@ -9,9 +9,10 @@ import (
 // where the library would not.
 type note struct {
 	tag, name string
-	items     []string // of FETCH, as the client named them and in its order
-	extended  bool     // SEARCH with RETURN
-	all       bool     // and ALL among what is to be returned
+	items     []string     // of FETCH, as the client named them and in its order
+	extended  bool         // SEARCH with RETURN
+	all       bool         // and ALL among what is to be returned
+	arrange   *arrangement // SORT or THREAD, not SEARCH
 }
 
 // commandError is why a command can't be.
@@ -33,6 +34,10 @@ func rewrite(c *command) (*note, error) {
 		return n, n.fetchItems(c)
 	case "SEARCH":
 		return n, n.searchKeys(c)
+	case "SORT":
+		return n, n.sortProgram(c)
+	case "THREAD":
+		return n, n.threadProgram(c)
 	}
 	return n, nil
 }

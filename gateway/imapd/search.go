@@ -38,13 +38,10 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *ima
 			s.saved = append(s.saved, s.view.Entry(n).UID)
 		}
 	}
-	ids := make([]uint32, len(found))
-	for i, n := range found {
-		ids[i] = uint32(n + 1)
-		if kind == imapserver.NumKindUID {
-			ids[i] = s.view.Entry(n).UID
-		}
+	if s.c.note.arrange != nil {
+		return nil, s.arranged(found, kind == imapserver.NumKindUID, o)
 	}
+	ids := s.ids(found, kind == imapserver.NumKindUID)
 	if err := s.c.data(s.searchLine(ids, kind == imapserver.NumKindUID, o)); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,8 @@ type Store interface {
 	Entries(ctx context.Context, s gateway.Scope, at gateway.Selection) (gateway.Mailbox, []gateway.Entry, error)
 	EntriesAt(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32) (*gateway.Mailbox, []gateway.Entry, error)
 	Messages(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, structure bool) ([]*gateway.Message, error)
+	// Threaded reads which conversations messages are in, and by what facts.
+	Threaded(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber) ([]*gateway.Threaded, error)
 	Flag(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) ([]gateway.Entry, error)
 	ExpungeAll(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, marked bool) ([]uint32, error)
 	Copy(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) ([]gateway.Moved, error)

@@ -1,0 +1,128 @@
+package mailbox
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/search"
+	"github.com/centerleap/postern/gateway/threading"
+)
+
+// SortBy is what messages are sorted by: a sort key of RFC 5256 section 3 or RFC 5957
+// section 3, in upper case.
+type SortBy string
+
+// SortKey is one criterion of a sort.
+type SortKey struct {
+	By      SortBy
+	Reverse bool
+}
+
+// sortValue is what a message has of one criterion: a folded text, or a number.
+type sortValue struct {
+	text   string
+	number int64
+}
+
+// sortBys are the criteria there are.
+var sortBys = map[SortBy]func(*gateway.Message) sortValue{
+	"ARRIVAL":     func(m *gateway.Message) sortValue { return sortValue{number: m.Arrived.Unix()} },
+	"CC":          func(m *gateway.Message) sortValue { return localPart(m.Content.Cc) },
+	"DATE":        sentDate,
+	"DISPLAYFROM": func(m *gateway.Message) sortValue { return displayed(m.Content.From) },
+	"DISPLAYTO":   func(m *gateway.Message) sortValue { return displayed(m.Content.To) },
+	"FROM":        func(m *gateway.Message) sortValue { return localPart(m.Content.From) },
+	"SIZE":        func(m *gateway.Message) sortValue { return sortValue{number: m.Size()} },
+	"SUBJECT":     func(m *gateway.Message) sortValue { return sortText(threading.SortSubject(m.Content.Subject)) },
+	"TO":          func(m *gateway.Message) sortValue { return localPart(m.Content.To) },
+}
+
+// Known reports whether messages can be sorted by it.
+func (b SortBy) Known() bool { return sortBys[b] != nil }
+
+// sortText folds a text for comparison, close to the collation i;unicode-casemap of
+// RFC 5051: letters with marks come behind those without.
+func sortText(s string) sortValue { return sortValue{text: norm.NFKD.String(search.Fold(s))} }
+
+// localPart is that of the first address.
+func localPart(list []gateway.Address) sortValue {
+	if len(list) == 0 {
+		return sortValue{}
+	}
+	local := list[0].Addr
+	if at := strings.LastIndexByte(local, '@'); at >= 0 {
+		local = local[:at]
+	}
+	return sortText(local)
+}
+
+// displayed is the name of the first address, or the address of one without.
+func displayed(list []gateway.Address) sortValue {
+	if len(list) == 0 {
+		return sortValue{}
+	}
+	return sortText(cmp.Or(list[0].Name, list[0].Addr))
+}
+
+// sentDate is the Date field; where that can't be read, the arrival counts.
+func sentDate(m *gateway.Message) sortValue {
+	if m.Content.Date.IsZero() {
+		return sortValue{number: m.Arrived.Unix()}
+	}
+	return sortValue{number: m.Content.Date.Unix()}
+}
+
+// recordBatch is how many records are read in one go. Ours.
+const recordBatch = 1000
+
+// Sort puts the messages of some numbers, which are in order, into the order of keys,
+// and leaves out those that are gone. All keys are Known. It reads records alone, and
+// ends with the error of ctx.
+func (v *View) Sort(ctx context.Context, numbers []int, keys []SortKey) ([]int, error) {
+	type row struct {
+		number int
+		values []sortValue
+	}
+	rows := make([]row, 0, len(numbers))
+	for batch := range slices.Chunk(numbers, recordBatch) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		msgs, err := v.Messages(ctx, batch, false)
+		if err != nil {
+			return nil, err
+		}
+		for i, m := range msgs {
+			if m == nil {
+				continue
+			}
+			r := row{batch[i], make([]sortValue, len(keys))}
+			for k := range keys {
+				r.values[k] = sortBys[keys[k].By](m)
+			}
+			rows = append(rows, r)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { // what is equal stays by number
+		for k := range keys {
+			c := cmp.Or(cmp.Compare(a.values[k].number, b.values[k].number), strings.Compare(a.values[k].text, b.values[k].text))
+			if keys[k].Reverse {
+				c = -c
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	sorted := make([]int, len(rows))
+	for i := range rows {
+		sorted[i] = rows[i].number
+	}
+	return sorted, nil
+}
