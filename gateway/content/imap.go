@@ -96,23 +96,18 @@ func (w *structure) leaf(b []byte, i int, p *gateway.Part) []byte {
 		b = appendEnvelope(b, w.s.nested[kids[0]])
 		b = append(b, ' ')
 		b = w.part(b, kids[0])
-		return fmt.Appendf(b, " %d", w.lines(i))
-	} else if typ == "message/rfc822" { // encoded, or too deep to look into
-		return append(b, " (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) (\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0) 0"...)
+		return fmt.Appendf(b, " %d", p.Lines)
+	} else if typ == "message/rfc822" { // encoded, against RFC 2046 section 5.2.1: nobody looks into it
+		b = append(b, " (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) (\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0"...)
+		if w.extended {
+			b = append(b, " NIL NIL NIL NIL"...)
+		}
+		return fmt.Appendf(b, ") %d", p.Lines)
 	}
 	if major == "text" {
 		b = fmt.Appendf(b, " %d", p.Lines)
 	}
 	return b
-}
-
-// lines counts the lines below a part, as far as parts say.
-func (w *structure) lines(i int) (n int64) {
-	n = w.s.c.Parts[i].Lines
-	for _, c := range w.children[i] {
-		n += w.lines(c)
-	}
-	return n
 }
 
 func appendParams(b []byte, params []gateway.Param) []byte {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -62,10 +61,11 @@ var lineReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, li
 
 // scanner is where Scan stands in a message.
 type scanner struct {
-	lim gateway.Limits
-	c   *gateway.Content
-	pos int64 // of the piece being read
-	err error
+	lim  gateway.Limits
+	c    *gateway.Content
+	pos  int64 // of the piece being read
+	eols int64 // line ends before pos
+	err  error
 
 	stack      []*entity      // the root first; the last one takes the lines
 	boundaries map[string]int // of the open multiparts: index in stack
@@ -85,7 +85,8 @@ type entity struct {
 	prefix   string // of its children's numbers
 	children int
 	boundary string
-	closed   bool // its closing boundary has passed: what follows is no part
+	closed   bool  // its closing boundary has passed: what follows is no part
+	eols     int64 // line ends before its body
 
 	decode  transfer
 	scratch []byte
@@ -116,11 +117,11 @@ func (s *scanner) open(parent int, number string) {
 func (s *scanner) line(b []byte, start bool) error {
 	if start && len(b) > 2 && b[0] == '-' && b[1] == '-' {
 		if done, err := s.boundary(b); done || err != nil {
-			s.pos += int64(len(b))
+			s.pass(b)
 			return err
 		}
 	}
-	s.pos += int64(len(b))
+	s.pass(b)
 	e := s.current()
 	switch e.mode {
 	case inHeader:
@@ -131,6 +132,14 @@ func (s *scanner) line(b []byte, start bool) error {
 		s.eol = lineEnd(s.eol, b)
 	}
 	return nil
+}
+
+// pass goes on behind a piece.
+func (s *scanner) pass(b []byte) {
+	s.pos += int64(len(b))
+	if b[len(b)-1] == '\n' {
+		s.eols++
+	}
 }
 
 func (s *scanner) headerLine(e *entity, b []byte, start bool) error {
@@ -205,7 +214,7 @@ func isIdentity(encoding string) bool {
 func first[A, B any](a A, _ B) A { return a }
 
 func (s *scanner) multipart(e *entity, p *gateway.Part) error {
-	e.boundary = param(p.Params, "boundary")
+	e.boundary = strings.TrimRight(param(p.Params, "boundary"), " \t") // a line may have more of them at its end
 	switch {
 	case e.boundary == "" || len(e.boundary) > 200:
 		s.c.Defects |= gateway.DefectBoundary
@@ -229,11 +238,12 @@ func (s *scanner) inner(e *entity, p *gateway.Part) {
 	}
 	e.mode = inMultipart // it takes no lines itself: its child does
 	s.startBody(e)
+	s.own(p)
 	s.open(e.part, p.Number)
 }
 
 func (s *scanner) startBody(e *entity) {
-	s.part(e).BodyAt = s.pos
+	s.part(e).BodyAt, e.eols = s.pos, s.eols
 	s.eol = s.eol[:0]
 }
 
@@ -251,8 +261,14 @@ func (s *scanner) leaf(e *entity) {
 	case "text/html":
 		e.most = captureHTML
 	}
+	s.own(p)
+}
+
+// own gives a message's root a number of its own, unless it is a multipart: its body is
+// part 1 of the message. RFC 9051 section 6.4.5.
+func (s *scanner) own(p *gateway.Part) {
 	if p.Number == "" || s.isInnerRoot(p) {
-		p.Number = strings.TrimPrefix(p.Number+".1", ".") // RFC 9051 section 6.4.5: a leaf's body is part 1
+		p.Number = strings.TrimPrefix(p.Number+".1", ".")
 	}
 }
 
@@ -297,91 +313,6 @@ func (s *scanner) decoded(e *entity, p *gateway.Part) {
 	if room := e.most - len(e.capture); room > 0 {
 		e.capture = append(e.capture, e.scratch[:min(room, len(e.scratch))]...)
 	}
-}
-
-// boundary handles a line that starts with two hyphens; done says that it was a
-// boundary of an open multipart.
-func (s *scanner) boundary(b []byte) (done bool, err error) {
-	if len(s.boundaries) == 0 || len(b) > 300 {
-		return false, nil
-	}
-	name := strings.TrimRight(string(b[2:]), " \t\r\n")
-	i, ok := s.boundaries[name]
-	closing := false
-	if !ok {
-		if name, closing = strings.CutSuffix(name, "--"); !closing {
-			return false, nil
-		}
-		if i, ok = s.boundaries[name]; !ok {
-			return false, nil
-		}
-	}
-	if s.stack[i].closed {
-		return false, nil
-	}
-	if err := s.closeAbove(i); err != nil {
-		return true, err
-	}
-	e := s.stack[i]
-	if closing {
-		e.closed = true
-		s.eol = s.eol[:0]
-		return true, nil
-	}
-	if int64(len(s.c.Parts)) >= s.lim.MIMEParts {
-		s.c.Defects |= gateway.DefectParts
-		e.closed = true // the rest is there, but not listed
-		return true, nil
-	}
-	e.children++
-	s.open(e.part, strings.TrimPrefix(e.prefix+"."+strconv.Itoa(e.children), "."))
-	s.part(s.current()).HeaderAt = s.pos + int64(len(b)) // behind the boundary's line
-	return true, nil
-}
-
-// closeAbove ends all entities inside stack[i], at the boundary that is at pos.
-func (s *scanner) closeAbove(i int) error {
-	for len(s.stack)-1 > i {
-		if err := s.close(s.pos - int64(len(s.eol))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// close ends the innermost entity, whose last byte is before end.
-func (s *scanner) close(end int64) error {
-	e := s.current()
-	if e.mode == inHeader { // it ended within its header
-		if err := s.endHeader(e); err != nil {
-			return err
-		}
-		if s.current() != e { // a nested message without a byte
-			if err := s.close(end); err != nil {
-				return err
-			}
-		}
-	}
-	p := s.part(e)
-	p.BodySize = max(0, end-p.BodyAt)
-	if e.mode == inLeaf {
-		e.scratch = e.decode.end(e.scratch[:0])
-		s.decoded(e, p)
-		s.choose(e, p)
-	}
-	if e.boundary != "" && s.boundaries[e.boundary] == len(s.stack)-1 {
-		delete(s.boundaries, e.boundary)
-		if !e.closed {
-			s.c.Defects |= gateway.DefectBoundary
-		}
-		for j, o := range s.stack[:len(s.stack)-1] { // an outer one may have the same name
-			if o.boundary == e.boundary {
-				s.boundaries[e.boundary] = j
-			}
-		}
-	}
-	s.stack = s.stack[:len(s.stack)-1]
-	return nil
 }
 
 // finish ends whatever is open at the end of the message.

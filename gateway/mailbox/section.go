@@ -43,7 +43,7 @@ func Locate(m *gateway.Message, sec Section) (Span, bool) {
 	}
 	i, ok := findPart(c.Parts, sec.Part)
 	if !ok {
-		return Span{}, false
+		return nothing(c.Parts, sec)
 	}
 	p := &c.Parts[i]
 	switch sec.What {
@@ -54,12 +54,27 @@ func Locate(m *gateway.Message, sec Section) (Span, bool) {
 	}
 	inner, ok := enclosed(c.Parts, i)
 	if !ok {
-		return Span{}, false
+		return Span{prefix + p.BodyAt, 0}, p.Type == "message/rfc822"
 	}
 	if p = &c.Parts[inner]; sec.What == "HEADER" {
 		return Span{prefix + p.HeaderAt, p.HeaderSize}, true
 	}
 	return Span{prefix + p.BodyAt, p.BodySize}, sec.What == "TEXT"
+}
+
+// nothing is the text inside an encoded message/rfc822, which nobody looks into:
+// BODYSTRUCTURE says that it has no bytes, so it can be fetched.
+func nothing(parts []gateway.Part, sec Section) (Span, bool) {
+	n := len(sec.Part) - 1
+	if n == 0 || sec.Part[n] != 1 || sec.What != "" && sec.What != "MIME" {
+		return Span{}, false
+	}
+	i, ok := findPart(parts, sec.Part[:n])
+	if !ok || parts[i].Type != "message/rfc822" {
+		return Span{}, false
+	}
+	_, looked := enclosed(parts, i)
+	return Span{}, !looked
 }
 
 // findPart returns the part of a path. A message that is one part is its part 1;
