@@ -1,0 +1,207 @@
+package search
+
+import (
+	"bytes"
+	"io"
+	"math/bits"
+	"slices"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// Find says which messages of a segment match a query, and which may; both in order.
+// r reads the segment. ErrDamaged when what is needed of it is.
+func (s *Segment) Find(r io.ReaderAt, q Query) (sure, maybe []gateway.MessageNumber, err error) {
+	p := planOf(q.Text)
+	found := newSet(len(s.numbers))
+	found.fill(len(s.numbers))
+	for _, pattern := range p.patterns {
+		one := newSet(len(s.numbers))
+		for g := range s.groups {
+			if fields := q.Fields & groups[g]; fields != 0 {
+				if err := s.find(r, g, pattern, fields, one); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+		found.keep(one)
+	}
+	look := newSet(len(s.numbers))
+	for g := range s.groups {
+		if q.Fields&groups[g] != 0 {
+			for _, doc := range s.look[g] {
+				look.add(doc)
+			}
+		}
+	}
+	if p.exact {
+		return s.numbersOf(found), s.numbersOf(look.without(found)), nil
+	}
+	found.join(look)
+	return nil, s.numbersOf(found), nil
+}
+
+func (s *Segment) numbersOf(docs set) []gateway.MessageNumber {
+	if docs.count() == 0 {
+		return nil
+	}
+	list := make([]gateway.MessageNumber, 0, docs.count())
+	for i, w := range docs {
+		for ; w != 0; w &= w - 1 {
+			list = append(list, s.numbers[i*64+bits.TrailingZeros64(w)])
+		}
+	}
+	return list
+}
+
+// find adds the messages that have a term with a pattern in it, in some fields of a group.
+func (s *Segment) find(r io.ReaderAt, g int, pattern string, fields Fields, docs set) error {
+	grp := &s.groups[g]
+	if err := grp.load(r, s.size); err != nil {
+		return err
+	}
+	hits := grp.hits([]byte(pattern))
+	for len(hits) > 0 {
+		// Blocks that are close to each other are read together.
+		n := 1
+		for n < len(hits) && hits[n].block-hits[n-1].block <= readOver && int64(grp.blocks[hits[n].block].end-grp.blocks[hits[0].block].lists) <= readMost {
+			n++
+		}
+		if err := grp.read(r, s.size, hits[:n], func(list []byte) bool { return docs.addList(list, len(s.numbers), fieldBits(g), fields) }); err != nil {
+			return err
+		}
+		if hits = hits[n:]; docs.count() == len(s.numbers) {
+			return nil // there are no others
+		}
+	}
+	return nil
+}
+
+const (
+	// readOver is how many blocks that are not needed are read to save a reading.
+	readOver = 8
+	// readMost is how much is read at once, in bytes.
+	readMost = 256 << 10
+)
+
+// hit is a block, and which of its terms are meant.
+type hit struct {
+	block int
+	terms uint64
+}
+
+// hits finds the terms that a pattern occurs in.
+func (g *group) hits(pattern []byte) (all []hit) {
+	b, at := 0, 0 // the block, and where its terms have been counted up to
+	counted := 0
+	for from := 0; ; { // load has seen that no block has more terms than bits
+		i := bytes.Index(g.dict[from:], pattern)
+		if i < 0 {
+			return all
+		}
+		i += from
+		if pattern[0] == separator[0] {
+			i++
+		}
+		for b+1 < len(g.blocks) && int(g.blocks[b+1].dict) <= i {
+			b++
+			at = 0
+		}
+		if at == 0 {
+			at, counted = int(g.blocks[b].dict), 0
+		}
+		counted += bytes.Count(g.dict[at:i], []byte(separator))
+		at = i
+		if n := len(all); n > 0 && all[n-1].block == b {
+			all[n-1].terms |= 1 << counted
+		} else {
+			all = append(all, hit{b, 1 << counted})
+		}
+		from = i + bytes.IndexByte(g.dict[i:], separator[0])
+	}
+}
+
+// read gives fn the postings of the terms of some blocks, which are read at once.
+func (g *group) read(r io.ReaderAt, size int64, hits []hit, fn func(list []byte) bool) error {
+	start, end := g.blocks[hits[0].block].lists, g.blocks[hits[len(hits)-1].block].end
+	b, err := read(r, g.listAt+int64(start), int64(end-start), size)
+	if err != nil {
+		return err
+	}
+	for _, h := range hits {
+		k := &g.blocks[h.block]
+		lists := b[k.lists-start : k.end-start]
+		if checksum(lists) != k.sum {
+			return damaged("its postings")
+		}
+		d := decoder{b: lists}
+		for left := h.terms; left != 0 && !d.bad; left >>= 1 {
+			if list := d.take(); left&1 != 0 && !fn(list) {
+				d.bad = true
+			}
+		}
+		if d.bad {
+			return damaged("a list of postings")
+		}
+	}
+	return nil
+}
+
+// set is a set of ordinals.
+type set []uint64
+
+func newSet(n int) set { return make(set, (n+63)/64) }
+
+func (s set) fill(n int) {
+	for i := range s {
+		s[i] = ^uint64(0)
+	}
+	if n%64 != 0 {
+		s[len(s)-1] = 1<<(n%64) - 1
+	}
+}
+
+func (s set) add(doc uint32) { s[doc/64] |= 1 << (doc % 64) }
+
+func (s set) keep(other set) {
+	for i := range s {
+		s[i] &= other[i]
+	}
+}
+
+func (s set) join(other set) {
+	for i := range s {
+		s[i] |= other[i]
+	}
+}
+
+func (s set) without(other set) set {
+	out := slices.Clone(s)
+	for i := range out {
+		out[i] &^= other[i]
+	}
+	return out
+}
+
+func (s set) count() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// addList adds the messages of a list of postings; false if it is damaged.
+func (s set) addList(list []byte, docs, shift int, fields Fields) bool {
+	doc, d := uint64(0), decoder{b: list}
+	for len(d.b) > 0 {
+		v := d.next()
+		by := v >> shift
+		if doc += by; by >= uint64(docs) && by > 0 || doc >= uint64(docs) {
+			return false
+		}
+		if shift == 0 || v&uint64(fields) != 0 {
+			s.add(uint32(doc))
+		}
+	}
+	return !d.bad
+}
