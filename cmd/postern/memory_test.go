@@ -1,72 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
-	"github.com/centerleap/postern/gateway/serve"
 )
-
-// process is the real binary.
-type process struct {
-	testing.TB
-	cmd    *exec.Cmd
-	banner serve.Banner
-}
-
-// environ is that of a gateway on free ports whose clients are tests: they ask far faster
-// than any other.
-func environ(more ...string) []string {
-	env := os.Environ()
-	for _, class := range []string{"READ", "SEND", "CHANGE", "UPLOAD", "STREAM"} {
-		env = append(env, "POSTERN_LIMITS_REQUESTS_"+class+"=0")
-	}
-	for _, door := range serve.Doors {
-		env = append(env, "POSTERN_"+strings.ToUpper(door)+"_LISTEN=127.0.0.1:0")
-	}
-	return append(env, more...)
-}
-
-func startBinary(t testing.TB, flags ...string) *process {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "postern")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := &process{TB: t, cmd: exec.Command(binary(t), append([]string{"quickstart", "--data", filepath.Join(dir, "d"), "--json"}, flags...)...)}
-	p.cmd.Env = environ()
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("the gateway ended with %v", err)
-		}
-	})
-	if err := json.NewDecoder(out).Decode(&p.banner); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // resident is the resident set of the process, in bytes.
 func (p *process) resident() int64 {
@@ -80,36 +24,6 @@ func (p *process) resident() int64 {
 		p.Error(err)
 	}
 	return pages * int64(os.Getpagesize())
-}
-
-// ask makes a request and reads the answer to its end.
-func (p *process) ask(c *http.Client, method, path, key string, body io.Reader) (status int, answer []byte) {
-	req, err := http.NewRequestWithContext(p.Context(), method, p.banner.REST+path, body)
-	if err != nil {
-		return 0, []byte(err.Error())
-	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := c.Do(req)
-	if err != nil {
-		return 0, []byte(err.Error())
-	}
-	defer resp.Body.Close()
-	answer, err = io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, []byte(err.Error())
-	}
-	return resp.StatusCode, answer
-}
-
-// do is ask by the domain's key, for an answer in JSON.
-func (p *process) do(method, path string, body io.Reader) (int, gatewaytest.Answer) {
-	p.Helper()
-	status, answer := p.ask(http.DefaultClient, method, path, p.banner.Keys.Domain, body)
-	var a gatewaytest.Answer
-	if err := json.Unmarshal(answer, &a); err != nil {
-		p.Fatal(err, string(answer))
-	}
-	return status, a
 }
 
 // largeSend is an email with ten files of 25 MiB, as it is written on the fly.
