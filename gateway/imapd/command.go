@@ -238,14 +238,7 @@ func (c *command) String() string {
 		case atom:
 			b.WriteString(t.text)
 		case str:
-			b.WriteByte('"')
-			for i := range len(t.text) {
-				if t.text[i] == '"' || t.text[i] == '\\' {
-					b.WriteByte('\\')
-				}
-				b.WriteByte(t.text[i])
-			}
-			b.WriteByte('"')
+			b.Write(appendQuoted(nil, t.text))
 		}
 	}
 	if c.message >= 0 {
@@ -253,6 +246,18 @@ func (c *command) String() string {
 	}
 	b.WriteString("\r\n")
 	return b.String()
+}
+
+// appendQuoted writes a string as a quoted one.
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
 }
 
 // closing is what must stand behind the message of an APPEND.

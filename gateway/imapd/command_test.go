@@ -38,7 +38,7 @@ func FuzzCommand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := rewrite(c); err != nil {
+		if _, err := rewrite(c, offersWithout(nil)); err != nil {
 			if strings.ContainsAny(err.Error(), "\r\n") {
 				t.Fatalf("%q is refused with %q", in, err)
 			}

@@ -32,6 +32,8 @@ type conn struct {
 	*guard.Conn
 	in         *bufio.Reader
 	maxMessage int64
+	offers     offers
+	knows      knows // what the client has said it knows; the session's
 
 	mu       sync.Mutex // every byte to the client goes under it
 	out      []byte     // not sent yet
@@ -68,8 +70,8 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-func newConn(gc *guard.Conn, lim gateway.Limits) *conn {
-	c := &conn{Conn: gc, in: bufio.NewReader(gc), maxMessage: lim.MessageBytes, note: &note{}}
+func newConn(gc *guard.Conn, lim gateway.Limits, o offers) *conn {
+	c := &conn{Conn: gc, in: bufio.NewReader(gc), maxMessage: lim.MessageBytes, offers: o, note: &note{}}
 	gc.OnStop(c.stop)
 	return c
 }
@@ -183,17 +185,14 @@ func (c *conn) Write(b []byte) (int, error) {
 // take what follows for a line.
 var endsInLiteral = regexp.MustCompile(`\{[0-9]+\+?\}\r\n$`)
 
-// ours is what our front adds to the library's capabilities, and oursInside what
-// it adds once the client has logged in.
-const (
-	ours       = " ID"
-	oursInside = " SORT SORT=DISPLAY ESORT THREAD=REFERENCES" + ours
-)
+// ours is what our front adds to the library's capabilities for everybody.
+const ours = " ID"
 
-// added are the capabilities to add now. mu is held.
+// added are the capabilities to add now: the extensions are for those who are logged
+// in. mu is held.
 func (c *conn) added() string {
 	if c.authed {
-		return oursInside
+		return c.offers.String() + ours
 	}
 	return ours
 }
@@ -217,6 +216,8 @@ func (c *conn) response(l string) {
 		}
 	case strings.HasPrefix(l, "* CAPABILITY "):
 		l = strings.TrimSuffix(l, "\r\n") + c.added() + "\r\n"
+	case len(c.note.splice) > 0 && strings.HasPrefix(l, "* STATUS "):
+		l = c.note.spliced(l)
 	case c.tag != "" && strings.HasPrefix(l, c.tag+" "):
 		if l == c.tag+libraryFault {
 			l = c.tag + " BAD the command can't be read\r\n"
@@ -449,7 +450,7 @@ func (c *conn) nextCommand() error {
 			}
 			continue
 		}
-		n, err := rewrite(cmd)
+		n, err := rewrite(cmd, c.offers)
 		if err != nil {
 			if cmd.message >= 0 && cmd.nonSync {
 				c.hangUp("what follows can't be read")

@@ -16,8 +16,12 @@ func (s *session) Create(name string, o *imap.CreateOptions) error {
 	if len(o.SpecialUse) > 0 {
 		return refuse("USEATTR", "the mailboxes of special use are there from the start")
 	}
-	_, err := s.door.cfg.Mail.CreateFolder(s.ctx, s.scope, s.account, strings.TrimSuffix(name, mailbox.Separator))
-	return s.failed(err)
+	box, err := s.door.cfg.Mail.CreateFolder(s.ctx, s.scope, s.account, strings.TrimSuffix(name, mailbox.Separator))
+	if err != nil || !s.c.offers["OBJECTID"] {
+		return s.failed(err)
+	}
+	id := appendObjectID(nil, mailbox.ObjectID(s.account, box.ID))
+	return s.answer(s.buf[:0], "MAILBOXID "+string(id), "CREATE")
 }
 
 // Delete removes a mailbox with what is in it.
@@ -61,6 +65,7 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 			if data.Status, err = s.status(box, o.ReturnStatus); err != nil {
 				return err
 			}
+			s.known(box)
 		}
 		if err := w.WriteList(data); err != nil {
 			return err
@@ -119,10 +124,14 @@ func matches(pattern, name string) bool {
 
 // Status counts what is in a mailbox.
 func (s *session) Status(name string, o *imap.StatusOptions) (*imap.StatusData, error) {
+	if s.c.note.name != "STATUS" {
+		return nil, s.quota(name)
+	}
 	box, err := s.door.cfg.Mail.Box(s.ctx, s.scope, s.account, name)
 	if err != nil {
 		return nil, s.failed(err)
 	}
+	s.known(&box)
 	return s.status(&box, o)
 }
 

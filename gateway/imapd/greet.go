@@ -16,7 +16,7 @@ func (d *door) handle(gc *guard.Conn) {
 			return
 		}
 	}
-	c := newConn(gc, d.cfg.Limits)
+	c := newConn(gc, d.cfg.Limits, d.offers)
 	if d.implicit || d.greet(c) {
 		d.after.Give(c)
 		return

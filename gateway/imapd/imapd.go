@@ -46,12 +46,16 @@ type Config struct {
 	Username string      // that goes with an account's key; the SMTP door has the same
 	TLS      *tls.Config // without it the door can't be opened
 	Limits   gateway.Limits
+	Hidden   []string         // of Extensions: what is not served
 	Log      *slog.Logger     // default: slog.Default()
 	Now      func() time.Time // default: time.Now
 }
 
 // Server is the door.
-type Server struct{ cfg Config }
+type Server struct {
+	cfg    Config
+	offers offers
+}
 
 // New checks cfg and fills its defaults. It starts nothing.
 func New(cfg Config) (*Server, error) {
@@ -65,7 +69,12 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Server{cfg: cfg}, nil
+	for _, name := range cfg.Hidden {
+		if err := CheckExtension(name); err != nil {
+			return nil, fmt.Errorf("imapd: %w", err)
+		}
+	}
+	return &Server{cfg: cfg, offers: offersWithout(cfg.Hidden)}, nil
 }
 
 // Serve speaks IMAP on ln until ctx ends, TLS coming with STARTTLS. It closes ln.
@@ -79,7 +88,7 @@ func (s *Server) ServeTLS(ctx context.Context, ln net.Listener) error {
 }
 
 // capabilities are those that the library parses and our session answers; the
-// front adds ID.
+// front adds ID and Extensions.
 var capabilities = imap.CapSet{
 	imap.CapIMAP4rev1: {}, imap.CapNamespace: {}, imap.CapUIDPlus: {}, imap.CapESearch: {}, imap.CapSearchRes: {},
 	imap.CapListExtended: {}, imap.CapListStatus: {}, imap.CapMove: {}, imap.CapStatusSize: {}, imap.CapChildren: {},

@@ -13,6 +13,13 @@ type note struct {
 	extended  bool         // SEARCH with RETURN
 	all       bool         // and ALL among what is to be returned
 	arrange   *arrangement // SORT or THREAD, not SEARCH
+
+	offers   offers
+	enables  bool     // it shows that the client knows of mod-sequences
+	argument token    // of a quota command
+	status   []string // items of STATUS that the library does not know
+	bare     bool     // there were no others
+	splice   []byte   // values of those, for the library's next STATUS line
 }
 
 // commandError is why a command can't be.
@@ -22,8 +29,8 @@ func (b commandError) Error() string { return string(b) }
 
 // rewrite changes c into what the library parses, and returns the note. The
 // library still checks all the rest.
-func rewrite(c *command) (*note, error) {
-	n := &note{tag: c.tag, name: c.name}
+func rewrite(c *command, o offers) (*note, error) {
+	n := &note{tag: c.tag, name: c.name, offers: o}
 	for _, t := range c.args {
 		if t.kind == atom && strings.HasPrefix(strings.ToLower(t.text), carrier) {
 			return nil, commandError("the keyword is reserved")
@@ -35,9 +42,21 @@ func rewrite(c *command) (*note, error) {
 	case "SEARCH":
 		return n, n.searchKeys(c)
 	case "SORT":
-		return n, n.sortProgram(c)
+		if o["SORT"] {
+			return n, n.sortProgram(c)
+		}
 	case "THREAD":
-		return n, n.threadProgram(c)
+		if o["THREAD"] {
+			return n, n.threadProgram(c)
+		}
+	case "STATUS":
+		n.statusCommand(c)
+	case "LIST":
+		n.listCommand(c)
+	case "GETQUOTA", "GETQUOTAROOT", "SETQUOTA":
+		if o["QUOTA"] {
+			return n, n.quotaCommand(c)
+		}
 	}
 	return n, nil
 }

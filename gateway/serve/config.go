@@ -34,6 +34,7 @@ type Config struct {
 	// the courier does.
 	Dial              func(ctx context.Context, network, address string) (net.Conn, error)
 	DMARC             string
+	HiddenIMAP        []string // of imapd.Extensions
 	PluginUploads     bool
 	PluginSigners     []string // keys in base64; see plugins.Config
 	PluginCache       string   // folder for compiled plugins; empty: in the data folder

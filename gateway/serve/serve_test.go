@@ -25,6 +25,7 @@ func TestEverySetting(t *testing.T) {
 		"delivery.mode": "direct", "inbound.dmarc": "enforce", "log.level": "debug", "log.format": "json",
 		"delivery.smarthost": "h:25", "dns.servers": "192.0.2.53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
 		"rest.url": "https://mail.example.com/api", "rest.origins": "https://app.example.com, http://localhost:3000",
+		"imap.hide":       "quota",
 		"plugins.signers": strings.Repeat("A", 43) + "=, " + strings.Repeat("A", 42) + "E=",
 	}
 	c := Defaults()
@@ -44,7 +45,7 @@ func TestEverySetting(t *testing.T) {
 	}
 	if c.Memory != 64<<20 || c.DiskReserve != 7 || c.FeedDays != 7 || c.ActivityDays != 7 || c.TrashDays != 7 || c.Limits.Batch != 7 || c.Mode != "direct" || c.Listen["imaps"] != "127.0.0.1:0" || !c.AllowPrivate ||
 		!c.RemoteAttachments || !slices.Equal(c.HTTPAllow, []string{"h:1", "[::1]:2"}) || c.RESTURL != "https://mail.example.com/api" ||
-		!slices.Equal(c.Origins, []string{"https://app.example.com", "http://localhost:3000"}) || len(c.PluginSigners) != 2 {
+		!slices.Equal(c.Origins, []string{"https://app.example.com", "http://localhost:3000"}) || len(c.PluginSigners) != 2 || len(c.HiddenIMAP) != 1 {
 		t.Errorf("%+v", c)
 	}
 	if want := []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32")}; c.BannerMillis != 7 || !slices.Equal(c.ProxyFrom["mx"], want) {
@@ -65,7 +66,7 @@ func TestFaults(t *testing.T) {
 		"POSTERN_RETENTION_FEED_DAYS=0":  "from 1 to 3650", "POSTERN_RETENTION_ACTIVITY_DAYS=3651": "from 1 to 3650", "POSTERN_RETENTION_TRASH_DAYS=-1": "from 0 to 3650",
 		"POSTERN_SERVER_MEMORY=63MiB": "64MiB", "POSTERN_SERVER_MEMORY=large": "default, small", "POSTERN_SERVER_MEMORY=99999999999999MiB": "to \"1048576MiB\"", "POSTERN_RETENTION_DAYS=1": "did you mean",
 		"POSTERN_MX_PROXY_FROM=192.0.2.1,proxy": "a network", "POSTERN_REST_PROXY_FROM=0.0.0.0/0": "a network", "POSTERN_MX_BANNER_MILLIS=30001": "from 0 to 30000",
-		"POSTERN_HTTP_ALLOW=h:1,h": "host and port", "POSTERN_REST_URL=mail.example.com": "URL", "POSTERN_REST_URL=https://a/?b": "URL", "POSTERN_ATTACHMENTS_REMOTE=maybe": "true or false",
+		"POSTERN_IMAP_HIDE=IDLE": "one of", "POSTERN_HTTP_ALLOW=h:1,h": "host and port", "POSTERN_REST_URL=mail.example.com": "URL", "POSTERN_REST_URL=https://a/?b": "URL", "POSTERN_ATTACHMENTS_REMOTE=maybe": "true or false",
 		"POSTERN_REST_ORIGINS=*": "origin", "POSTERN_REST_ORIGINS=null": "origin", "POSTERN_REST_ORIGINS=https://a.example/": "origin", "POSTERN_REST_ORIGINS=https://A.example": "origin",
 	} {
 		if err := Defaults().LoadEnv([]string{name}); err == nil || !strings.Contains(err.Error(), want) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/courier"
+	"github.com/centerleap/postern/gateway/imapd"
 	"github.com/centerleap/postern/gateway/telemetry"
 )
 
@@ -50,6 +51,7 @@ func settings() []setting {
 		text("delivery.mode", func(c *Config) *string { return &c.Mode }, oneOf("capture", "direct", "relay")),
 		text("delivery.smarthost", func(c *Config) *string { return &c.SmartHost }, smartHost),
 		boolean("delivery.allow_private", func(c *Config) *bool { return &c.AllowPrivate }),
+		list("imap.hide", func(c *Config) *[]string { return &c.HiddenIMAP }, imapd.CheckExtension),
 		text("inbound.dmarc", func(c *Config) *string { return &c.DMARC }, oneOf("junk", "enforce", "off")),
 		text("plugins.cache", func(c *Config) *string { return &c.PluginCache }, notEmpty),
 		boolean("plugins.uploads", func(c *Config) *bool { return &c.PluginUploads }),

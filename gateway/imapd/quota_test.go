@@ -1,0 +1,78 @@
+package imapd_test
+
+import (
+	"testing"
+
+	"github.com/centerleap/postern/gateway/gatewaytest"
+)
+
+// RFC 9208, after its examples: the account's quota is one root, and none when there
+// is no limit.
+func TestQuota(t *testing.T) {
+	g := gatewaytest.Start(t)
+	c := login(t, g)
+	c.Script(`
+		C: a CREATE "a \"b\" &ZeVnLIqe-"
+		S~ a OK
+		C: b GETQUOTAROOT INBOX
+		S: \* QUOTAROOT "INBOX"$
+		S: b OK GETQUOTAROOT completed
+		C: c GETQUOTA ""
+		S: c NO \[NONEXISTENT\]`)
+	if status, a := g.Do("PATCH", "/accounts/"+gatewaytest.Account, g.Keys.Domain, `{"quota_bytes":10240}`); status != 200 {
+		t.Fatalf("%d %v", status, a)
+	}
+	receive(t, g, simple(1))
+	c.Script(`
+		C: d GETQUOTAROOT inbox
+		S: \* QUOTAROOT "inbox" ""$
+		S: \* QUOTA "" \(STORAGE 1 10\)$
+		S: d OK
+		C: e GETQUOTA ""
+		S: \* QUOTA "" \(STORAGE 1 10\)$
+		S: e OK GETQUOTA completed
+		C: f GETQUOTA other
+		S: f NO \[NONEXISTENT\]
+		C: g GETQUOTAROOT "a \"b\" &ZeVnLIqe-"
+		S: \* QUOTAROOT "a \\"b\\" &ZeVnLIqe-" ""$
+		S: \* QUOTA
+		S: g OK
+		C: h GETQUOTAROOT Nowhere
+		S: h NO \[NONEXISTENT\]
+		C: i SETQUOTA "" (STORAGE 512)
+		S: i NO \[NOPERM\]
+		C: j GETQUOTA
+		S: j BAD
+		C: k GETQUOTA (x)
+		S: k BAD
+		C: l GETQUOTAROOT INBOX (MESSAGES)
+		S: l BAD
+		C: m SELECT INBOX
+		S~ m OK`)
+	receive(t, g, simple(2))
+	c.Script("C: n GETQUOTA {0}\nS: \\+\nC: \nS: \\* QUOTA \"\" \\(STORAGE 1 10\\)\nS: \\* 2 EXISTS\nS: n OK") // what is new is told at its end
+	early := g.Dial(t, "imaps")
+	early.Script("S: \\* OK \\[CAPABILITY .* ID\\]\nC: a GETQUOTA \"\"\nS: a BAD\nC: b GETQUOTAROOT INBOX\nS: b BAD\nC: c NOOP\nS: c OK")
+}
+
+// A capability that is hidden is not served, and the others are.
+func TestHidden(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Setting("imap.hide", "quota,Thread,SORT"))
+	c := g.Dial(t, "imaps")
+	c.Script("S: \\* OK\nC: a LOGIN " + gatewaytest.Account + " " + g.Keys.Account)
+	c.Script(`
+		S: a OK \[CAPABILITY .* APPENDLIMIT=[0-9]+( CONDSTORE)?( QRESYNC)?( OBJECTID)? ID\] Logged in
+		C: b CAPABILITY
+		S: \* CAPABILITY .* APPENDLIMIT=[0-9]+( CONDSTORE)?( QRESYNC)?( OBJECTID)? ID$
+		S: b OK
+		C: c GETQUOTA ""
+		S: c BAD
+		C: d SETQUOTA "" ()
+		S: d BAD
+		C: e SELECT INBOX
+		S~ e OK
+		C: f SORT (DATE) UTF-8 ALL
+		S: f BAD
+		C: g UID THREAD REFERENCES UTF-8 ALL
+		S: g BAD`)
+}
