@@ -19,6 +19,7 @@ type Limits struct {
 	PageSize, PageReach                    int64
 	FilterReach                            int64
 	FilterBytes, FilterWords               int64
+	SearchSeconds                          int64
 	Participants                           int64
 	LogExport                              int64
 	InlineImage, InlineImages              int64
@@ -139,6 +140,7 @@ var LimitTable = []Limit{
 	{"filter_reach", 50000, "entries that a filtered list looks at", InvalidParameter, "ours; the total is then marked as capped", func(l *Limits) *int64 { return &l.FilterReach }},
 	{"filter_bytes", 1 * kiB, "bytes of one filter of a list", InvalidParameter, "ours; each entry is compared with it", func(l *Limits) *int64 { return &l.FilterBytes }},
 	{"filter_words", 20, "words that a list is searched for", InvalidParameter, "ours; each entry is compared with all", func(l *Limits) *int64 { return &l.FilterWords }},
+	{"search_seconds", 30, "seconds that a search may look at messages; past them it fails, and is never short", Unavailable, "ours; half of what a request may take", func(l *Limits) *int64 { return &l.SearchSeconds }},
 	{"participants", 50, "addresses shown of a conversation; more are left out", InvalidParameter, "ours; a message may have 150", func(l *Limits) *int64 { return &l.Participants }},
 	{"log_export", 10000, "rows of the log in one CSV; a cursor goes on", InvalidParameter, "ours; they stand in memory, about 1 KiB each", func(l *Limits) *int64 { return &l.LogExport }},
 	{"inline_image", 1 * miB, "bytes of an image that is put into the HTML; a larger one stays beside it", TooLarge, "ours; a data URI is a third longer", func(l *Limits) *int64 { return &l.InlineImage }},

@@ -148,7 +148,7 @@ func (s *scanner) envelope(h header) {
 	if ids := MessageIDs(h.get("In-Reply-To")); len(ids) > 0 {
 		c.InReplyTo = ids[0]
 	}
-	c.Date = date(h.get("Date"))
+	c.Date = Date(h.get("Date"))
 	c.AutoReply = automatic(h)
 }
 
@@ -156,7 +156,8 @@ func (s *scanner) envelope(h header) {
 // tried after, each of which costs an error.
 const usualDate = "Mon, 2 Jan 2006 15:04:05 -0700"
 
-func date(v string) time.Time {
+// Date reads a Date field, in its own zone; zero if it can't be read.
+func Date(v string) time.Time {
 	t, err := time.Parse(usualDate, v)
 	if err != nil {
 		t, err = mail.ParseDate(v)

@@ -55,7 +55,7 @@ func ReadSubmitted(r io.Reader, lim gateway.Limits) (*Submitted, error) {
 	if ids := MessageIDs(h.get("Message-ID")); len(ids) == 1 && h.count("Message-ID") == 1 {
 		s.MessageID = ids[0]
 	}
-	if d := date(h.get("Date")); h.count("Date") == 1 {
+	if d := Date(h.get("Date")); h.count("Date") == 1 {
 		s.Date = d
 	}
 	return s, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -84,11 +85,11 @@ func (n *note) asSearch(c *command, returns, program []token) error {
 
 // arranged answers SORT or THREAD with what was found.
 func (s *session) arranged(found []int, uid bool, o *imap.SearchOptions) error {
-	ctx, cancel := context.WithTimeout(s.ctx, searchTime)
+	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(s.door.cfg.Limits.SearchSeconds)*time.Second)
 	defer cancel()
 	line, err := s.arrangedLine(ctx, found, uid, o)
 	if errors.Is(err, context.DeadlineExceeded) && s.ctx.Err() == nil {
-		return refuse("LIMIT", "the search takes too long; narrow it")
+		return refuse("LIMIT", mailbox.ErrSearchTime.Message)
 	} else if err != nil {
 		return s.failed(err)
 	}

@@ -222,6 +222,7 @@ func (c *conn) response(l string) {
 		if l == c.tag+libraryFault {
 			l = c.tag + " BAD the command can't be read\r\n"
 		}
+		l = strings.Replace(l, " NO [BADCHARSET] ", " NO [BADCHARSET (US-ASCII UTF-8)] ", 1)
 		if strings.HasPrefix(l[len(c.tag):], " OK ") && (c.note.name == "LOGIN" || c.note.name == "AUTHENTICATE") {
 			c.authed = true
 			l = c.addCapability(l)

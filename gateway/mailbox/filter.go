@@ -70,17 +70,11 @@ func (m *Mail) filtered(ctx context.Context, s gateway.Scope, q gateway.ListQuer
 func (m *Mail) walk(ctx context.Context, s gateway.Scope, q gateway.ListQuery, fn func(*gateway.Message) bool) (cut bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, gateway.RequestTimeout)
 	defer cancel()
-	give, err := m.shares.Take(ctx, q.Domain)
+	give, err := m.turn(ctx, q.Domain, time.Now().Add(gateway.RequestTimeout))
 	if err != nil {
 		return false, err
 	}
 	defer give()
-	select {
-	case m.walks <- struct{}{}:
-		defer func() { <-m.walks }()
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
 	return m.cfg.Store.Walk(ctx, s, q, fn)
 }
 

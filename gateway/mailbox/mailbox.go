@@ -106,6 +106,7 @@ type Mail struct {
 	// What reads many messages at once: so many in all, and of one domain.
 	walks  chan struct{}
 	shares gateway.Shares
+	index  Index
 }
 
 // New checks cfg. It starts nothing.
@@ -122,7 +123,9 @@ func New(cfg Config) (*Mail, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Mail{cfg: cfg, walks: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
+	m := &Mail{cfg: cfg, walks: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	m.index = m.askIndex
+	return m, nil
 }
 
 // Ref is how a client names a message: by one of ID, MessageID and UID.

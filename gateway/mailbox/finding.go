@@ -1,0 +1,292 @@
+package mailbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// A search goes over all messages at once, one question after the other, the cheap
+// ones first: each leaves fewer messages for the next.
+
+// ErrSearchTime ends a search that takes too long: it never tells a part of what
+// there is.
+var ErrSearchTime = gateway.Errorf(gateway.Unavailable, "the search takes too long; narrow it")
+
+const (
+	// readAtOnce is how many messages a search reads before it lets others go on.
+	readAtOnce = 64
+	// fewMessages are looked at without asking the index. Ours: to read one is as
+	// quick.
+	fewMessages = 4
+)
+
+// finder is one search on its way over the messages of a view.
+type finder struct {
+	v     *View
+	until time.Time // when its time is over
+	lost  marks     // gone while it was looking
+}
+
+// Search returns the numbers of the messages that match, in order, without those that
+// are gone. ErrSearchTime if that takes too long.
+func (v *View) Search(ctx context.Context, c *Criteria) ([]int, error) {
+	f := &finder{v: v, until: v.mail.searchEnd(), lost: newMarks(v.Len())}
+	in := newMarks(v.Len())
+	for i := range v.Each(0, 0) {
+		in.set(i)
+	}
+	if err := f.narrow(ctx, c, in); err != nil {
+		return nil, err
+	}
+	in.remove(f.lost)
+	return slices.AppendSeq(make([]int, 0, in.count()), in.all()), nil
+}
+
+func (m *Mail) searchEnd() time.Time {
+	return time.Now().Add(time.Duration(m.cfg.Limits.SearchSeconds) * time.Second)
+}
+
+// step takes out of a set what does not match a part of the criteria.
+type step struct {
+	cost cost
+	keep func(ctx context.Context, in marks) error
+}
+
+// narrow takes out of in what does not match.
+func (f *finder) narrow(ctx context.Context, c *Criteria, in marks) error {
+	steps, err := f.steps(ctx, c)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.cost, b.cost) })
+	for _, s := range steps {
+		if in.empty() {
+			return nil
+		}
+		if err := s.keep(ctx, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *finder) steps(ctx context.Context, c *Criteria) (all []step, err error) {
+	if all, err = f.named(ctx, c); err != nil {
+		return nil, err
+	}
+	if c.Has|c.Lacks != 0 {
+		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
+			flagged := newMarks(f.v.Len())
+			if c.Has&c.Lacks == 0 { // Each would not see the contradiction
+				for i := range f.v.Each(c.Has, c.Lacks) {
+					flagged.set(i)
+				}
+			}
+			in.keep(flagged)
+			return nil
+		}})
+	}
+	if len(c.HasLabels)+len(c.LacksLabels) > 0 || c.ModSeq > 0 {
+		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
+			for i := range in.all() {
+				if e := f.v.Entry(i); !c.entry(&e) {
+					in.clear(i)
+				}
+			}
+			return nil
+		}})
+	}
+	if c.ofRecord() {
+		all = append(all, step{ofRecords, func(ctx context.Context, in marks) error { return f.records(ctx, c, in) }})
+	}
+	for _, t := range c.texts() {
+		all = append(all, f.text(t)...)
+	}
+	return append(all, f.nested(c)...), nil
+}
+
+// nested are the parts that are criteria themselves.
+func (f *finder) nested(c *Criteria) (all []step) {
+	for i := range c.Not {
+		not := &c.Not[i]
+		all = append(all, step{not.cost(), func(ctx context.Context, in marks) error {
+			out := in.clone()
+			err := f.narrow(ctx, not, out)
+			in.remove(out)
+			return err
+		}})
+	}
+	for i := range c.Or {
+		a, b := &c.Or[i][0], &c.Or[i][1]
+		all = append(all, step{max(a.cost(), b.cost()), func(ctx context.Context, in marks) error {
+			either := in.clone()
+			if err := f.narrow(ctx, a, either); err != nil {
+				return err
+			}
+			in.remove(either) // the rest has to match the other
+			err := f.narrow(ctx, b, in)
+			in.add(either)
+			return err
+		}})
+	}
+	return all
+}
+
+// named are the parts that name messages.
+func (f *finder) named(ctx context.Context, c *Criteria) (all []step, err error) {
+	for _, list := range c.Numbers {
+		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
+			listed := newMarks(f.v.Len())
+			for _, i := range list {
+				listed.set(i)
+			}
+			in.keep(listed)
+			return nil
+		}})
+	}
+	var lists [][]gateway.MessageNumber
+	for _, id := range c.Emails {
+		list, err := f.email(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, list)
+	}
+	for _, id := range c.Threads {
+		list, err := f.thread(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, list)
+	}
+	for _, list := range lists {
+		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
+			for i := range in.all() {
+				if _, found := slices.BinarySearch(list, f.v.Entry(i).Message); !found {
+					in.clear(i)
+				}
+			}
+			return nil
+		}})
+	}
+	return all, nil
+}
+
+// email is the message of an id, if it is the account's.
+func (f *finder) email(ctx context.Context, id gateway.ID) ([]gateway.MessageNumber, error) {
+	m, err := f.v.mail.cfg.Store.Message(ctx, f.v.scope, id)
+	if gateway.KindOf(err) == gateway.NotFound {
+		return nil, nil
+	}
+	if err != nil || m.Account != f.v.at.Account {
+		return nil, err
+	}
+	return []gateway.MessageNumber{m.Number}, nil
+}
+
+// thread is the messages of a conversation, in order.
+func (f *finder) thread(ctx context.Context, id gateway.ID) (list []gateway.MessageNumber, err error) {
+	th, all, err := f.v.mail.cfg.Store.Newest(ctx, f.v.scope, id, int(f.v.mail.cfg.Limits.ThreadMessages))
+	if gateway.KindOf(err) == gateway.NotFound {
+		return nil, nil
+	}
+	if err != nil || th.Account != f.v.at.Account {
+		return nil, err
+	}
+	for _, m := range all {
+		list = append(list, m.Number)
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// records narrows by what the records say.
+func (f *finder) records(ctx context.Context, c *Criteria, in marks) error {
+	return f.look(ctx, in, nil, false, func(ctx context.Context, m *gateway.Message) (bool, error) {
+		if !c.record(m) || !c.ofDate() {
+			return c.record(m), nil
+		}
+		return f.v.sent(ctx, m, c.SentSince, c.SentBefore)
+	})
+}
+
+// look shows judge the messages of a set but some, and takes out those that it does not
+// want.
+func (f *finder) look(ctx context.Context, in, but marks, structure bool, judge func(context.Context, *gateway.Message) (bool, error)) error {
+	var batch []int
+	for i := range in.all() {
+		if but != nil && but.has(i) {
+			continue
+		}
+		if batch = append(batch, i); len(batch) == readAtOnce {
+			if err := f.batch(ctx, in, batch, structure, judge); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	return f.batch(ctx, in, batch, structure, judge)
+}
+
+// batch is look for a few messages, in one turn of the domain.
+func (f *finder) batch(ctx context.Context, in marks, numbers []int, structure bool, judge func(context.Context, *gateway.Message) (bool, error)) error {
+	give, err := f.v.mail.turn(ctx, f.v.at.Domain, f.until)
+	if err != nil {
+		return err
+	}
+	defer give()
+	messages, err := f.v.Messages(ctx, numbers, structure)
+	if err != nil {
+		return err
+	}
+	for k, m := range messages {
+		if time.Now().After(f.until) {
+			return ErrSearchTime
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if m == nil {
+			f.lost.set(numbers[k])
+			continue
+		}
+		ok, err := judge(ctx, m)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			in.clear(numbers[k])
+		}
+	}
+	return nil
+}
+
+// turn waits until a domain may read many messages, and gives that back when it is
+// done: nobody tells that a client has left. ErrSearchTime when there is no turn
+// until a time.
+func (m *Mail) turn(ctx context.Context, d gateway.DomainID, until time.Time) (give func(), err error) {
+	wait, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	share, err := m.shares.Take(wait, d)
+	if err == nil {
+		select {
+		case m.walks <- struct{}{}:
+			return func() { <-m.walks; share() }, nil
+		case <-wait.Done():
+			share()
+			err = wait.Err()
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ErrSearchTime
+	}
+	return nil, err
+}

@@ -1,0 +1,168 @@
+package mailbox
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/search"
+)
+
+// textKey is one text that a search asks for.
+type textKey struct {
+	cost  cost
+	query search.Query
+	sure  bool // what is sure for the index is an answer
+	in    func(ctx context.Context, v *View, m *gateway.Message) (bool, error)
+}
+
+// indexed are the fields that the index knows by name.
+var indexed = map[string]search.Fields{"from": search.From, "to": search.To, "cc": search.Cc, "bcc": search.Bcc, "subject": search.Subject}
+
+// texts are the texts asked for. Each text holds the empty one.
+func (c *Criteria) texts() (all []textKey) {
+	for _, h := range c.Headers {
+		fields, known := indexed[strings.ToLower(h.Name)]
+		if !known {
+			fields = search.Header
+		}
+		all = append(all, textKey{ofHeaders, search.Query{Text: h.Text, Fields: fields}, known, func(ctx context.Context, v *View, m *gateway.Message) (bool, error) {
+			return v.HeaderHas(ctx, m, h.Name, h.Text)
+		}})
+	}
+	add := func(texts []string, fields search.Fields, header bool) {
+		for _, text := range texts {
+			if text != "" {
+				all = append(all, textKey{ofTexts, search.Query{Text: text, Fields: fields}, true, func(ctx context.Context, v *View, m *gateway.Message) (bool, error) {
+					return v.TextHas(ctx, m, text, header)
+				}})
+			}
+		}
+	}
+	add(c.Bodies, search.Body, false)
+	add(c.Texts, search.Text, true)
+	return all
+}
+
+// Index says what is known of the messages of an account and a text. What it does not
+// know, behind Found.Through, and what it says may match, has to be looked at.
+type Index func(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, q search.Query) (search.Found, error)
+
+// text asks the index first, and looks later at what that leaves open.
+func (f *finder) text(t textKey) []step {
+	sure := newMarks(f.v.Len())
+	ask := step{ofIndex, func(ctx context.Context, in marks) error {
+		if in.count() <= fewMessages || t.query.Text == "" { // an empty text asks for the field alone
+			return nil
+		}
+		found, err := f.v.mail.index(ctx, f.v.scope, f.v.at.Domain, f.v.at.Account, t.query)
+		if err != nil {
+			return err
+		}
+		known := newKnowledge(found)
+		for i := range in.all() {
+			switch known.of(f.v.Entry(i).Message) {
+			case matchesNot:
+				in.clear(i)
+			case matchesMaybe:
+			case matches:
+				if t.sure {
+					sure.set(i)
+				}
+			}
+		}
+		return nil
+	}}
+	look := step{t.cost, func(ctx context.Context, in marks) error {
+		return f.look(ctx, in, sure, true, func(ctx context.Context, m *gateway.Message) (bool, error) { return t.in(ctx, f.v, m) })
+	}}
+	return []step{ask, look}
+}
+
+// match is what is known of a message and a text.
+type match uint8
+
+const (
+	matchesNot match = iota
+	matchesMaybe
+	matches
+)
+
+// knowledge looks messages up in what an index found.
+type knowledge struct {
+	sure, maybe rising
+	through     gateway.MessageNumber
+}
+
+func newKnowledge(f search.Found) *knowledge {
+	return &knowledge{rising{list: f.Sure}, rising{list: f.Maybe}, f.Through}
+}
+
+func (k *knowledge) of(n gateway.MessageNumber) match {
+	switch {
+	case n > k.through:
+		return matchesMaybe
+	case k.sure.has(n):
+		return matches
+	case k.maybe.has(n):
+		return matchesMaybe
+	}
+	return matchesNot
+}
+
+// rising is a list in order that is asked mostly for rising numbers: then each answer
+// is next to the one before.
+type rising struct {
+	list []gateway.MessageNumber
+	next int // what is before it is less than what was asked for last, or equal
+}
+
+func (r *rising) has(n gateway.MessageNumber) bool {
+	if r.next > 0 && r.list[r.next-1] >= n {
+		r.next = 0
+	}
+	if r.next == len(r.list) || r.list[r.next] > n {
+		return false
+	}
+	i, found := slices.BinarySearch(r.list[r.next:], n)
+	if r.next += i; found {
+		r.next++
+	}
+	return found
+}
+
+// zones is how far the day in a Date field may be from the day in UTC.
+const zones = 25 * time.Hour
+
+// sent compares the day in the Date field as it stands there: its zone doesn't count.
+// The record has the time alone; the field is read where the zone decides.
+func (v *View) sent(ctx context.Context, m *gateway.Message, since, before time.Time) (bool, error) {
+	t := m.Content.Date
+	if t.IsZero() {
+		return false, nil
+	}
+	early, late := t.Add(-zones), t.Add(zones)
+	if within(early, since, before) && within(late, since, before) {
+		return true, nil
+	}
+	if !within(late, since, time.Time{}) || !within(early, time.Time{}, before) {
+		return false, nil
+	}
+	whole, err := v.mail.cfg.Store.Messages(ctx, v.scope, m.Domain, m.Account, []gateway.MessageNumber{m.Number}, true)
+	if err != nil || whole[0] == nil {
+		return false, err
+	}
+	fields, err := v.mail.Header(ctx, v.scope, Item{Message: whole[0]})
+	if err != nil {
+		return false, err
+	}
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, "Date") {
+			return within(content.Date(f.Value), since, before), nil
+		}
+	}
+	return false, nil
+}
