@@ -61,6 +61,7 @@ func TestDeleteDomain(t *testing.T) {
 		w.ok(err)
 		done()
 	}
+	w.ok(w.addSegment(w.ann, 1, 30))
 	at, _ := w.inboxOf(w.ann, 1)
 	for _, text := range []string{secret, secret + strings.Repeat(" and so on", 50_000)} { // in the log, and in a file
 		ref, done := w.blob(w.ours.ID, text)

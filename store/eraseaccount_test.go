@@ -18,7 +18,7 @@ func (w *world) keysOfAccount(a *gateway.Account) (n int, some []string) {
 		return r.Scan(engine.Range{}, func(k, v []byte) error {
 			at := func(b []byte, i int, v uint32) bool { return len(b) >= i+4 && binary.BigEndian.Uint32(b[i:]) == v }
 			ours := at(k, 1, uint32(a.Domain))
-			byAccount := strings.ContainsRune("\x04\x09\x0a\x10\x12\x13\x14\x18\x19\x1c\x1d\x1e\x1f\x35\x72\x75", rune(k[0])) && at(k, 5, uint32(a.ID))
+			byAccount := strings.ContainsRune("\x04\x09\x0a\x10\x12\x13\x14\x18\x19\x1a\x1c\x1d\x1e\x1f\x35\x72\x75", rune(k[0])) && at(k, 5, uint32(a.ID))
 			byID := (k[0] == 0x16 || k[0] == 0x74) && at(k, 21, uint32(a.ID))
 			toIt := (k[0] == 0x05 || k[0] == 0x11) && at(v, 0, uint32(a.ID))
 			if ours && (byAccount || byID || toIt) {
@@ -48,6 +48,8 @@ func (w *world) full(a *gateway.Account) gateway.ID {
 	at := gateway.Selection{Domain: a.Domain, Account: a.ID, Mailbox: 1}
 	_, err = w.ExpungeAll(w.ctx(), of(a), at, []uint32{w.newestOf(at)}, false)
 	w.ok(err)
+	w.ok(w.addSegment(a, 1, 7))
+	w.ok(w.addSegment(a, 8, 20))
 	p := w.install("of "+a.Email, "its code", a)
 	w.ok(w.RemindPlugins(w.ctx(), inside(a.Domain), gateway.Effects{KV: []gateway.PluginWrite{write(&p, "k", "v")}}))
 	w.ok(w.SetPluginCounters(w.ctx(), inside(a.Domain), a.Domain, []gateway.PluginCounter{{Plugin: p.ID, Key: "n", Value: 1}}))

@@ -36,6 +36,7 @@ import (
 //	17 | domain | thread uuid                          thread record
 //	18 | domain | account | hash(Message-ID)           -> thread uuid, also for ids only referred to
 //	19 | domain | account | message                    its trace: which part plugins had; expires
+//	1A | domain | account | first message u64          segment of the search index
 //	1C | domain | account | message                    structure: parts, ENVELOPE, BODYSTRUCTURE
 //	1D | domain | account | thread | rank | message    members of a thread in order -> empty
 //	1E | domain | account | hash(base subject) | ms | message -> empty; the headerless ones
@@ -99,6 +100,7 @@ const (
 	subThread     = 0x17
 	subNode       = 0x18
 	subTrace      = 0x19
+	subSegment    = 0x1a
 	subStructure  = 0x1c
 	subMember     = 0x1d
 	subSubject    = 0x1e

@@ -42,6 +42,7 @@ func (t *tx) nextMessage(a gateway.AccountID, size int64) (gateway.MessageNumber
 		return 0, overQuota(&n)
 	}
 	t.Set(k, n.encode())
+	t.got = append(t.got, a)
 	return gateway.MessageNumber(n[countMessages]), nil
 }
 

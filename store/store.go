@@ -48,6 +48,7 @@ type Store struct {
 	installed installed
 	fronts    fronts
 	intents   chan struct{} // one slot: a plugin wants mail sent
+	unindexed unindexed
 }
 
 // New returns a Store over e, which the caller opens and closes.
@@ -64,7 +65,10 @@ func New(e engine.Engine, cfg Config) (*Store, error) {
 	if cfg.ActivityRetention == 0 {
 		cfg.ActivityRetention = gateway.ActivityRetention
 	}
-	return &Store{engine: e, cfg: cfg, intents: make(chan struct{}, 1)}, nil
+	return &Store{
+		engine: e, cfg: cfg, intents: make(chan struct{}, 1),
+		unindexed: unindexed{all: make(map[gateway.AccountRef]struct{}), wake: make(chan struct{}, 1)},
+	}, nil
 }
 
 // Ready returns nil while writes are accepted.
@@ -88,7 +92,8 @@ type tx struct {
 	moved  int64               // bytes of records that conversations have it rewrite
 	whole  map[gateway.ID]bool // those of which all records are counted there
 	timed  [len(timedIndexes)]timedPut
-	left   []departure // what it takes out of mailboxes
+	left   []departure         // what it takes out of mailboxes
+	got    []gateway.AccountID // whom it brings mail
 }
 
 // update runs fn durably in the lane of d.
@@ -123,6 +128,7 @@ func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) er
 		s.installed.forget(d)
 	}
 	s.noteTimed(&ran)
+	s.unindexed.add(d, ran.got...)
 	if ran.intent {
 		select {
 		case s.intents <- struct{}{}:
