@@ -44,6 +44,7 @@ type Limits struct {
 	SessionErrors, SessionLogins           int64
 	StreamsPerKey, HeartbeatSeconds        int64
 	MailboxesPerAccount, MailboxName       int64
+	SelectedMessages, SelectedKept         int64
 	VanishedRuns                           int64
 	Plugins, PluginModule                  int64
 	PluginFunctions, PluginLocals          int64
@@ -177,6 +178,8 @@ var LimitTable = []Limit{
 	{"heartbeat_seconds", 30, "seconds between the heartbeats of a stream", InvalidParameter, "API guide, \"Event Format\"; proxies often cut at 60", func(l *Limits) *int64 { return &l.HeartbeatSeconds }},
 	{"mailboxes_per_account", 1000, "mailboxes of an account", InvalidState, "ours", func(l *Limits) *int64 { return &l.MailboxesPerAccount }},
 	{"mailbox_name", 1024, "bytes of a mailbox's name", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.MailboxName }},
+	{"selected_messages", 4_000_000, "messages of mailboxes that IMAP clients have selected; beyond, no other mailbox can be", Unavailable, "ours; 48 bytes each, however many select it", func(l *Limits) *int64 { return &l.SelectedMessages }},
+	{"selected_kept", 200_000, "messages of mailboxes selected last that stay in memory for who comes back", Unavailable, "ours; 48 bytes each", func(l *Limits) *int64 { return &l.SelectedKept }},
 	{"vanished_runs", 50000, "runs of UIDs that left a mailbox and are told one by one to a client that was away; past it, all that is not there is told", InvalidParameter, "ours; 8 bytes each", func(l *Limits) *int64 { return &l.VanishedRuns }},
 	{"plugins", 50, "plugins of a domain, its accounts' included; account keys install none once there are half as many", InvalidState, "ours; each is asked in turn", func(l *Limits) *int64 { return &l.Plugins }},
 	{"plugin_module", 16 * miB, "bytes of a module", TooLarge, "ours; standard Go with JSON is 3.3 MiB", func(l *Limits) *int64 { return &l.PluginModule }},

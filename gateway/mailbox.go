@@ -97,6 +97,10 @@ type Entry struct {
 	// Saved is when it came into this mailbox, what RFC 8514 calls its save date;
 	// zero when it was there before that was kept.
 	Saved time.Time
+	// Arrived and Size are those of the message, so that a list of many needs nothing
+	// else; zero when it was there before that was kept.
+	Arrived time.Time
+	Size    int64
 }
 
 // Flags are the system flags of RFC 9051 section 2.3.2.

@@ -58,7 +58,9 @@ func mailboxNamed(r engine.Reader, d gateway.DomainID, a gateway.AccountID, name
 // addEntry puts m into a mailbox: the next UID, and an event of the given type
 // whose sequence is the entry's MODSEQ. m's record still has to be written.
 func (t *tx) addEntry(m *stored, box *gateway.Mailbox, flags gateway.Flags, labels []string, typ gateway.EventType) gateway.Entry {
-	e := gateway.Entry{Mailbox: box.ID, UID: box.UIDNext, Message: m.Number, Flags: flags, Labels: labels, Saved: t.now}
+	e := gateway.Entry{
+		Mailbox: box.ID, UID: box.UIDNext, Message: m.Number, Flags: flags, Labels: labels, Saved: t.now, Arrived: m.Arrived, Size: m.Size(),
+	}
 	e.ModSeq = t.emit(gateway.Event{
 		Type: typ, Account: m.Account, Mailbox: box.ID, Folder: box.Name, UID: e.UID, Message: m.Number, Email: m.ID,
 	})

@@ -223,6 +223,8 @@ func encodeEntry(n *gateway.Entry) []byte {
 	e.uint(3, uint64(n.Flags))
 	e.texts(4, n.Labels)
 	e.time(5, n.Saved)
+	e.time(6, n.Arrived)
+	e.int(7, n.Size)
 	return e.b
 }
 
@@ -240,6 +242,10 @@ func decodeEntry(m gateway.MailboxID, uid uint32, b []byte) (gateway.Entry, erro
 			n.Labels = append(n.Labels, f.text())
 		case 5:
 			n.Saved = f.time()
+		case 6:
+			n.Arrived = f.time()
+		case 7:
+			n.Size = f.int()
 		}
 		return nil
 	})

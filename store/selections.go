@@ -52,22 +52,71 @@ func (s *Store) selection(ctx context.Context, sc gateway.Scope, at gateway.Sele
 
 // Entries returns a mailbox with all its entries, by UID.
 func (s *Store) Entries(ctx context.Context, sc gateway.Scope, at gateway.Selection) (box gateway.Mailbox, all []gateway.Entry, err error) {
+	box, err = s.WalkEntries(ctx, sc, at, func(_ *gateway.Mailbox, e *gateway.Entry) { all = append(all, *e) })
+	return box, all, err
+}
+
+// WalkEntries returns a mailbox and shows fn all its entries, by UID, all of one moment.
+func (s *Store) WalkEntries(ctx context.Context, sc gateway.Scope, at gateway.Selection, fn func(*gateway.Mailbox, *gateway.Entry)) (box gateway.Mailbox, err error) {
 	if !sc.Covers(at.Domain, at.Account) {
-		return box, nil, denied("folder")
+		return box, denied("folder")
 	}
 	err = s.view(ctx, func(r engine.Reader) error {
 		head, err := readMailbox(r, at.Domain, at.Account, at.Mailbox)
 		if err != nil {
 			return missing(err, "folder")
 		}
-		box, all = *head, make([]gateway.Entry, 0, head.Total)
+		box = *head
 		return r.Scan(engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox)), func(k, v []byte) error {
 			e, err := decodeEntry(at.Mailbox, lastUID(k), v)
-			all = append(all, e)
+			fn(head, &e)
 			return err
 		})
 	})
-	return box, all, err
+	return box, err
+}
+
+// dense reports whether so many of the UIDs between the first and the last are meant, in
+// order, that it is quicker to walk over all.
+func dense(uids []uint32) bool {
+	n := len(uids)
+	return n >= 16 && int64(uids[n-1])-int64(uids[0]) < int64(4*n)
+}
+
+// entries shows fn those of the UIDs, in order, that are there.
+func entries(r engine.Reader, at gateway.Selection, uids []uint32, fn func(gateway.Entry) error) error {
+	if !dense(uids) {
+		for _, uid := range uids {
+			e, err := readEntry(r, at.Domain, at.Account, at.Mailbox, uid)
+			if errors.Is(err, engine.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	rng := engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox))
+	rng.From = entryKey(at.Domain, at.Account, at.Mailbox, uids[0])
+	return r.Scan(rng, func(k, v []byte) error {
+		uid := lastUID(k)
+		for len(uids) > 0 && uids[0] < uid {
+			uids = uids[1:]
+		}
+		if len(uids) == 0 {
+			return engine.ErrStop
+		} else if uids[0] > uid {
+			return nil
+		}
+		e, err := decodeEntry(at.Mailbox, uid, v)
+		if err != nil {
+			return err
+		}
+		return fn(e)
+	})
 }
 
 // EntriesAt reads some entries again; those that are gone are left out. The
@@ -83,16 +132,10 @@ func (s *Store) EntriesAt(ctx context.Context, sc gateway.Scope, at gateway.Sele
 		} else if err != nil {
 			return err
 		}
-		for _, uid := range uids {
-			e, err := readEntry(r, at.Domain, at.Account, at.Mailbox, uid)
-			if errors.Is(err, engine.ErrNotFound) {
-				continue
-			} else if err != nil {
-				return err
-			}
+		return entries(r, at, uids, func(e gateway.Entry) error {
 			some = append(some, e)
-		}
-		return nil
+			return nil
+		})
 	})
 	return box, some, err
 }
@@ -161,24 +204,22 @@ func (s *Store) FlagUnchanged(ctx context.Context, sc gateway.Scope, at gateway.
 		after, others = done, left // Fn may run again
 		event := gateway.Event{Type: gateway.EventUpdated, Account: at.Account, Mailbox: box.ID, Folder: box.Name}
 		var changed []int
-		for _, uid := range uids {
-			e, err := readEntry(t, t.domain, at.Account, at.Mailbox, uid)
-			if errors.Is(err, engine.ErrNotFound) {
-				continue
-			} else if err != nil {
-				return err
-			}
+		err := entries(t, at, uids, func(e gateway.Entry) error {
 			if e.ModSeq > since {
-				others = append(others, uid)
-				continue
+				others = append(others, e.UID)
+				return nil
 			}
 			now, differs := t.flagged(e, c)
 			if differs {
 				box.Unseen += unseen(now.Flags) - unseen(e.Flags)
-				event.UIDs = append(event.UIDs, uid)
+				event.UIDs = append(event.UIDs, e.UID)
 				changed = append(changed, len(after))
 			}
 			after = append(after, now)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		if len(changed) > 0 {
 			box.ModSeq = t.emit(event)

@@ -72,16 +72,12 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 	for _, f := range systemFlags {
 		d.Flags = append(d.Flags, f.name)
 	}
-	for i := range v.Len() {
-		e := v.Entry(i)
-		if d.FirstUnseenSeqNum == 0 && !e.Flags.Has(gateway.Seen) {
-			d.FirstUnseenSeqNum = uint32(i + 1)
-		}
-		for _, l := range e.Labels {
-			if len(d.Flags) < maxShownFlags && !slices.Contains(d.Flags, imap.Flag(l)) {
-				d.Flags = append(d.Flags, imap.Flag(l))
-			}
-		}
+	for i := range v.Each(0, gateway.Seen) {
+		d.FirstUnseenSeqNum = uint32(i + 1)
+		break
+	}
+	for _, k := range v.Keywords(maxShownKeywords) {
+		d.Flags = append(d.Flags, imap.Flag(k))
 	}
 	if !s.readOnly {
 		d.PermanentFlags = append(slices.Clone(d.Flags), `\*`)
@@ -89,8 +85,8 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 	return d, nil
 }
 
-// maxShownFlags bounds the flags that SELECT lists. DESIGN: 128 keywords.
-const maxShownFlags = 128 + 5
+// maxShownKeywords bounds the keywords that SELECT lists. Source: DESIGN section 5.
+const maxShownKeywords = 128
 
 // Unselect closes the mailbox.
 func (s *session) Unselect() error {

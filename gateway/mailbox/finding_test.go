@@ -11,21 +11,9 @@ import (
 	"time"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/gateway/keys"
 	"github.com/centerleap/postern/gateway/mailbox"
 	"github.com/centerleap/postern/gateway/search"
 )
-
-// quiet are streams without news.
-type quiet struct{}
-
-type noNews struct{ gateway.Follower }
-
-func (quiet) Follow(context.Context, gateway.Scope, gateway.DomainID, gateway.AccountID) (gateway.Follower, error) {
-	return noNews{}, nil
-}
-
-func (noNews) Close() {}
 
 // letter is a mail as its author knows it: the judge of searches never reads its bytes.
 type letter struct {
@@ -304,9 +292,7 @@ func library(t testing.TB, n int) (h *house, v *mailbox.View, all []*letter, day
 
 func libraryWithin(t testing.TB, n int, limits gateway.Limits) (h *house, v *mailbox.View, all []*letter, day time.Time) {
 	h = newHouse(t, 0)
-	var err error
-	h.mail, err = mailbox.New(mailbox.Config{Store: h.Store, Streams: quiet{}, Limits: limits, System: system, Internal: keys.Internal})
-	h.ok(err)
+	h.followWithin(limits)
 	h.account("ann")
 	a, err := h.Account(t.Context(), system, h.domain.ID, "ann@h.test")
 	h.ok(err)

@@ -50,6 +50,8 @@ type Store interface {
 
 	// What IMAP does to a selected mailbox; entries that are gone are passed over.
 	Entries(ctx context.Context, s gateway.Scope, at gateway.Selection) (gateway.Mailbox, []gateway.Entry, error)
+	// WalkEntries shows fn every entry, by UID, with the mailbox; neither is kept.
+	WalkEntries(ctx context.Context, s gateway.Scope, at gateway.Selection, fn func(*gateway.Mailbox, *gateway.Entry)) (gateway.Mailbox, error)
 	EntriesAt(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32) (*gateway.Mailbox, []gateway.Entry, error)
 	Messages(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, structure bool) ([]*gateway.Message, error)
 	// Threaded reads which conversations messages are in, and by what facts.
@@ -82,6 +84,9 @@ type Store interface {
 // Streams follows an account's events.
 type Streams interface {
 	Follow(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) (gateway.Follower, error)
+	// Resume follows from behind a sequence. gateway.ErrTrimmed when the feed no longer
+	// reaches back there.
+	Resume(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, after uint64) (gateway.Follower, error)
 }
 
 // Config of a Mail.
@@ -107,6 +112,8 @@ type Mail struct {
 	walks  chan struct{}
 	shares gateway.Shares
 	index  Index
+
+	selected selected
 }
 
 // New checks cfg. It starts nothing.
@@ -123,7 +130,7 @@ func New(cfg Config) (*Mail, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Mail{cfg: cfg, walks: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	m := &Mail{cfg: cfg, walks: make(chan struct{}, runtime.GOMAXPROCS(0)), selected: selected{by: make(map[gateway.Selection]*shared)}}
 	m.index = m.askIndex
 	return m, nil
 }

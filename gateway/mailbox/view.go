@@ -1,11 +1,9 @@
 package mailbox
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"iter"
-	"maps"
 	"slices"
 
 	"github.com/centerleap/postern/gateway"
@@ -13,19 +11,19 @@ import (
 
 // View is one mailbox as one reader was told it is. Its messages are numbered
 // from 0 by UID; a number changes only when News says so, so that both sides
-// mean the same message. One goroutine uses it.
+// mean the same message. What all readers of the mailbox have in common they
+// share; see shared. One goroutine uses it.
 type View struct {
 	Box gateway.Mailbox // as it was when the view was opened
 
-	mail     *Mail
-	scope    gateway.Scope
-	at       gateway.Selection
-	entries  []gateway.Entry
-	follower gateway.Follower
-	gone     map[uint32]bool // expunged, and the reader does not know
-	changed  map[uint32]bool // flags changed, and the reader does not know
-	told     int             // how many messages the reader knows of
-	highest  uint64          // the newest change that the entries show
+	mail   *Mail
+	scope  gateway.Scope
+	at     gateway.Selection
+	shared *shared
+	rows   *rows // what the reader was told
+	page   int   // the one that was looked at last
+	wake   chan struct{}
+	closed bool
 }
 
 // News is what a reader has to be told, in this order.
@@ -50,201 +48,116 @@ func (m *Mail) View(ctx context.Context, s gateway.Scope, a *gateway.Account, na
 	}
 	v := &View{
 		mail: m, scope: s, at: gateway.Selection{Domain: a.Domain, Account: a.ID, Mailbox: box.ID},
-		gone: make(map[uint32]bool), changed: make(map[uint32]bool),
+		Box: box, wake: make(chan struct{}, 1),
 	}
-	// What happens between the two is seen by both; News finds nothing new in it.
-	if v.follower, err = m.cfg.Streams.Follow(ctx, s, a.Domain, a.ID); err != nil {
+	if v.shared, err = m.enter(ctx, v.at, &box, v.wake); err != nil {
 		return nil, err
 	}
-	if v.Box, v.entries, err = m.cfg.Store.Entries(ctx, s, v.at); err != nil {
-		v.Close()
-		return nil, err
-	}
-	v.told, v.highest = len(v.entries), v.Box.ModSeq
+	v.rows = v.shared.now.Load()
+	v.Box.UIDNext, v.Box.ModSeq, v.Box.Total = v.rows.uidNext, v.rows.highest, int64(v.rows.len)
 	return v, nil
 }
 
-// Close ends the view.
-func (v *View) Close() { v.follower.Close() }
+// Close ends the view. It may be called twice.
+func (v *View) Close() {
+	if !v.closed {
+		v.closed = true
+		v.mail.leave(v.shared, v.wake)
+	}
+}
 
 // Len is how many messages the reader knows of.
-func (v *View) Len() int { return v.told }
+func (v *View) Len() int { return v.rows.len }
+
+// Row is the message of a number, as the readers share it.
+func (v *View) Row(i int) *Row {
+	r := v.rows
+	if p := v.page; p < len(r.pages) {
+		if at := i - r.first[p]; at >= 0 && at < len(r.pages[p]) {
+			return &r.pages[p][at]
+		}
+	}
+	p, at := r.place(i)
+	v.page = p
+	return &r.pages[p][at]
+}
 
 // Entry is the message of a number.
-func (v *View) Entry(i int) gateway.Entry { return v.entries[i] }
+func (v *View) Entry(i int) gateway.Entry { return v.Row(i).entry(v.at.Mailbox) }
 
 // HighestModSeq is up to where the view has seen the mailbox change: no change up
 // to it is missing. After View it goes with Len and with Box.UIDNext.
-func (v *View) HighestModSeq() uint64 { return v.highest }
+func (v *View) HighestModSeq() uint64 { return v.rows.highest }
 
 // Each yields the numbers, in order, of the messages that the reader knows and that
 // have all of some flags and none of others. It leaves out those that are gone.
 func (v *View) Each(with, without gateway.Flags) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for i := range v.told {
-			e := &v.entries[i]
-			if e.Flags&(with|without) == with && !v.gone[e.UID] && !yield(i) {
-				return
+		for p, page := range v.rows.pages {
+			for i := range page {
+				if e := &page[i]; e.Flags&(with|without) == with && !e.gone && !yield(v.rows.first[p]+i) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// Find returns the number of the first message with at least this UID.
-func (v *View) Find(uid uint32) (i int, exact bool) {
-	return slices.BinarySearchFunc(v.entries[:v.told], uid, func(e gateway.Entry, uid uint32) int { return cmp.Compare(e.UID, uid) })
+// Keywords are those that the messages have, in the order in which they come up, at most
+// most.
+func (v *View) Keywords(most int) (names []string) {
+	var last *Keywords
+	seen := make(map[*Keywords]bool)
+	for _, page := range v.rows.pages {
+		for i := range page {
+			k := page[i].Keywords
+			if k == nil || k == last || seen[k] {
+				continue
+			}
+			last, seen[k] = k, true
+			for _, n := range k.Names {
+				if len(names) < most && !slices.Contains(names, n) {
+					names = append(names, n)
+				}
+			}
+		}
+	}
+	return names
 }
 
+// Find returns the number of the first message with at least this UID.
+func (v *View) Find(uid uint32) (i int, exact bool) { return v.rows.find(uid) }
+
 // IsGone reports whether a message that the reader knows was expunged.
-func (v *View) IsGone(i int) bool { return v.gone[v.entries[i].UID] }
+func (v *View) IsGone(i int) bool { return v.Row(i).gone }
 
-// Wake receives when there may be news.
-func (v *View) Wake() <-chan struct{} { return v.follower.Wake() }
-
-// maxEventsRead is how many events are read in one go.
-const maxEventsRead = 256
+// Wake receives when there may be news: a hint with one slot.
+func (v *View) Wake() <-chan struct{} { return v.wake }
 
 // News looks for what has changed and says what to tell. Without expunge nothing
 // is taken out yet: RFC 9051 section 5.5 forbids that while numbers are in use.
 // ErrClosed when the mailbox is gone.
 func (v *View) News(ctx context.Context, expunge bool) (News, error) {
-	if err := v.look(ctx); err != nil {
+	if err := v.shared.look(ctx); err != nil {
 		return News{}, err
 	}
-	n := News{Exists: -1}
-	if expunge && len(v.gone) > 0 {
-		n.Gone = v.takeOut()
+	now := v.shared.now.Load()
+	if now == v.rows {
+		return News{Exists: -1}, nil
 	}
-	if len(v.entries) > v.told {
-		v.told = len(v.entries)
-		n.Exists = v.told
+	n, lost := differ(v.rows, now, expunge)
+	if lost {
+		now = keep(v.rows, now)
 	}
-	for uid := range v.changed {
-		if i, ok := v.Find(uid); ok && !v.gone[uid] {
-			n.Changed = append(n.Changed, i)
-		}
-	}
-	slices.Sort(n.Changed)
-	clear(v.changed)
+	v.rows = now
 	return n, nil
-}
-
-// takeOut removes what is gone and returns its numbers, highest first.
-func (v *View) takeOut() (numbers []int) {
-	kept := v.entries[:0]
-	for i, e := range v.entries {
-		if !v.gone[e.UID] {
-			kept = append(kept, e)
-		} else if i < v.told {
-			numbers = append(numbers, i)
-		}
-	}
-	v.entries = kept
-	v.told -= len(numbers)
-	clear(v.gone)
-	slices.Reverse(numbers)
-	return numbers
-}
-
-// look brings the view up to what the feed says.
-func (v *View) look(ctx context.Context) error {
-	if err := v.follower.Refresh(ctx); err != nil {
-		return err
-	}
-	touched := make(map[uint32]bool)
-	for {
-		events, err := v.follower.Next(ctx, maxEventsRead)
-		if errors.Is(err, gateway.ErrTrimmed) {
-			return v.lookAnew(ctx)
-		} else if err != nil {
-			return err
-		}
-		for i := range events {
-			if e := &events[i]; e.Mailbox == v.at.Mailbox {
-				v.highest = max(v.highest, e.Sequence)
-				if e.UID != 0 {
-					touched[e.UID] = true
-				}
-				for _, uid := range e.UIDs {
-					touched[uid] = true
-				}
-				if e.Type == gateway.EventMailbox {
-					touched[0] = true // it may have been deleted
-				}
-			}
-		}
-		if len(events) == 0 {
-			break
-		}
-	}
-	if len(touched) == 0 {
-		return nil
-	}
-	uids := slices.Sorted(maps.Keys(touched))
-	box, now, err := v.mail.cfg.Store.EntriesAt(ctx, v.scope, v.at, uids)
-	if err != nil {
-		return err
-	}
-	if box == nil {
-		return ErrClosed
-	}
-	v.merge(uids, now)
-	return nil
-}
-
-// lookAnew reads the whole mailbox, when the feed does not reach back to where
-// the view is.
-func (v *View) lookAnew(ctx context.Context) error {
-	f, err := v.mail.cfg.Streams.Follow(ctx, v.scope, v.at.Domain, v.at.Account)
-	if err != nil {
-		return err
-	}
-	v.follower.Close()
-	v.follower = f
-	box, now, err := v.mail.cfg.Store.Entries(ctx, v.scope, v.at)
-	if gateway.KindOf(err) == gateway.NotFound && err != nil {
-		return ErrClosed
-	} else if err != nil {
-		return err
-	}
-	v.highest = max(v.highest, box.ModSeq)
-	uids := make([]uint32, 0, len(v.entries)+len(now))
-	for _, list := range [][]gateway.Entry{v.entries, now} {
-		for i := range list {
-			uids = append(uids, list[i].UID)
-		}
-	}
-	slices.Sort(uids)
-	v.merge(slices.Compact(uids), now)
-	return nil
-}
-
-// merge takes over how the entries of some UIDs stand; now lacks those that are
-// gone. Both are in order.
-func (v *View) merge(uids []uint32, now []gateway.Entry) {
-	for _, uid := range uids {
-		i, known := slices.BinarySearchFunc(v.entries, uid, func(e gateway.Entry, uid uint32) int { return cmp.Compare(e.UID, uid) })
-		here := len(now) > 0 && now[0].UID == uid
-		switch {
-		case here && !known && i == len(v.entries):
-			v.entries = append(v.entries, now[0])
-		case here && known && v.entries[i].ModSeq != now[0].ModSeq:
-			v.entries[i] = now[0]
-			v.changed[uid] = true
-		case !here && known:
-			v.gone[uid] = true
-		}
-		if here {
-			now = now[1:]
-		}
-	}
 }
 
 // Messages reads the messages of some numbers; one that is gone is nil.
 func (v *View) Messages(ctx context.Context, numbers []int, structure bool) ([]*gateway.Message, error) {
 	list := make([]gateway.MessageNumber, len(numbers))
 	for i, n := range numbers {
-		list[i] = v.entries[n].Message
+		list[i] = v.Row(n).Message
 	}
 	return v.mail.cfg.Store.Messages(ctx, v.scope, v.at.Domain, v.at.Account, list, structure)
 }
@@ -252,7 +165,7 @@ func (v *View) Messages(ctx context.Context, numbers []int, structure bool) ([]*
 func (v *View) uids(numbers []int) []uint32 {
 	uids := make([]uint32, len(numbers))
 	for i, n := range numbers {
-		uids[i] = v.entries[n].UID
+		uids[i] = v.Row(n).UID
 	}
 	return uids
 }
@@ -263,14 +176,24 @@ func (v *View) Flag(ctx context.Context, numbers []int, c gateway.FlagChange) (d
 	if err := checkLabels(c.AddLabels); err != nil {
 		return nil, err
 	}
+	v.shared.noting.RLock()
+	defer v.shared.noting.RUnlock()
 	after, err := v.mail.cfg.Store.Flag(ctx, v.scope, v.at, v.uids(numbers), c)
-	for _, e := range after { // also of what was done before an error
-		if i, ok := v.Find(e.UID); ok {
-			v.entries[i] = e
-			delete(v.changed, e.UID)
-			done = append(done, i)
+	var fresh []gateway.Entry // also of what was done before an error
+	done = make([]int, 0, len(after))
+	for _, n := range numbers {
+		if len(after) == 0 {
+			break
+		}
+		if r := v.Row(n); r.UID == after[0].UID {
+			if r.ModSeq != after[0].ModSeq {
+				fresh = append(fresh, after[0])
+			}
+			done, after = append(done, n), after[1:]
 		}
 	}
+	v.shared.outcomes.note(fresh)
+	v.rows = v.rows.replaced(v.shared.rowsOf(fresh))
 	return done, err
 }
 
@@ -279,8 +202,8 @@ func (v *View) Flag(ctx context.Context, numbers []int, c gateway.FlagChange) (d
 func (v *View) Expunge(ctx context.Context, numbers []int) error {
 	var uids []uint32
 	for _, n := range numbers {
-		if e := &v.entries[n]; e.Flags.Has(gateway.Deleted) {
-			uids = append(uids, e.UID)
+		if r := v.Row(n); r.Flags.Has(gateway.Deleted) {
+			uids = append(uids, r.UID)
 		}
 	}
 	_, err := v.mail.cfg.Store.ExpungeAll(ctx, v.scope, v.at, uids, true)

@@ -11,12 +11,14 @@ import (
 )
 
 // follow gives the house a hub, so that its mailboxes can be viewed.
-func (h *house) follow() {
+func (h *house) follow() { h.followWithin(gateway.DefaultLimits()) }
+
+func (h *house) followWithin(lim gateway.Limits) {
 	h.Helper()
 	hub, err := notify.New(notify.Config{Store: h.Store, Internal: keys.Internal})
 	h.ok(err)
 	h.mail, err = mailbox.New(mailbox.Config{
-		Store: h.Store, Streams: hub, Limits: gateway.DefaultLimits(), System: system, Internal: keys.Internal,
+		Store: h.Store, Streams: hub, Limits: lim, System: system, Internal: keys.Internal,
 	})
 	h.ok(err)
 }

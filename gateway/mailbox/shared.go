@@ -1,0 +1,349 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// shared is a selected mailbox as all its readers share it. It follows the account's
+// events once for all of them, and publishes rows that never change: a reader holds no
+// lock while it uses its own, and so keeps nobody waiting.
+type shared struct {
+	mail  *Mail
+	at    gateway.Selection
+	scope gateway.Scope // of Postern's own work in the domain
+
+	readers int // guarded by selected.mu
+
+	now    atomic.Pointer[rows]
+	looks  atomic.Uint64 // begun
+	closed atomic.Bool   // the mailbox was deleted
+
+	// noting is held for reading from before a commit until its outcome is noted.
+	noting   sync.RWMutex
+	outcomes outcomes
+
+	mu       sync.Mutex // held to look; nobody writes to a client meanwhile
+	follower gateway.Follower
+	stop     chan struct{} // nil: nobody reads, and nothing is followed
+	after    uint64        // where to follow on from then
+	pending  pending
+	looked   error
+
+	keywordsMu sync.Mutex
+	keywords   map[string]*Keywords
+
+	wakesMu sync.Mutex
+	wakes   map[chan struct{}]struct{}
+}
+
+// maxKeywordSets is how many sets of keywords entries share; beyond, some stand in memory
+// twice. Ours; some 100 bytes each.
+const maxKeywordSets = 1024
+
+// pending is what events said of the mailbox and the rows do not show yet.
+type pending struct {
+	uids    map[uint32]bool
+	known   map[uint32]gateway.Entry // how some of them stood right after the event
+	uidNext uint32
+	highest uint64
+	box     bool // the mailbox itself changed
+}
+
+// outcomes are what commits of our own readers made of entries, by their sequence, so that
+// nobody reads them again.
+type outcomes struct {
+	sync.Mutex
+	by map[uint64][]gateway.Entry
+}
+
+// maxOutcomes is how many are kept until their event is seen. Ours: those of commits that
+// run at the same time.
+const maxOutcomes = 64
+
+func (o *outcomes) note(entries []gateway.Entry) {
+	o.Lock()
+	defer o.Unlock()
+	for len(entries) > 0 {
+		seq, n := entries[0].ModSeq, 1
+		for n < len(entries) && entries[n].ModSeq == seq {
+			n++
+		}
+		if len(o.by) < maxOutcomes {
+			o.by[seq] = append(o.by[seq], entries[:n]...)
+		}
+		entries = entries[n:]
+	}
+}
+
+// take returns the outcome of an event, and forgets those that come too late.
+func (o *outcomes) take(seq uint64) []gateway.Entry {
+	o.Lock()
+	defer o.Unlock()
+	known := o.by[seq]
+	maps.DeleteFunc(o.by, func(s uint64, _ []gateway.Entry) bool { return s <= seq })
+	return known
+}
+
+// begin makes the rows current, for the first reader; mu is held.
+func (b *shared) begin(ctx context.Context) (err error) {
+	if b.now.Load() != nil {
+		b.follower, err = b.mail.cfg.Streams.Resume(ctx, b.scope, b.at.Domain, b.at.Account, b.after)
+	}
+	if b.now.Load() == nil || errors.Is(err, gateway.ErrTrimmed) {
+		err = b.load(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	b.stop = make(chan struct{})
+	go b.watch(b.follower.Wake(), b.stop)
+	return nil
+}
+
+// load reads the whole mailbox and follows it from there; mu is held. What happens between
+// the two is seen by both, and found to be nothing new.
+func (b *shared) load(ctx context.Context) error {
+	f, err := b.mail.cfg.Streams.Follow(ctx, b.scope, b.at.Domain, b.at.Account)
+	if err != nil {
+		return err
+	}
+	var all []Row
+	box, err := b.mail.cfg.Store.WalkEntries(ctx, b.scope, b.at, func(box *gateway.Mailbox, e *gateway.Entry) {
+		if all == nil {
+			all = make([]Row, 0, box.Total)
+		}
+		all = append(all, b.row(e))
+	})
+	if err != nil {
+		f.Close()
+		return err
+	}
+	if b.follower != nil {
+		b.follower.Close()
+	}
+	b.follower, b.pending = f, pending{}
+	b.now.Store(build(paged(all), box.UIDNext, box.ModSeq))
+	return nil
+}
+
+// rowsOf are entries as rows.
+func (b *shared) rowsOf(entries []gateway.Entry) []Row {
+	all := make([]Row, len(entries))
+	for i := range entries {
+		all[i] = b.row(&entries[i])
+	}
+	return all
+}
+
+// row is an entry as a row.
+func (b *shared) row(e *gateway.Entry) Row {
+	r := Row{Message: e.Message, ModSeq: e.ModSeq, UID: e.UID, Flags: e.Flags}
+	if !e.Saved.IsZero() {
+		r.saved = uint32(e.Saved.Unix())
+	}
+	if !e.Arrived.IsZero() && e.Size <= 1<<32-1 {
+		r.arrived, r.size = e.Arrived.UnixMilli(), uint32(e.Size)
+	}
+	if len(e.Labels) == 0 {
+		return r
+	}
+	key := strings.Join(e.Labels, " ")
+	b.keywordsMu.Lock()
+	defer b.keywordsMu.Unlock()
+	if r.Keywords = b.keywords[key]; r.Keywords == nil {
+		if len(b.keywords) >= maxKeywordSets {
+			clear(b.keywords)
+		}
+		r.Keywords = &Keywords{Names: slices.Clone(e.Labels), Text: " " + key}
+		b.keywords[key] = r.Keywords
+	}
+	return r
+}
+
+// watch looks when there may be news, for those who idle.
+func (b *shared) watch(wake <-chan struct{}, stop <-chan struct{}) {
+	for {
+		select {
+		case <-wake:
+		case <-stop:
+			return
+		}
+		b.noting.Lock()   // who commits just now says itself what came of it
+		b.noting.Unlock() //nolint:staticcheck // to have waited is all
+		if err := b.look(context.Background()); err != nil {
+			b.wake() // they find out themselves
+		}
+	}
+}
+
+// end stops following, when the last reader left; mu is held.
+func (b *shared) end() {
+	close(b.stop)
+	b.stop, b.after = nil, b.follower.At()
+	b.follower.Close()
+	b.follower = nil
+	if len(b.pending.uids) > 0 || b.looked != nil {
+		b.now.Store(nil) // what was not looked at would be missing
+	}
+	b.pending, b.looked = pending{}, nil
+	b.outcomes.take(^uint64(0))
+}
+
+func (b *shared) wake() {
+	b.wakesMu.Lock()
+	defer b.wakesMu.Unlock()
+	for c := range b.wakes {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// look makes the rows show all that was committed before it was called. ErrClosed when the
+// mailbox is gone.
+func (b *shared) look(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx) // others may wait for the same
+	begun := b.looks.Load()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed.Load():
+		return ErrClosed
+	case b.stop == nil: // the last reader has left
+		return nil
+	case b.looks.Load() > begun && b.looked == nil: // somebody began after us, and is done
+		return nil
+	}
+	b.looks.Add(1)
+	before := b.now.Load()
+	b.looked = b.read(ctx)
+	if b.now.Load() != before || b.looked != nil {
+		b.wake()
+	}
+	return b.looked
+}
+
+const (
+	// maxEventsRead is how many events are read in one go.
+	maxEventsRead = 256
+	// maxRounds is how often what was read proves to be newer than the events, until it is
+	// good enough: somebody changes the mailbox without a pause. Ours.
+	maxRounds = 16
+)
+
+// read brings the rows up to what the feed says.
+func (b *shared) read(ctx context.Context) error {
+	for range maxRounds {
+		if err := b.follower.Refresh(ctx); err != nil {
+			return err
+		}
+		err := b.pull(ctx)
+		if errors.Is(err, gateway.ErrTrimmed) {
+			return b.anew(ctx)
+		} else if err != nil {
+			return err
+		}
+		if newer, err := b.apply(ctx); err != nil || !newer {
+			return err
+		}
+	}
+	return nil
+}
+
+// anew reads all, when the feed does not reach back to where the rows are.
+func (b *shared) anew(ctx context.Context) error {
+	err := b.load(ctx)
+	if err != nil && gateway.KindOf(err) == gateway.NotFound {
+		b.closed.Store(true)
+		return ErrClosed
+	} else if err != nil {
+		return err
+	}
+	close(b.stop)
+	b.stop = make(chan struct{})
+	go b.watch(b.follower.Wake(), b.stop)
+	return nil
+}
+
+// pull notes what events say.
+func (b *shared) pull(ctx context.Context) error {
+	p := &b.pending
+	for {
+		events, err := b.follower.Next(ctx, maxEventsRead)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for i := range events {
+			if e := &events[i]; e.Mailbox == b.at.Mailbox {
+				p.highest = max(p.highest, e.Sequence)
+				p.box = p.box || e.Type == gateway.EventMailbox
+				p.note(e, b.outcomes.take(e.Sequence))
+			}
+		}
+	}
+}
+
+func (p *pending) note(e *gateway.Event, known []gateway.Entry) {
+	if p.uids == nil {
+		p.uids, p.known = make(map[uint32]bool), make(map[uint32]gateway.Entry)
+	}
+	uids := e.UIDs
+	if e.UID != 0 {
+		uids = append(uids, e.UID)
+	}
+	for _, uid := range uids {
+		p.uids[uid] = true
+		p.uidNext = max(p.uidNext, uid+1)
+		delete(p.known, uid)
+	}
+	for _, after := range known {
+		if p.uids[after.UID] {
+			p.known[after.UID] = after
+		}
+	}
+}
+
+// apply takes over what is pending. newer says that some of it is newer than the events
+// that were seen: others happened before it.
+func (b *shared) apply(ctx context.Context) (newer bool, err error) {
+	p := &b.pending
+	if len(p.uids) == 0 && !p.box {
+		return false, nil
+	}
+	all := slices.Sorted(maps.Keys(p.uids))
+	ask := slices.DeleteFunc(slices.Clone(all), func(uid uint32) bool { _, ok := p.known[uid]; return ok })
+	var found []gateway.Entry
+	if len(ask) > 0 || p.box {
+		var box *gateway.Mailbox
+		if box, found, err = b.mail.cfg.Store.EntriesAt(ctx, b.scope, b.at, ask); err != nil {
+			return false, err
+		} else if box == nil {
+			b.closed.Store(true)
+			return false, ErrClosed
+		}
+	}
+	updates := make([]update, len(all))
+	for i, uid := range all {
+		updates[i].UID = uid
+		e, ok := p.known[uid]
+		if !ok && len(found) > 0 && found[0].UID == uid {
+			e, found, ok = found[0], found[1:], true
+		}
+		if ok {
+			updates[i] = update{b.row(&e), true}
+			newer = newer || e.ModSeq > p.highest
+		}
+	}
+	b.now.Store(b.now.Load().with(updates, p.uidNext, p.highest))
+	*p = pending{}
+	return newer, nil
+}
