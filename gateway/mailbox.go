@@ -3,6 +3,7 @@ package gateway
 import (
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,6 +41,10 @@ const (
 	DraftsMailbox MailboxID = 3
 )
 
+// UseArchive is the special use that an account may give to more mailboxes than one: nothing
+// is filed by it.
+const UseArchive = `\Archive`
+
 // UseTrash is the special use of the mailbox that empties itself, RFC 6154 section 2.
 const UseTrash = `\Trash`
 
@@ -53,16 +58,17 @@ var StandardMailboxes = [...]StandardMailbox{
 	{Drafts, `\Drafts`},
 	{Trash, UseTrash},
 	{Junk, `\Junk`},
-	{Archive, `\Archive`},
+	{Archive, UseArchive},
 }
 
-// FoldMailbox gives INBOX, in any case, its one spelling (RFC 9051 section 5.1);
-// other names stand as they are.
+// FoldMailbox gives INBOX, in any case, its one spelling (RFC 9051 section 5.1), also
+// where it is the first level of a name; other names stand as they are.
 func FoldMailbox(name string) string {
-	if strings.EqualFold(name, Inbox) {
-		return Inbox
+	const n = len(Inbox)
+	if len(name) < n || !strings.EqualFold(name[:n], Inbox) || len(name) > n && name[n:n+1] != MailboxSeparator {
+		return name
 	}
-	return name
+	return Inbox + name[n:]
 }
 
 // MailboxSeparator stands between the levels of a mailbox's name.
@@ -76,7 +82,7 @@ func MailboxFault(name string) string {
 	switch {
 	case name == "":
 		return "it is empty"
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, notInName):
 		return "it holds control characters"
 	case strings.ContainsAny(name, "%*"):
 		return "it holds a wildcard"
@@ -85,6 +91,10 @@ func MailboxFault(name string) string {
 	}
 	return ""
 }
+
+// notInName are what RFC 9051 section 5.1 keeps out of names: control characters and
+// the separators of lines and paragraphs.
+func notInName(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
 
 // Entry is a message in a mailbox.
 type Entry struct {

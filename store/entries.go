@@ -43,7 +43,7 @@ func mailboxNamed(r engine.Reader, d gateway.DomainID, a gateway.AccountID, name
 		if err != nil {
 			return err
 		}
-		if m.Name == name {
+		if gateway.FoldMailbox(m.Name) == name { // one from before may begin with inbox
 			found = m
 			return engine.ErrStop
 		}

@@ -77,7 +77,7 @@ func (t *tx) wantedFolder(a gateway.AccountID, name string) (*gateway.Mailbox, e
 	if err == nil || gateway.KindOf(err) != gateway.NotFound {
 		return box, err
 	}
-	box, err = t.createMailbox(a, name)
+	box, err = t.createMailbox(a, name, "")
 	if _, full := errors.AsType[*gateway.Error](err); full {
 		return nil, nil
 	}

@@ -3,10 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/store/engine"
 )
 
 // standing are the mailboxes that every account keeps, by number: flows name
@@ -30,13 +30,19 @@ func (s *Store) mailboxChange(ctx context.Context, sc gateway.Scope, d gateway.D
 	return box, err
 }
 
-// CreateMailbox makes a mailbox. AlreadyExists if there is one of that name.
+// CreateMailbox makes a mailbox, and those above it that are missing. AlreadyExists if
+// there is one of that name.
 func (s *Store) CreateMailbox(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (gateway.Mailbox, error) {
+	return s.CreateMailboxFor(ctx, sc, d, a, name, "")
+}
+
+// CreateMailboxFor is CreateMailbox with a special use.
+func (s *Store) CreateMailboxFor(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, name, use string) (gateway.Mailbox, error) {
 	return s.mailboxChange(ctx, sc, d, a, s.update, func(t *tx) (*gateway.Mailbox, error) {
 		if err := t.nameFree(a, name); err != nil {
 			return nil, err
 		}
-		return t.createMailbox(a, name)
+		return t.createMailbox(a, name, use)
 	})
 }
 
@@ -51,16 +57,44 @@ func (t *tx) nameFree(a gateway.AccountID, name string) error {
 	return err
 }
 
-func (t *tx) createMailbox(a gateway.AccountID, name string) (*gateway.Mailbox, error) {
-	count := 0
-	rng := engine.Prefix(key(subMailbox, t.domain).account(a))
-	rng.KeysOnly = true
-	if err := t.Scan(rng, func(_, _ []byte) error { count++; return nil }); err != nil {
+// createMailbox makes a mailbox of a name that is free, and those above it that are
+// missing, RFC 9051 section 6.3.4: all, or none if there would be too many. The event of
+// the mailbox itself is the caller's.
+func (t *tx) createMailbox(a gateway.AccountID, name, use string) (*gateway.Mailbox, error) {
+	if err := t.createAbove(a, name, 1); err != nil {
 		return nil, err
 	}
-	if most := t.store.cfg.Limits.MailboxesPerAccount; int64(count) >= most {
-		return nil, gateway.Errorf(gateway.InvalidState, "the account has all the %d folders it may have", most)
+	return t.makeMailbox(a, name, use)
+}
+
+// createAbove makes what is missing above a name, if there is room for that and for
+// some others.
+func (t *tx) createAbove(a gateway.AccountID, name string, others int) error {
+	all, err := mailboxes(t, t.domain, a)
+	if err != nil {
+		return err
 	}
+	var missing []string
+	for i := range name {
+		above := gateway.FoldMailbox(name[:i])
+		if name[i:i+1] == gateway.MailboxSeparator && !slices.ContainsFunc(all, func(m gateway.Mailbox) bool { return gateway.FoldMailbox(m.Name) == above }) {
+			missing = append(missing, above)
+		}
+	}
+	if most := t.store.cfg.Limits.MailboxesPerAccount; int64(len(all)+len(missing)+others) > most {
+		return gateway.Errorf(gateway.InvalidState, "the account may have %d folders", most)
+	}
+	for _, above := range missing {
+		m, err := t.makeMailbox(a, above, "")
+		if err != nil {
+			return err
+		}
+		t.emit(gateway.Event{Type: gateway.EventMailbox, Account: a, Mailbox: m.ID, Folder: m.Name})
+	}
+	return nil
+}
+
+func (t *tx) makeMailbox(a gateway.AccountID, name, use string) (*gateway.Mailbox, error) {
 	k := accountSeqKey(t.domain, a)
 	n, err := load(t, k, decodeNumbers)
 	if err != nil {
@@ -69,13 +103,13 @@ func (t *tx) createMailbox(a gateway.AccountID, name string) (*gateway.Mailbox, 
 	n[countMailboxes]++
 	n[countUIDValidity]++
 	t.Set(k, n.encode())
-	m := &gateway.Mailbox{ID: gateway.MailboxID(n[countMailboxes]), Name: name, UIDValidity: uint32(n[countUIDValidity]), UIDNext: 1}
+	m := &gateway.Mailbox{ID: gateway.MailboxID(n[countMailboxes]), Name: name, SpecialUse: use, UIDValidity: uint32(n[countUIDValidity]), UIDNext: 1}
 	t.Set(mailboxKey(t.domain, a, m.ID), encodeMailbox(m))
 	return m, nil
 }
 
-// RenameMailbox gives a mailbox, and those below it, another name. The mailbox
-// keeps its UIDs.
+// RenameMailbox gives a mailbox, and those below it, another name, and makes those above
+// the new one that are missing. The mailbox keeps its UIDs.
 func (s *Store) RenameMailbox(ctx context.Context, sc gateway.Scope, at gateway.Selection, name string) (gateway.Mailbox, error) {
 	return s.mailboxChange(ctx, sc, at.Domain, at.Account, s.update, func(t *tx) (*gateway.Mailbox, error) {
 		box, err := t.changeable(at)
@@ -98,12 +132,15 @@ func (s *Store) RenameMailbox(ctx context.Context, sc gateway.Scope, at gateway.
 				continue
 			}
 			below[i].Name = name + "/" + rest
+			if most := t.store.cfg.Limits.MailboxName; int64(len(below[i].Name)) > most {
+				return nil, gateway.Fieldf(gateway.InvalidParameter, "folder", "the name of a folder below it would have over %d bytes", most)
+			}
 			if err := t.nameFree(at.Account, below[i].Name); err != nil {
 				return nil, err
 			}
 			t.Set(mailboxKey(t.domain, at.Account, below[i].ID), encodeMailbox(&below[i]))
 		}
-		return box, nil
+		return box, t.createAbove(at.Account, name, 0)
 	})
 }
 
@@ -162,7 +199,7 @@ func (t *tx) folderFor(a gateway.AccountID, name string, create bool) (*gateway.
 		return box, err
 	}
 	if create {
-		box, err = t.createMailbox(a, name)
+		box, err = t.createMailbox(a, name, "")
 		if err == nil {
 			t.emit(gateway.Event{Type: gateway.EventMailbox, Account: a, Mailbox: box.ID, Folder: box.Name})
 			return box, nil

@@ -214,6 +214,13 @@ func TestMailboxes(t *testing.T) {
 			t.Errorf("renamed to %s, %v, want %s", box.Name, err, want)
 		}
 	}
+	boxes, err := w.Mailboxes(w.ctx(), of(w.ann), d, a)
+	w.ok(err)
+	if above := boxes[len(boxes)-1]; above.Name != "Jobs" || above.ID == work.ID {
+		t.Errorf("above the new name is %+v", above)
+	} else {
+		w.ok(w.DeleteMailbox(w.ctx(), of(w.ann), at(above)))
+	}
 	_, err = w.RenameMailbox(w.ctx(), of(w.ann), at(work), "Jobs")
 	w.ok(err)
 	w.ok(w.SubscribeMailbox(w.ctx(), of(w.ann), at(sub), false))
@@ -224,7 +231,7 @@ func TestMailboxes(t *testing.T) {
 		t.Errorf("a new folder of an old name has validity %d after %d", again.UIDValidity, work.UIDValidity)
 	}
 	w.reopen()
-	boxes, err := w.Mailboxes(w.ctx(), of(w.ann), d, a)
+	boxes, err = w.Mailboxes(w.ctx(), of(w.ann), d, a)
 	w.ok(err)
 	var names []string
 	for _, b := range boxes[6:] {

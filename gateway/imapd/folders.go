@@ -1,11 +1,9 @@
 package imapd
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapserver"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/mailbox"
@@ -13,10 +11,14 @@ import (
 
 // Create makes a mailbox.
 func (s *session) Create(name string, o *imap.CreateOptions) error {
-	if len(o.SpecialUse) > 0 {
-		return refuse("USEATTR", "the mailboxes of special use are there from the start")
+	create := s.door.cfg.Mail.CreateFolder
+	switch {
+	case len(o.SpecialUse) == 1 && o.SpecialUse[0] == imap.MailboxAttrArchive:
+		create = s.door.cfg.Mail.CreateArchive
+	case len(o.SpecialUse) > 0: // RFC 6154 section 3
+		return refuse("USEATTR", "one mailbox has this use, and is there from the start")
 	}
-	box, err := s.door.cfg.Mail.CreateFolder(s.ctx, s.scope, s.account, strings.TrimSuffix(name, mailbox.Separator))
+	box, err := create(s.ctx, s.scope, s.account, strings.TrimSuffix(name, mailbox.Separator))
 	if err != nil || !s.c.offers["OBJECTID"] {
 		return s.failed(err)
 	}
@@ -42,84 +44,6 @@ func (s *session) Unsubscribe(name string) error { return s.subscribe(name, fals
 
 func (s *session) subscribe(name string, on bool) error {
 	return s.failed(s.door.cfg.Mail.Subscribe(s.ctx, s.scope, s.account, name, on))
-}
-
-// List writes the mailboxes whose names match.
-func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, o *imap.ListOptions) error {
-	if len(patterns) == 0 || len(patterns) == 1 && patterns[0] == "" { // what separates levels, RFC 9051 section 6.3.9
-		return w.WriteList(&imap.ListData{Attrs: []imap.MailboxAttr{imap.MailboxAttrNoSelect}, Delim: '/'})
-	}
-	boxes, err := s.door.cfg.Mail.Boxes(s.ctx, s.scope, s.account)
-	if err != nil {
-		return s.failed(err)
-	}
-	slices.SortStableFunc(boxes, func(a, b gateway.Mailbox) int { return strings.Compare(sortName(a), sortName(b)) })
-	for i := range boxes {
-		box := &boxes[i]
-		wanted := slices.ContainsFunc(patterns, func(p string) bool { return matches(ref+p, box.Name) })
-		if !wanted || o.SelectSubscribed && box.Hidden || o.SelectSpecialUse && box.SpecialUse == "" {
-			continue
-		}
-		data := &imap.ListData{Attrs: attributes(box, boxes, o), Delim: '/', Mailbox: box.Name}
-		if o.ReturnStatus != nil {
-			if data.Status, err = s.status(box, o.ReturnStatus); err != nil {
-				return err
-			}
-			s.known(box)
-		}
-		if err := w.WriteList(data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sortName puts the mailboxes every account has before the others.
-func sortName(m gateway.Mailbox) string {
-	for i, known := range gateway.StandardMailboxes {
-		if m.Name == known.Name {
-			return string(rune(i))
-		}
-	}
-	return "~" + m.Name
-}
-
-func attributes(box *gateway.Mailbox, all []gateway.Mailbox, o *imap.ListOptions) []imap.MailboxAttr {
-	attrs := []imap.MailboxAttr{imap.MailboxAttrHasNoChildren}
-	if slices.ContainsFunc(all, func(m gateway.Mailbox) bool { return strings.HasPrefix(m.Name, box.Name+mailbox.Separator) }) {
-		attrs[0] = imap.MailboxAttrHasChildren
-	}
-	if box.SpecialUse != "" {
-		attrs = append(attrs, imap.MailboxAttr(box.SpecialUse))
-	}
-	if !box.Hidden && (o.ReturnSubscribed || o.SelectSubscribed) {
-		attrs = append(attrs, imap.MailboxAttrSubscribed)
-	}
-	return attrs
-}
-
-// matches compares a name with a LIST pattern in time that grows with both alone:
-// "*" is any text, "%" any within a level. INBOX is the same in any case.
-func matches(pattern, name string) bool {
-	if strings.EqualFold(pattern, gateway.Inbox) {
-		pattern = gateway.Inbox
-	}
-	reach := make([]bool, len(name)+1) // the prefixes of name that the pattern so far matches
-	reach[0] = true
-	for i := range len(pattern) {
-		c := pattern[i]
-		if c == '*' || c == '%' {
-			for j := range len(name) {
-				reach[j+1] = reach[j+1] || reach[j] && (c == '*' || name[j] != '/')
-			}
-			continue
-		}
-		for j := len(name); j > 0; j-- {
-			reach[j] = reach[j-1] && name[j-1] == c
-		}
-		reach[0] = false
-	}
-	return reach[len(name)]
 }
 
 // Status counts what is in a mailbox.

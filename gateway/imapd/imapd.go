@@ -92,7 +92,7 @@ func (s *Server) ServeTLS(ctx context.Context, ln net.Listener) error {
 var capabilities = imap.CapSet{
 	imap.CapIMAP4rev1: {}, imap.CapNamespace: {}, imap.CapUIDPlus: {}, imap.CapESearch: {}, imap.CapSearchRes: {},
 	imap.CapListExtended: {}, imap.CapListStatus: {}, imap.CapMove: {}, imap.CapStatusSize: {}, imap.CapChildren: {},
-	imap.CapSpecialUse: {},
+	imap.CapSpecialUse: {}, imap.CapCreateSpecialUse: {},
 }
 
 // door is one listener with the library behind it.

@@ -124,6 +124,7 @@ func TestFolders(t *testing.T) {
 		C: e CREATE "&ZeVnLIqe-"
 		S: e OK
 		C: f LIST "" W%
+		S: \* LIST \(\\HasChildren\) "/" "?Work"?$
 		S: f OK
 		C: f LIST "" Work/%
 		S: \* LIST \(\\HasNoChildren\) "/" "?Work/2026"?$

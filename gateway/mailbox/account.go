@@ -79,7 +79,7 @@ func (m *Mail) folders(ctx context.Context, s gateway.Scope, d gateway.DomainID,
 func (f folders) named(name string) (gateway.Mailbox, error) {
 	name = gateway.FoldMailbox(name)
 	for _, box := range f {
-		if box.Name == name {
+		if gateway.FoldMailbox(box.Name) == name { // one from before may begin with inbox
 			return box, nil
 		}
 	}

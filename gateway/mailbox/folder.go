@@ -50,6 +50,15 @@ func (m *Mail) CreateFolder(ctx context.Context, s gateway.Scope, a *gateway.Acc
 	return m.cfg.Store.CreateMailbox(ctx, s, a.Domain, a.ID, name)
 }
 
+// CreateArchive makes a mailbox for archived mail, besides the one every account has.
+func (m *Mail) CreateArchive(ctx context.Context, s gateway.Scope, a *gateway.Account, name string) (gateway.Mailbox, error) {
+	name = gateway.FoldMailbox(name)
+	if err := m.CheckFolder(name); err != nil {
+		return gateway.Mailbox{}, err
+	}
+	return m.cfg.Store.CreateMailboxFor(ctx, s, a.Domain, a.ID, name, gateway.UseArchive)
+}
+
 // RenameFolder gives a mailbox another name. To rename the inbox is to move what
 // is in it to a new mailbox, RFC 9051 section 6.3.6.
 func (m *Mail) RenameFolder(ctx context.Context, s gateway.Scope, a *gateway.Account, from, to string) error {
@@ -114,10 +123,13 @@ func (m *Mail) mayDelete(box gateway.Mailbox) error {
 	return nil
 }
 
-// Subscribe shows or hides a mailbox among those subscribed to.
+// Subscribe shows or hides a mailbox among those subscribed to. A mailbox that was
+// deleted is among them no more: to hide it is done already.
 func (m *Mail) Subscribe(ctx context.Context, s gateway.Scope, a *gateway.Account, name string, on bool) error {
 	box, err := m.Box(ctx, s, a, name)
-	if err != nil {
+	if !on && err != nil && gateway.KindOf(err) == gateway.NotFound {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return m.cfg.Store.SubscribeMailbox(ctx, s, selection(a, box.ID), on)

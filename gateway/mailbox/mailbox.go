@@ -60,6 +60,7 @@ type Store interface {
 	ExpungeAll(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, marked bool) ([]uint32, error)
 	Copy(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) ([]gateway.Moved, error)
 	Append(ctx context.Context, s gateway.Scope, at gateway.Selection, a *gateway.Appending) (gateway.Entry, error)
+	CreateMailboxFor(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, name, use string) (gateway.Mailbox, error)
 	CreateMailbox(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (gateway.Mailbox, error)
 	RenameMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection, name string) (gateway.Mailbox, error)
 	DeleteMailbox(ctx context.Context, s gateway.Scope, at gateway.Selection) error
