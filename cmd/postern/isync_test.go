@@ -87,38 +87,6 @@ const (
 	utf7Folder = "Entw&APw-rfe/&A6kDvAOtA7MDsQ-"
 )
 
-// file is the only one in a folder near that holds a text.
-func (s *isync) file(folder, holds string) string {
-	s.Helper()
-	for _, f := range s.files(folder) {
-		if raw, err := os.ReadFile(f); err != nil {
-			s.Fatal(err)
-		} else if strings.Contains(string(raw), holds) {
-			return f
-		}
-	}
-	s.Fatalf("nothing in %s holds %q", folder, holds)
-	return ""
-}
-
-func (s *isync) files(folder string) []string {
-	s.Helper()
-	list, err := filepath.Glob(filepath.Join(s.path("mail"), folder, "[cn][ue][rw]", "*"))
-	if err != nil {
-		s.Fatal(err)
-	}
-	return list
-}
-
-// mark gives a file near its flags.
-func (s *isync) mark(file, flags string) {
-	s.Helper()
-	base, _, _ := strings.Cut(filepath.Base(file), ":2,")
-	if err := os.Rename(file, filepath.Join(filepath.Dir(filepath.Dir(file)), "cur", base+":2,"+flags)); err != nil {
-		s.Fatal(err)
-	}
-}
-
 // isync brings a mailbox and Maildirs to the same state, both ways: new mail, flags,
 // deletions, folders.
 func TestIsync(t *testing.T) {
@@ -131,11 +99,9 @@ func TestIsync(t *testing.T) {
 		t.Errorf("%d files in %s", n, utf7Folder)
 	}
 	// Near: one is read, flagged and answered, one is deleted, one is new in a new folder.
-	s.mark(s.file("INBOX", "Subject: first"), "FRS")
-	s.mark(s.file("INBOX", "Subject: second"), "T")
-	for _, sub := range []string{"new", "tmp", "cur"} {
-		s.mkdir("mail/New/" + sub)
-	}
+	s.mark(s.file("INBOX", "first"), "FRS")
+	s.mark(s.file("INBOX", "second"), "T")
+	s.newMaildir("New")
 	s.write("mail/New/cur/1.local:2,S", strings.ReplaceAll(mailOf("written here"), "\r\n", "\n"))
 	// Far, meanwhile: another arrives, and one is starred.
 	s.receive(mailOf("fourth"))

@@ -38,6 +38,47 @@ func (r *mailReader) mkdir(name string) {
 	}
 }
 
+// files are the mails in the Maildirs of a folder; a pattern stands for several.
+func (r *mailReader) files(folder string) []string {
+	r.Helper()
+	list, err := filepath.Glob(r.path("mail/" + folder + "/[cn][ue][rw]/*"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	return list
+}
+
+// file is the one in a folder that holds a subject.
+func (r *mailReader) file(folder, subject string) string {
+	r.Helper()
+	for _, f := range r.files(folder) {
+		if raw, err := os.ReadFile(f); err != nil {
+			r.Fatal(err)
+		} else if strings.Contains(string(raw), "Subject: "+subject+"\n") {
+			return f
+		}
+	}
+	r.Fatalf("%s has no file of %q", folder, subject)
+	return ""
+}
+
+// mark gives a file its flags, as programs that read a Maildir do.
+func (r *mailReader) mark(file, flags string) {
+	r.Helper()
+	base, _, _ := strings.Cut(filepath.Base(file), ":2,")
+	if err := os.Rename(file, filepath.Join(filepath.Dir(filepath.Dir(file)), "cur", base+":2,"+flags)); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// newMaildir makes an empty one.
+func (r *mailReader) newMaildir(folder string) {
+	r.Helper()
+	for _, sub := range []string{"new", "tmp", "cur"} {
+		r.mkdir("mail/" + folder + "/" + sub)
+	}
+}
+
 // write puts a file there that holds no secret of others. In it, HOME, CA, ACCOUNT, KEY,
 // IMAPS and SUBMISSION stand for what they are.
 func (r *mailReader) write(name, text string) {
@@ -64,7 +105,7 @@ func (r *mailReader) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(r.Context(), name, args...)
 	cmd.Dir = r.home
 	cmd.Env = append(os.Environ(), "HOME="+r.home, "TERM=xterm", "LC_ALL=C.UTF-8", "ACCOUNT="+gatewaytest.Account,
-		"KEY="+r.banner.Keys.Account, "CA="+r.banner.CA, "IMAPS="+portOf(r, r.banner.IMAPS))
+		"KEY="+r.banner.Keys.Account, "CA="+r.banner.CA, "REST="+r.banner.REST, "IMAPS="+portOf(r, r.banner.IMAPS))
 	return cmd
 }
 
