@@ -19,6 +19,8 @@ type Limits struct {
 	PageSize, PageReach                    int64
 	FilterReach                            int64
 	FilterBytes, FilterWords               int64
+	IndexBatch, IndexMemory, IndexText     int64
+	IndexSegment, IndexCache               int64
 	SearchSeconds                          int64
 	Participants                           int64
 	LogExport                              int64
@@ -142,6 +144,11 @@ var LimitTable = []Limit{
 	{"filter_bytes", 1 * kiB, "bytes of one filter of a list", InvalidParameter, "ours; each entry is compared with it", func(l *Limits) *int64 { return &l.FilterBytes }},
 	{"filter_words", 20, "words that a list is searched for", InvalidParameter, "ours; each entry is compared with all", func(l *Limits) *int64 { return &l.FilterWords }},
 	{"search_seconds", 30, "seconds that a search may look at messages; past them it fails, and is never short", Unavailable, "ours; half of what a request may take", func(l *Limits) *int64 { return &l.SearchSeconds }},
+	{"index_batch", 1000, "messages that the search index takes in at once", TooLarge, "ours; a fifth of a second's work", func(l *Limits) *int64 { return &l.IndexBatch }},
+	{"index_memory", 32 * miB, "bytes of memory that they may take meanwhile; the rest comes with the next", TooLarge, "ours; 1,000 mails of 4 KiB take 10 MiB", func(l *Limits) *int64 { return &l.IndexMemory }},
+	{"index_text", 2 * miB, "bytes of a message's texts that are indexed; with more, searches look at the message itself", TooLarge, "ours; mail that people write has some KiB", func(l *Limits) *int64 { return &l.IndexText }},
+	{"index_segment", 16 * miB, "bytes of a piece of the search index into which smaller ones are merged", TooLarge, "ours; twice that is in memory while it is", func(l *Limits) *int64 { return &l.IndexSegment }},
+	{"index_cache", 32 * miB, "bytes of search indexes that are kept in memory", Unavailable, "ours; the words of 100,000 mails", func(l *Limits) *int64 { return &l.IndexCache }},
 	{"participants", 50, "addresses shown of a conversation; more are left out", InvalidParameter, "ours; a message may have 150", func(l *Limits) *int64 { return &l.Participants }},
 	{"log_export", 10000, "rows of the log in one CSV; a cursor goes on", InvalidParameter, "ours; they stand in memory, about 1 KiB each", func(l *Limits) *int64 { return &l.LogExport }},
 	{"inline_image", 1 * miB, "bytes of an image that is put into the HTML; a larger one stays beside it", TooLarge, "ours; a data URI is a third longer", func(l *Limits) *int64 { return &l.InlineImage }},

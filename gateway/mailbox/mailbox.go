@@ -17,6 +17,7 @@ import (
 // Store is the part of the store that mailboxes need. What lies outside a scope
 // is NotFound.
 type Store interface {
+	IndexStore
 	Domain(ctx context.Context, s gateway.Scope, id gateway.DomainID) (*gateway.Domain, error)
 	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
 	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
@@ -110,11 +111,12 @@ type Config struct {
 type Mail struct {
 	cfg Config
 	// What reads many messages at once: so many in all, and of one domain.
-	walks  chan struct{}
-	shares gateway.Shares
-	index  Index
-
+	walks    chan struct{}
+	shares   gateway.Shares
+	index    Index
 	selected selected
+	// What was read of search indexes.
+	segments *openSegments
 }
 
 // New checks cfg. It starts nothing.
@@ -132,7 +134,7 @@ func New(cfg Config) (*Mail, error) {
 		cfg.Now = time.Now
 	}
 	m := &Mail{cfg: cfg, walks: make(chan struct{}, runtime.GOMAXPROCS(0)), selected: selected{by: make(map[gateway.Selection]*shared)}}
-	m.index = m.askIndex
+	m.index, m.segments = m.askIndex, newOpenSegments(cfg.Limits.IndexCache)
 	return m, nil
 }
 

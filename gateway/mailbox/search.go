@@ -1,12 +1,11 @@
 package mailbox
 
 import (
-	"bytes"
 	"context"
+	"io"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/gateway/content"
 	"github.com/centerleap/postern/gateway/search"
 )
 
@@ -16,15 +15,7 @@ func (v *View) HeaderHas(ctx context.Context, m *gateway.Message, name, text str
 	if strings.EqualFold(name, "Subject") && text != "" {
 		return search.Contains(m.Content.Subject, text), nil
 	}
-	head, ok := Locate(m, Section{What: "HEADER"})
-	if !ok {
-		return false, nil
-	}
-	raw, err := v.bytes(ctx, m, head)
-	if err != nil {
-		return false, err
-	}
-	fields, err := content.Header(bytes.NewReader(raw), v.mail.cfg.Limits)
+	fields, err := v.texts(ctx, m).header()
 	if err != nil {
 		return false, err
 	}
@@ -38,14 +29,10 @@ func (v *View) HeaderHas(ctx context.Context, m *gateway.Message, name, text str
 
 // TextHas reports whether the texts of a message contain a text, in any case;
 // with header, its header too. It reads the whole message.
-func (v *View) TextHas(ctx context.Context, m *gateway.Message, text string, header bool) (bool, error) {
+func (v *View) TextHas(ctx context.Context, m *gateway.Message, text string, header bool) (found bool, err error) {
+	t := v.texts(ctx, m)
 	if header {
-		head, _ := Locate(m, Section{What: "HEADER"})
-		raw, err := v.bytes(ctx, m, head)
-		if err != nil {
-			return false, err
-		}
-		fields, err := content.Header(bytes.NewReader(raw), v.mail.cfg.Limits)
+		fields, err := t.header()
 		if err != nil {
 			return false, err
 		}
@@ -54,19 +41,20 @@ func (v *View) TextHas(ctx context.Context, m *gateway.Message, text string, hea
 				return true, nil
 			}
 		}
-	}
-	for i := range m.Content.Parts {
-		p := &m.Content.Parts[i]
-		if !strings.HasPrefix(p.Type, "text/") {
-			continue
-		}
-		body, _, err := v.mail.text(ctx, v.scope, m, p)
-		if err != nil {
-			return false, err
-		}
-		if search.Contains(body, text) {
+		if search.Contains(m.Content.Subject, text) { // as lists show it
 			return true, nil
 		}
 	}
-	return false, nil
+	err = t.bodies(func(body string) bool {
+		found = search.Contains(body, text)
+		return !found
+	})
+	return found, err
+}
+
+// texts reads what is searched of a message. The message has its structure.
+func (v *View) texts(ctx context.Context, m *gateway.Message) *texts {
+	return &texts{msg: m, lim: v.mail.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
+		return v.mail.cfg.Store.OpenBlob(ctx, v.scope, m.Blob, off, n)
+	}}
 }

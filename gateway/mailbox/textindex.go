@@ -1,17 +1,153 @@
 package mailbox
 
 import (
+	"container/list"
 	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/search"
 )
 
+// IndexStore is the part of the store that keeps search indexes.
+type IndexStore interface {
+	// Segments returns the index of an account, oldest first and without a gap, and the
+	// number of its newest message.
+	Segments(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) (all []gateway.IndexSegment, newest gateway.MessageNumber, err error)
+	// AddSegment appends to it. InvalidState when it does not follow what is there.
+	AddSegment(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, seg *gateway.IndexSegment) error
+	// MergeSegments puts one into the place of some. InvalidState when one of them is not
+	// there any more.
+	MergeSegments(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, old []gateway.IndexSegment, merged *gateway.IndexSegment) error
+	// DropSegments takes the index away; the account is unindexed then.
+	DropSegments(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) error
+	// MessagesAfter returns messages behind a number, with their structures; through is
+	// the number up to which there are no others.
+	MessagesAfter(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, after gateway.MessageNumber, most int) (all []*gateway.Message, through gateway.MessageNumber, err error)
+	MessageNumbers(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, first, last gateway.MessageNumber) ([]gateway.MessageNumber, error)
+	// Unindexed is woken when an account gets mail; TakeUnindexed says which have since
+	// it was last called. lost says that there are others.
+	Unindexed() <-chan struct{}
+	TakeUnindexed() (accounts []gateway.AccountRef, lost bool)
+}
+
 // askIndex asks the index of an account which messages a query means. What it does not
 // know, behind Found.Through, and what it says may match, has to be looked at.
-func (m *Mail) askIndex(_ context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, _ search.Query) (search.Found, error) {
-	if !s.Covers(d, a) {
-		return search.Found{}, gateway.Errorf(gateway.NotFound, "no such account")
+func (m *Mail) askIndex(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, q search.Query) (search.Found, error) {
+	for again := true; ; again = false {
+		segments, _, err := m.cfg.Store.Segments(ctx, s, d, a)
+		if err != nil {
+			return search.Found{}, err
+		}
+		found, err := m.segments.ask(ctx, m.cfg.Store, s, segments, q)
+		missing := err != nil && gateway.KindOf(err) == gateway.NotFound
+		switch {
+		case missing && again: // merged meanwhile
+		case missing || errors.Is(err, search.ErrDamaged):
+			m.cfg.Log.LogAttrs(ctx, slog.LevelError, "a search index is damaged and is made again",
+				slog.Uint64("domain", uint64(d)), slog.Uint64("account", uint64(a)), slog.Any("err", err))
+			return search.Found{}, m.cfg.Store.DropSegments(ctx, s, d, a)
+		default:
+			return found, err
+		}
 	}
-	return search.Found{}, nil
+}
+
+// openSegments keeps what was read of segments: those asked last, within a bound.
+type openSegments struct {
+	most int64
+
+	mu     sync.Mutex
+	bytes  int64
+	newest *list.List // of *openSegment
+	byBlob map[segmentKey]*list.Element
+}
+
+type segmentKey struct {
+	domain gateway.DomainID
+	blob   uint64
+}
+
+type openSegment struct {
+	key     segmentKey
+	segment *search.Segment
+	bytes   int64
+}
+
+func newOpenSegments(most int64) *openSegments {
+	return &openSegments{most: most, newest: list.New(), byBlob: make(map[segmentKey]*list.Element)}
+}
+
+func (o *openSegments) ask(ctx context.Context, store Store, s gateway.Scope, segments []gateway.IndexSegment, q search.Query) (f search.Found, err error) {
+	for i := range segments {
+		r := blobAt{ctx, store, s, segments[i].Blob}
+		seg, err := o.open(r)
+		if err != nil {
+			return search.Found{}, err
+		}
+		if seg.First != segments[i].First || seg.Last != segments[i].Last {
+			return search.Found{}, search.ErrDamaged
+		}
+		sure, maybe, err := seg.Find(r, q)
+		if err != nil {
+			return search.Found{}, err
+		}
+		f.Sure, f.Maybe, f.Through = append(f.Sure, sure...), append(f.Maybe, maybe...), seg.Last
+	}
+	return f, nil
+}
+
+func (o *openSegments) open(r blobAt) (*search.Segment, error) {
+	key := segmentKey{r.blob.Domain, r.blob.ID}
+	o.mu.Lock()
+	if e := o.byBlob[key]; e != nil {
+		o.newest.MoveToFront(e)
+		o.mu.Unlock()
+		return e.Value.(*openSegment).segment, nil
+	}
+	o.mu.Unlock()
+	seg, err := search.Open(r, r.blob.Size)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if e := o.byBlob[key]; e != nil { // somebody else was quicker
+		return e.Value.(*openSegment).segment, nil
+	}
+	now := &openSegment{key, seg, seg.Memory()}
+	if now.bytes > o.most {
+		return seg, nil
+	}
+	o.byBlob[key] = o.newest.PushFront(now)
+	for o.bytes += now.bytes; o.bytes > o.most; {
+		e := o.newest.Back()
+		old := o.newest.Remove(e).(*openSegment)
+		delete(o.byBlob, old.key)
+		o.bytes -= old.bytes
+	}
+	return seg, nil
+}
+
+// blobAt reads pieces of a body.
+type blobAt struct {
+	ctx   context.Context
+	store interface {
+		OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
+	}
+	scope gateway.Scope
+	blob  gateway.Blob
+}
+
+// ReadAt is io.ReaderAt.
+func (b blobAt) ReadAt(p []byte, off int64) (int, error) {
+	r, err := b.store.OpenBlob(b.ctx, b.scope, b.blob, off, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	return io.ReadFull(r, p)
 }

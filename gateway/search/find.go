@@ -93,13 +93,12 @@ type hit struct {
 // hits finds the terms that a pattern occurs in.
 func (g *group) hits(pattern []byte) (all []hit) {
 	b, at := 0, 0 // the block, and where its terms have been counted up to
-	counted := 0
+	counted, rare := 0, g.rarest(pattern)
 	for from := 0; ; { // load has seen that no block has more terms than bits
-		i := bytes.Index(g.dict[from:], pattern)
+		i := indexBy(g.dict, pattern, from, rare)
 		if i < 0 {
 			return all
 		}
-		i += from
 		if pattern[0] == separator[0] {
 			i++
 		}
@@ -119,6 +118,32 @@ func (g *group) hits(pattern []byte) (all []hit) {
 		}
 		from = i + bytes.IndexByte(g.dict[i:], separator[0])
 	}
+}
+
+// rarest is where in a pattern the byte is that a dictionary has least often.
+func (g *group) rarest(pattern []byte) (at int) {
+	for i, c := range pattern {
+		if g.counts[c] < g.counts[pattern[at]] {
+			at = i
+		}
+	}
+	return at
+}
+
+// indexBy is the first place of a pattern from one on, -1 if there is none: found by the
+// byte at rare, of which bytes.Index would take the first, often a frequent one.
+func indexBy(b, pattern []byte, from, rare int) int {
+	for at := from + rare; at < len(b); at++ {
+		i := bytes.IndexByte(b[at:], pattern[rare])
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if start := at - rare; bytes.HasPrefix(b[start:], pattern) {
+			return start
+		}
+	}
+	return -1
 }
 
 // read gives fn the postings of the terms of some blocks, which are read at once.

@@ -31,6 +31,7 @@ type group struct {
 	loaded bool
 	dict   []byte
 	blocks []block
+	counts [256]uint32 // of each byte in dict
 }
 
 // block is where some terms and their lists begin.
@@ -174,6 +175,9 @@ func (g *group) load(r io.ReaderAt, size int64) error {
 	blocks, ok := g.readBlocks(dict, rest)
 	if !ok {
 		return damaged("the blocks of a dictionary")
+	}
+	for _, c := range dict {
+		g.counts[c]++
 	}
 	g.dict, g.blocks, g.loaded = dict, blocks, true
 	return nil

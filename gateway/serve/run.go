@@ -30,6 +30,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		{"events", g.Events.Run},
 		{"ticks", g.Ticks.Run},
 		{"trash", g.Mail.Run},
+		{"search index", g.Mail.RunIndex},
 		{"domains", g.Domains.Run},
 		{"erase", g.erase},
 	}

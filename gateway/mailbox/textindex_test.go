@@ -1,0 +1,362 @@
+package mailbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
+	"github.com/centerleap/postern/gateway/mailbox"
+	"github.com/centerleap/postern/gateway/search"
+)
+
+// reader is a mail flow of its own over the store of a house.
+func (h *house) reader(store mailbox.Store, change func(*gateway.Limits)) *mailbox.Mail {
+	h.Helper()
+	limits := gateway.DefaultLimits()
+	if change != nil {
+		change(&limits)
+	}
+	m, err := mailbox.New(mailbox.Config{Store: store, Streams: noStreams{}, Limits: limits, System: system, Internal: keys.Internal, Log: slog.New(slog.NewTextHandler(&h.log, nil))})
+	h.ok(err)
+	return m
+}
+
+// shelf is an account that letters are put into one by one.
+type shelf struct {
+	*house
+	a    *gateway.Account
+	mail *mailbox.Mail // that indexes and is asked
+	day  time.Time
+}
+
+func newShelf(t testing.TB, h *house, name string, store mailbox.Store, change func(*gateway.Limits)) *shelf {
+	h.account(name)
+	a, err := h.Account(t.Context(), system, h.domain.ID, name+"@h.test")
+	h.ok(err)
+	return &shelf{h, a, h.reader(store, change), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+func (s *shelf) scope() gateway.Scope {
+	return gateway.NewScope(gateway.LevelAccount, s.a.Domain, s.a.ID, gateway.ID{})
+}
+
+func (s *shelf) put(raw string) {
+	s.Helper()
+	_, err := s.mail.Append(context.Background(), s.scope(), s.a, mailbox.Appending{
+		Folder: gateway.Inbox, At: s.day, Body: strings.NewReader(raw), Size: int64(len(raw)),
+	})
+	s.ok(err)
+}
+
+func (s *shelf) putRandom(r *rand.Rand, n int) (all []*letter) {
+	s.Helper()
+	for range n {
+		l := newLetter(r, s.day)
+		s.put(l.raw)
+		all = append(all, l)
+	}
+	return all
+}
+
+// ask is what the index says; it must know all.
+func (s *shelf) ask(q search.Query, gone ...gateway.MessageNumber) string {
+	s.Helper()
+	f, err := s.mail.AskIndex(context.Background(), s.scope(), s.a.Domain, s.a.ID, q)
+	s.ok(err)
+	_, newest, err := s.Segments(context.Background(), s.scope(), s.a.Domain, s.a.ID)
+	s.ok(err)
+	if f.Through != newest {
+		s.Fatalf("the index reaches to %d, the newest message is %d", f.Through, newest)
+	}
+	is := func(n gateway.MessageNumber) bool { return slices.Contains(gone, n) }
+	return fmt.Sprint(slices.DeleteFunc(f.Sure, is), slices.DeleteFunc(f.Maybe, is))
+}
+
+// questions are what is asked to compare two indexes.
+func questions(r *rand.Rand, n int) (all []search.Query) {
+	fields := []search.Fields{search.From, search.To, search.Subject, search.Header, search.Body, search.Text, search.Subject | search.Body}
+	for range n {
+		all = append(all, search.Query{Text: sought(r), Fields: pickOne(r, fields)})
+	}
+	return all
+}
+
+// answers are without messages that are gone: an index may remember them until it merges.
+func (s *shelf) answers(questions []search.Query, gone ...gateway.MessageNumber) (all []string) {
+	s.Helper()
+	for _, q := range questions {
+		all = append(all, s.ask(q, gone...))
+	}
+	return all
+}
+
+// A search by the real index finds what each message by itself says that it should:
+// behind what is indexed, too.
+func TestSearchByIndexEqualsNaive(t *testing.T) {
+	h, v, all, day := library(t, 60)
+	for seed := range uint64(900) {
+		if seed == 300 { // before, the index knows nothing
+			h.ok(h.mail.UpdateIndex(t.Context()))
+		}
+		r := rand.New(rand.NewPCG(seed, 11))
+		c := newCriteria(r, all, day, 2)
+		var want []int
+		for i, l := range all {
+			if l.matches(&c, i) {
+				want = append(want, i)
+			}
+		}
+		if got, err := v.Search(t.Context(), &c); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("seed %d: %v, %v, want %v, of %+v", seed, got, err, want, c)
+		}
+	}
+}
+
+// An index that grew letter by letter and was merged, while messages went, answers as one
+// that is made anew; and it has few segments.
+func TestIndexGrowsAsRebuilt(t *testing.T) {
+	h := newHouse(t, 0)
+	s := newShelf(t, h, "ann", h.Store, func(l *gateway.Limits) { l.IndexBatch = 3 })
+	r := rand.New(rand.NewPCG(4, 4))
+	for range 60 {
+		s.putRandom(r, 1+r.IntN(5))
+		h.ok(s.mail.UpdateIndex(t.Context()))
+	}
+	at := gateway.Selection{Domain: s.a.Domain, Account: s.a.ID, Mailbox: inbox}
+	_, err := h.ExpungeAll(t.Context(), system, at, []uint32{1, 2, 3, 20, 21, 22}, false)
+	h.ok(err)
+	for range 30 {
+		s.putRandom(r, 3)
+		h.ok(s.mail.UpdateIndex(t.Context()))
+	}
+	grown, _, err := h.Segments(t.Context(), system, s.a.Domain, s.a.ID)
+	h.ok(err)
+	if len(grown) > 20 {
+		t.Errorf("%d segments", len(grown))
+	}
+	ask := questions(r, 300)
+	gone := []gateway.MessageNumber{1, 2, 3, 20, 21, 22}
+	before := s.answers(ask, gone...)
+	anew := &shelf{h, s.a, h.reader(h.Store, nil), s.day}
+	h.ok(h.DropSegments(t.Context(), system, s.a.Domain, s.a.ID))
+	if f, err := anew.mail.AskIndex(t.Context(), anew.scope(), s.a.Domain, s.a.ID, ask[0]); err != nil || f.Through != 0 {
+		t.Errorf("without an index: %v, %v", f, err)
+	}
+	h.ok(anew.mail.UpdateIndex(t.Context()))
+	for i, after := range anew.answers(ask) {
+		if before[i] != after {
+			t.Errorf("%+v: %s, rebuilt %s", ask[i], before[i], after)
+		}
+	}
+	h.fits()
+}
+
+// failing is a store whose commits to the index fail at times, before or after they are
+// durable: as for a process that dies there.
+type failing struct {
+	mailbox.Store
+	r *rand.Rand
+}
+
+var errDied = errors.New("it died")
+
+func (f *failing) fail(commit func() error) error {
+	switch f.r.IntN(4) {
+	case 0:
+		return errDied
+	case 1:
+		return errors.Join(commit(), errDied)
+	}
+	return commit()
+}
+
+func (f *failing) AddSegment(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, seg *gateway.IndexSegment) error {
+	return f.fail(func() error { return f.Store.AddSegment(ctx, s, d, a, seg) })
+}
+
+func (f *failing) MergeSegments(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, old []gateway.IndexSegment, merged *gateway.IndexSegment) error {
+	return f.fail(func() error { return f.Store.MergeSegments(ctx, s, d, a, old, merged) })
+}
+
+// However often indexing dies, what comes of it is the same index.
+func TestIndexingDies(t *testing.T) {
+	h := newHouse(t, 0)
+	r := rand.New(rand.NewPCG(5, 5))
+	s := newShelf(t, h, "ann", &failing{h.Store, r}, func(l *gateway.Limits) { l.IndexBatch = 2 })
+	died := 0
+	for range 40 {
+		s.putRandom(r, r.IntN(4))
+		if err := s.mail.UpdateIndex(t.Context()); errors.Is(err, errDied) {
+			died++
+		} else {
+			h.ok(err)
+		}
+	}
+	if died < 5 {
+		t.Fatalf("it died %d times: the test shows nothing", died)
+	}
+	for tries := 0; ; tries++ {
+		if err := s.mail.UpdateIndex(t.Context()); err == nil {
+			break
+		} else if tries == 100 {
+			t.Fatal(err)
+		}
+	}
+	ask := questions(r, 200)
+	before := s.answers(ask)
+	h.ok(h.DropSegments(t.Context(), system, s.a.Domain, s.a.ID))
+	s.mail = h.reader(h.Store, nil)
+	h.ok(s.mail.UpdateIndex(t.Context()))
+	if after := s.answers(ask); !slices.Equal(before, after) {
+		t.Error("the index is another one")
+	}
+	h.fits()
+}
+
+// What an index can't hold is looked at; another account's mail answers nobody.
+func TestIndexOf(t *testing.T) {
+	h := newHouse(t, 0)
+	small := func(l *gateway.Limits) { l.IndexText, l.IndexCache = 1000, 2000 }
+	ann, eve := newShelf(t, h, "ann", h.Store, small), newShelf(t, h, "eve", h.Store, small)
+	ann.put("From: a@x.test\r\nSubject: Budget\r\n\r\nthe quarterly figures\r\n")
+	ann.put("From: b@x.test\r\nSubject: Long\r\n\r\n" + strings.Repeat("words and words ", 100) + "and a needle\r\n")
+	ann.put("From: c@x.test\r\nSubject: =?utf-8?q?=C3=84pfel?=\r\nX-Mark: one\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nS=FC=DF\r\n")
+	eve.put("From: d@x.test\r\nSubject: Secret\r\n\r\nneedle budget\r\n")
+	h.ok(ann.mail.UpdateIndex(t.Context()))
+	for _, tt := range []struct {
+		who  *shelf
+		text string
+		in   search.Fields
+		want string
+	}{
+		{ann, "udge", search.Subject, "[1] []"},
+		{ann, "needle", search.Body, "[] [2]"},
+		{ann, "figures", search.Body, "[1] [2]"},
+		{ann, "secret", search.Text, "[] [2]"},
+		{ann, "ÄPFEL", search.Subject, "[3] []"},
+		{ann, "süSS", search.Body, "[] [2]"},
+		{ann, "süß", search.Text, "[3] [2]"},
+		{ann, "x-mark: o", search.Header, "[] [3]"},
+		{ann, "from", search.Text, "[1 2 3] []"},
+		{ann, "c@x", search.From, "[] [3]"},
+		{ann, "c@x", search.To, "[] []"},
+		{eve, "budget", search.Text, "[1] []"},
+		{eve, "figures", search.Text, "[] []"},
+	} {
+		if got := tt.who.ask(search.Query{Text: tt.text, Fields: tt.in}); got != tt.want {
+			t.Errorf("%s asks for %q in %b: %s, want %s", tt.who.a.Email, tt.text, tt.in, got, tt.want)
+		}
+	}
+	if _, err := ann.mail.AskIndex(t.Context(), eve.scope(), ann.a.Domain, ann.a.ID, search.Query{Text: "figures", Fields: search.Text}); gateway.KindOf(err) != gateway.NotFound || err == nil {
+		t.Errorf("the index of another account: %v", err)
+	}
+}
+
+// A segment that is damaged is noticed, whoever reads it: nothing is left out, and the
+// index is made again.
+func TestDamagedIndex(t *testing.T) {
+	for name, bytes := range map[string]func(string) string{
+		"rubbish":  func(string) string { return "rubbish" },
+		"cut":      func(s string) string { return s[:len(s)-1] },
+		"flipped":  func(s string) string { return s[:len(s)-30] + string(s[len(s)-30]^1) + s[len(s)-29:] },
+		"another":  func(string) string { return string(search.NewBuilder(5).Segment(9)) },
+		"nothing":  func(string) string { return "" },
+		"its head": func(s string) string { return s[:20] + "\xff" + s[21:] },
+	} {
+		for _, reader := range []string{"search", "merge"} {
+			t.Run(name+"/"+reader, func(t *testing.T) {
+				h := newHouse(t, 0)
+				s := newShelf(t, h, "ann", h.Store, func(l *gateway.Limits) { l.IndexBatch = 1 })
+				for i := range 7 {
+					s.put(fmt.Sprintf("From: a@x.test\r\nSubject: number %d\r\n\r\nbody\r\n", i))
+				}
+				h.ok(s.mail.UpdateIndex(t.Context()))
+				h.damage(s.a, 2, bytes)
+				s.mail = h.reader(h.Store, func(l *gateway.Limits) { l.IndexBatch = 1 })
+				if reader == "search" {
+					f, err := s.mail.AskIndex(t.Context(), s.scope(), s.a.Domain, s.a.ID, search.Query{Text: "number", Fields: search.Text})
+					if err != nil || f.Through != 0 || f.Sure != nil {
+						t.Errorf("asked: %v, %v", f, err)
+					}
+				} else {
+					s.put("Subject: number 7\r\n\r\nbody\r\n")
+				}
+				h.ok(s.mail.UpdateIndex(t.Context()))
+				if got := s.ask(search.Query{Text: "number 1", Fields: search.Subject}); got != "[] [2]" {
+					t.Errorf("made again: %s", got)
+				}
+				if !strings.Contains(h.log.String(), "a search index is damaged") {
+					t.Error("the log says nothing")
+				}
+				h.fits()
+			})
+		}
+	}
+}
+
+// damage puts other bytes into the place of a segment.
+func (h *house) damage(a *gateway.Account, i int, change func(string) string) {
+	h.Helper()
+	all, _, err := h.Segments(context.Background(), system, a.Domain, a.ID)
+	h.ok(err)
+	r, err := h.OpenBlob(context.Background(), system, all[i].Blob, 0, -1)
+	h.ok(err)
+	raw, err := io.ReadAll(r)
+	h.ok(err)
+	h.ok(r.Close())
+	w, err := h.CreateBlob(context.Background(), system, a.Domain, 0)
+	h.ok(err)
+	defer w.Close()
+	_, err = io.WriteString(w, change(string(raw)))
+	h.ok(err)
+	bad := all[i]
+	bad.Blob, err = w.Seal()
+	h.ok(err)
+	h.ok(h.MergeSegments(context.Background(), system, a.Domain, a.ID, all[i:i+1], &bad))
+}
+
+func (h *house) fits() {
+	h.Helper()
+	_, err := h.Check(context.Background(), system, func(what string) { h.Error(what) })
+	h.ok(err)
+}
+
+// Segments are merged when there are enough neighbours of a size, up to a bound.
+func TestMergeable(t *testing.T) {
+	const k = 1 << 10
+	few := func(n int, size int64) []int64 { return slices.Repeat([]int64{size}, n) }
+	for _, tt := range []struct {
+		name     string
+		sizes    []int64
+		from, to int
+	}{
+		{"none", nil, 0, 0},
+		{"seven", few(7, k), 0, 0},
+		{"eight", few(8, k), 0, 8},
+		{"a hundred", few(100, 100), 0, 64},
+		{"behind a large one", append(few(1, 500*k), few(9, k)...), 1, 10},
+		{"a large one between", slices.Concat(few(5, k), few(1, 900*k), few(5, k)), 0, 0},
+		{"little beside a large one", append(few(1, 900*k), few(7, k)...), 0, 0},
+		{"the next size", append(few(8, 100*k), few(3, k)...), 0, 11},
+		{"small ones first", append(few(8, 100*k), few(8, k)...), 8, 16},
+		{"up to the bound", few(9, 300*k), 0, 3},
+		{"at the bound", few(20, 1000*k), 0, 0},
+	} {
+		var all []gateway.IndexSegment
+		for _, size := range tt.sizes {
+			all = append(all, gateway.IndexSegment{Blob: gateway.Blob{Size: size}})
+		}
+		if from, to := mailbox.Mergeable(all, 1000*k); from != tt.from || to != tt.to {
+			t.Errorf("%s: %d to %d, want %d to %d", tt.name, from, to, tt.from, tt.to)
+		}
+	}
+}

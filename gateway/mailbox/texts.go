@@ -1,0 +1,103 @@
+package mailbox
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/search"
+)
+
+// texts are what searches look at in a message. The index is built from them, and
+// HeaderHas and TextHas look at the same: an answer must not depend on who gives it.
+type texts struct {
+	msg  *gateway.Message
+	open func(off, n int64) (io.ReadCloser, error) // reads its body
+	lim  gateway.Limits
+}
+
+// header lists the fields, trace fields first, decoded.
+func (t *texts) header() ([]gateway.HeaderField, error) {
+	r, err := t.open(0, t.msg.Content.HeaderSize)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return content.Header(io.MultiReader(bytes.NewReader(t.msg.Prefix), r), t.lim)
+}
+
+// bodies gives fn the text of each part that is text, markup included, until it returns
+// false. A part is read to MaxTextRead.
+func (t *texts) bodies(fn func(text string) bool) error {
+	for i := range t.msg.Content.Parts {
+		p := &t.msg.Content.Parts[i]
+		if !strings.HasPrefix(p.Type, "text/") {
+			continue
+		}
+		r, err := t.open(p.BodyAt, p.BodySize)
+		if err != nil {
+			return err
+		}
+		text, _, err := content.Text(r, p, gateway.MaxTextRead)
+		r.Close()
+		if err != nil || !fn(text) {
+			return err
+		}
+	}
+	return nil
+}
+
+// headerFields are the fields of the header that the index tells apart, by name.
+var headerFields = map[string]search.Fields{"from": search.From, "to": search.To, "cc": search.Cc, "bcc": search.Bcc}
+
+// addTo puts the message into an index: of its body at most most bytes. What is not put
+// there is to be looked at.
+func (t *texts) addTo(b *search.Builder, most int64) error {
+	b.Begin(t.msg.Number)
+	fields, err := t.header()
+	if err != nil {
+		b.Look(search.Text &^ search.Body)
+		if !unreadable(err) {
+			return err
+		}
+	}
+	b.Add(search.Subject, t.msg.Content.Subject)
+	for _, f := range fields {
+		name := strings.ToLower(f.Name)
+		switch kind := headerFields[name]; {
+		case kind != 0:
+			b.Add(search.Header, f.Name)
+			b.Add(kind, f.Value)
+		case name == "subject" && f.Value == t.msg.Content.Subject:
+			b.Add(search.Header, f.Name)
+		default:
+			b.Add(search.Header, f.Name+": "+f.Value)
+		}
+	}
+	err = t.bodies(func(text string) bool {
+		if most -= int64(len(text)); most < 0 {
+			b.Look(search.Body)
+			return false
+		}
+		b.Add(search.Body, text)
+		return true
+	})
+	if err != nil {
+		b.Look(search.Body)
+	}
+	if unreadable(err) {
+		return nil
+	}
+	return err
+}
+
+// unreadable reports whether err is about what is read, so that it stays so.
+func unreadable(err error) bool {
+	switch gateway.KindOf(err) {
+	case gateway.TooLarge, gateway.NotFound: // over a limit, or expunged meanwhile
+		return true
+	}
+	return false
+}
