@@ -6,9 +6,9 @@ import (
 )
 
 // Subscription is somebody who is told what happens in a domain, each event at least
-// once and each in its own time: a plugin at its event hook.
+// once and each in its own time: a plugin at its event hook, or a webhook.
 type Subscription struct {
-	ID      ID // of the plugin
+	ID      ID // of the plugin or webhook
 	Domain  DomainID
 	Account AccountID   // 0: all of them, and the domain itself
 	Types   []EventType // of these; none: of all
@@ -74,6 +74,9 @@ type Result struct {
 	Skipped bool
 	Effects Effects
 	Change  MessageChange // of the entry that the event is about
+	// Attempt is what a webhook answered, and Stop why it is told of nothing any more.
+	Attempt *WebhookAttempt
+	Stop    string
 }
 
 // PluginTurn is one of a plugin that is asked at intervals.

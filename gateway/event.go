@@ -50,7 +50,8 @@ const (
 	EventMailbox    EventType = "mailbox.updated"
 	EventDomain     EventType = "domain.updated"
 	EventKeyChanged EventType = "key.updated"
-	EventPlugin     EventType = "plugin.updated" // one begins to be told of events; Detail is its id
+	EventPlugin     EventType = "plugin.updated"  // one begins to be told of events; Detail is its id
+	EventWebhook    EventType = "webhook.updated" // as EventPlugin
 
 	EventSuppressionAdded   EventType = "suppression.added" // Detail is the address
 	EventSuppressionRemoved EventType = "suppression.removed"

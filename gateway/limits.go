@@ -83,6 +83,9 @@ type Limits struct {
 	EventWindow, EventWaiting              int64
 	EventAttempts, EventFailures           int64
 	EventError                             int64
+	Webhooks, WebhookAttempts              int64
+	WebhookCalls, WebhookAnswer            int64
+	WebhookBody                            int64
 	PluginLines, PluginHoldDays            int64
 	PluginIntents, PluginIntentBytes       int64
 	PluginIntentHours, PluginSendsHour     int64
@@ -246,6 +249,11 @@ var LimitTable = []Limit{
 	{"event_attempts", 5, "times that a subscription is told of an event before that is given up", Unavailable, "ours; over about an hour", func(l *Limits) *int64 { return &l.EventAttempts }},
 	{"event_failures", 1000, "events kept that a subscription could not be told of; older ones go", Unavailable, "ours; and no longer than the log of requests", func(l *Limits) *int64 { return &l.EventFailures }},
 	{"event_error", 1 * kiB, "bytes kept of why it could not; more are cut", InvalidParameter, "ours; as a line of a plugin's log", func(l *Limits) *int64 { return &l.EventError }},
+	{"webhooks", 50, "webhooks of a domain, its accounts' included; account keys add none once there are half as many", InvalidState, "ours; as plugins", func(l *Limits) *int64 { return &l.Webhooks }},
+	{"webhook_attempts", 8, "times that a webhook is told of an event before that is given up", Unavailable, "design: over about 27 hours", func(l *Limits) *int64 { return &l.WebhookAttempts }},
+	{"webhook_calls", 64, "calls of webhooks under way at once, of a domain half as many; more wait", Unavailable, "ours; they wait for servers and take memory alone", func(l *Limits) *int64 { return &l.WebhookCalls }},
+	{"webhook_answer", 1 * kiB, "bytes kept of a webhook's answer; more are cut", InvalidParameter, "ours; enough for a line that says what is wrong", func(l *Limits) *int64 { return &l.WebhookAnswer }},
+	{"webhook_body", 64 * kiB, "bytes of a text in an event; a longer one is left out, and the event says so", TooLarge, "design, \"Webhooks and events\"", func(l *Limits) *int64 { return &l.WebhookBody }},
 	{"plugin_hold_days", 30, "days until mail that a plugin holds until a time leaves, however late that time is", InvalidParameter, "ours; as far ahead as mail can be scheduled", func(l *Limits) *int64 { return &l.PluginHoldDays }},
 	{"trace_steps", 100, "answers of plugins that the trace of a message keeps; later ones are counted", InvalidParameter, "ours; twice the plugins of a domain", func(l *Limits) *int64 { return &l.TraceSteps }},
 	{"trace_bytes", 64 * kiB, "bytes of the trace of a message; lines that plugins said go first", InvalidParameter, "ours; about 200 answers without lines", func(l *Limits) *int64 { return &l.TraceBytes }},
@@ -317,6 +325,12 @@ const (
 	// StreamTokenTime is how long a token for a stream is good, and a stream that it
 	// opened lasts. Past it: 401 invalid_api_key. Ours: as a link.
 	StreamTokenTime = time.Hour
+	// WebhookPatience is how long a webhook may take nothing until it is switched off.
+	// Ours: longer than a long weekend.
+	WebhookPatience = 5 * 24 * time.Hour
+	// WebhookOverlap is how long the former secret of a webhook signs, too, after a new one
+	// was made. Ours: a day is enough to bring the new one to every receiver.
+	WebhookOverlap = 24 * time.Hour
 	// DrainTimeout is how long a stop waits for running work. Ours; service
 	// managers commonly kill after 30 s or more.
 	DrainTimeout = 20 * time.Second

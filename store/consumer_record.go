@@ -9,8 +9,9 @@ import (
 // follows is how far a subscription has come, and what it must never lose.
 type follows struct {
 	gateway.Cursor
-	Off    bool   // it is not told for now; what waits stays
-	Failed uint64 // the number of its last failure
+	Off     bool   // it is not told for now; what waits stays
+	Failed  uint64 // the number of its last failure
+	Webhook bool   // it is one, and no plugin
 }
 
 func encodePosition(e *encoder, p gateway.Position) {
@@ -40,6 +41,7 @@ func encodeFollows(v *follows) []byte {
 	e.uint(3, uint64(v.Waiting))
 	e.bool(4, v.Off)
 	e.uint(5, v.Failed)
+	e.bool(6, v.Webhook)
 	return e.b
 }
 
@@ -59,6 +61,8 @@ func decodeFollows(b []byte) (*follows, error) {
 			v.Off = f.bool()
 		case 5:
 			v.Failed = f.v
+		case 6:
+			v.Webhook = f.bool()
 		}
 		return err
 	})

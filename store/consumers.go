@@ -168,12 +168,16 @@ func (s *Store) Handled(ctx context.Context, sc gateway.Scope, id gateway.ID, to
 			t.cause = id
 			err = t.changeEntry(&told.Event, &told.Change)
 			t.cause = gateway.ID{}
+		case told.Again.IsZero() && f.Webhook: // what it was told says so
 		case told.Again.IsZero():
 			t.giveUp(f, id, &gateway.Failure{Position: told.Position, Event: told.Event, Attempts: told.Attempts, Error: told.Error, At: t.now})
 		default:
 			w := gateway.Waiting{Position: told.Position, Event: told.Event, Attempts: told.Attempts, Due: told.Again, Error: told.Error}
 			t.Set(againKey(d, id, w.Due, w.Position), encodeWaiting(&w))
 			f.Waiting++
+		}
+		if err == nil && f.Webhook {
+			err = t.heard(f, id, told)
 		}
 		if err != nil {
 			return err
@@ -221,7 +225,7 @@ func (c *checker) followers() error {
 	err = c.r.Scan(engine.Prefix(key(subFollows, c.domain)), func(k, v []byte) error {
 		f, err := decodeFollows(v)
 		if id := lastID(k); err == nil && f.Waiting != waiting[id] {
-			c.report("plugin %s: %d events wait, counted %d", id, f.Waiting, waiting[id])
+			c.report("subscription %s: %d events wait, counted %d", id, f.Waiting, waiting[id])
 		}
 		delete(waiting, lastID(k))
 		return err
@@ -235,7 +239,7 @@ func (c *checker) followers() error {
 			return err
 		}
 		if use[1] != 1 { // else they are being cleared
-			c.report("plugin %s is gone, and %d events wait for it", id, n)
+			c.report("subscription %s is gone, and %d events wait for it", id, n)
 		}
 	}
 	return nil

@@ -92,7 +92,7 @@ func (s *Store) EraseAccount(ctx context.Context, sc gateway.Scope, d gateway.Do
 	}
 	steps := []func(context.Context, *gateway.Account) error{
 		func(ctx context.Context, a *gateway.Account) error { return s.revokeAll(ctx, a.Domain, a.ID) },
-		s.eraseBoxes, s.eraseDeliveries, s.eraseMessages, s.eraseSegments, s.eraseThreads, s.erasePlugins, s.eraseIntents, s.eraseRest,
+		s.eraseBoxes, s.eraseDeliveries, s.eraseMessages, s.eraseSegments, s.eraseThreads, s.erasePlugins, s.eraseWebhooks, s.eraseIntents, s.eraseRest,
 	}
 	for _, step := range steps {
 		if err := step(ctx, a); err != nil {

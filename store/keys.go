@@ -63,8 +63,10 @@ import (
 //	45 | domain | subscription uuid | number u64       what it could not be told; expires
 //	46 | domain | plugin uuid                          its next turn
 //	47 | due ms | domain | plugin uuid                 index of turns -> empty
+//	48 | domain | webhook uuid                         webhook
+//	49 | domain | webhook uuid | sequence u64 | part u32   what it was told; expires
 //	50 | domain | plugin uuid                          installation of a plugin
-//	51 | domain | plugin uuid                          bytes of its KV; 1 if it is to be cleared
+//	51 | domain | plugin or webhook uuid               bytes of its KV; 1 if it is to be cleared
 //	52 | domain | plugin uuid | key                    its KV; may expire
 //	53 | domain | plugin uuid | sequence u64           line of its log; expires
 //	54 | domain | plugin uuid                          the last sequence of its log
@@ -126,6 +128,8 @@ const (
 	subFailure    = 0x45
 	subTurn       = 0x46
 	subTurnDue    = 0x47
+	subWebhook    = 0x48
+	subHeard      = 0x49
 	subPlugin     = 0x50
 	subPluginUse  = 0x51
 	subPluginKV   = 0x52

@@ -235,7 +235,7 @@ func (t *tx) dropPlugin(p *gateway.Plugin) error {
 }
 
 // ofPluginKeys are the sub-spaces of what a plugin remembers and said, by its id.
-var ofPluginKeys = []byte{subPluginKV, subPluginLine, subCounter, subAgain, subFailure, subReplied}
+var ofPluginKeys = []byte{subPluginKV, subPluginLine, subCounter, subAgain, subFailure, subReplied, subHeard}
 
 // clearPlugins deletes what deleted installations remembered and said, those too whose
 // clearing a crash has cut off.
