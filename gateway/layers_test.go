@@ -96,7 +96,7 @@ var homes = map[string]string{
 	"github.com/spf13/cobra":              "cmd/postern gateway/serve",
 	"filippo.io/age":                      "cmd/postern gateway/serve",
 	"google.golang.org/protobuf":          "store",
-	"github.com/standard-webhooks":        "gateway/notify",
+	"github.com/standard-webhooks":        "gateway/notify gateway/gatewaytest",
 	"github.com/jackc/pgx":                "store/pgstore",
 }
 

@@ -69,3 +69,21 @@ func placeOf(msg *gateway.Message, e *gateway.Event) (at gateway.Entry) {
 	}
 	return at
 }
+
+// Happened is the message that an event is about, where the event found it or where it is
+// now; Message is nil in it if there is none any more. NotFound if its account is gone.
+func (m *Mail) Happened(ctx context.Context, s gateway.Scope, e *gateway.Event) (it Item, err error) {
+	a, err := m.cfg.Store.AccountByID(ctx, s, e.Domain, e.Account)
+	if err != nil {
+		return it, err
+	}
+	it.Email = a.Email
+	msg, err := m.messageOf(ctx, s, e)
+	if err != nil || msg == nil {
+		return it, err
+	}
+	boxes, err := m.folders(ctx, s, msg.Domain, msg.Account)
+	it.Message, it.Entry = msg, placeOf(msg, e)
+	it.Folder = boxes[it.Entry.Mailbox].Name
+	return it, err
+}

@@ -47,6 +47,8 @@ type ConsumersConfig struct {
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
 	Slots    *Slots           // required; a domain has half of them
+	Attempts int64            // required: times that it is told of an event before that is given up
+	Pauses   []time.Duration  // after each but the last; the last one given repeats. Default: Pauses
 	Limits   gateway.Limits   // required
 	Log      *slog.Logger     // default: slog.Default()
 	Now      func() time.Time // default: time.Now
@@ -70,7 +72,7 @@ type Consumers struct {
 
 // NewConsumers checks cfg and fills its defaults. It starts nothing; Run does.
 func NewConsumers(cfg ConsumersConfig) (*Consumers, error) {
-	if cfg.Store == nil || cfg.Teller == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Slots == nil || cfg.Limits == (gateway.Limits{}) {
+	if cfg.Store == nil || cfg.Teller == nil || cfg.Job == "" || cfg.Internal == nil || cfg.System.Level() != gateway.LevelInstance || cfg.Slots == nil || cfg.Attempts == 0 || cfg.Limits == (gateway.Limits{}) {
 		return nil, errors.New("notify: a required field of ConsumersConfig is missing")
 	}
 	if cfg.Log == nil {
@@ -78,6 +80,9 @@ func NewConsumers(cfg ConsumersConfig) (*Consumers, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Pauses == nil {
+		cfg.Pauses = Pauses
 	}
 	return &Consumers{
 		cfg: cfg, lanes: make(map[gateway.DomainID]*lane),

@@ -233,7 +233,7 @@ var received = gateway.Event{Type: gateway.EventReceived, Account: 1}
 func consume(t *testing.T, l *ledger, who Teller, change ...func(*ConsumersConfig)) (c *Consumers, stop func()) {
 	t.Helper()
 	cfg := ConsumersConfig{
-		Slots: NewSlots(calls), Store: l, Teller: who, Job: "events", System: gateway.NewScope(gateway.LevelInstance, 0, 0, gateway.ID{}), Limits: gateway.DefaultLimits(), Now: l.now,
+		Slots: NewSlots(calls), Store: l, Teller: who, Job: "events", Attempts: gateway.DefaultLimits().EventAttempts, System: gateway.NewScope(gateway.LevelInstance, 0, 0, gateway.ID{}), Limits: gateway.DefaultLimits(), Now: l.now,
 		Internal: func(d gateway.DomainID) gateway.Scope {
 			return gateway.NewScope(gateway.LevelDomain, d, 0, gateway.ID{})
 		},
@@ -351,8 +351,8 @@ func TestPoison(t *testing.T) {
 			if at < least || at > most+time.Second {
 				t.Errorf("attempt %d after %v, want %v to %v", i+1, at, least, most)
 			}
-			if i < len(waits) {
-				least, most = least+waits[i]*4/5, most+waits[i]*6/5
+			if i < len(Pauses) {
+				least, most = least+Pauses[i]*4/5, most+Pauses[i]*6/5
 			}
 		}
 	})

@@ -164,7 +164,7 @@ func (l *lane) skip(ctx context.Context, at uint64) error {
 		if s.at.Sequence < to {
 			s.at = gateway.Position{Sequence: to}
 			l.c.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a subscription missed events: the feed no longer reaches back to them",
-				slog.String("plugin", s.ID.String()), slog.Uint64("from", at), slog.Uint64("to", to))
+				slog.String("subscription", s.ID.String()), slog.Uint64("from", at), slog.Uint64("to", to))
 		}
 	}
 	return nil

@@ -11,14 +11,15 @@ import (
 	"github.com/centerleap/postern/gateway"
 )
 
-// waits are the pauses after the attempts to tell an event, each a fifth shorter or
-// longer by chance: five attempts take about an hour. Ours: a server that is being
-// restarted is back by the second, one that somebody has to repair by the last.
-var waits = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 40 * time.Minute}
+// Pauses are those after the attempts to tell an event, each a fifth shorter or longer by
+// chance: five attempts take about an hour. Ours: a server that is being restarted is
+// back by the second, one that somebody has to repair by the last.
+var Pauses = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 40 * time.Minute}
 
-// pause is the wait after so many attempts; the last one repeats.
-func pause(attempts int) time.Duration {
-	wait := waits[min(max(attempts, 1), len(waits))-1]
+// pause is the wait after so many attempts.
+func (l *lane) pause(attempts int) time.Duration {
+	all := l.c.cfg.Pauses
+	wait := all[min(max(attempts, 1), len(all))-1]
 	return wait*4/5 + rand.N(wait*2/5)
 }
 
@@ -90,7 +91,7 @@ func (l *lane) call(ctx, work context.Context, sub *gateway.Subscription, o outc
 		if kind == gateway.Unavailable {
 			o.job.trouble++ // it is nobody else's before it is given back
 			o.rest = max(o.rest, restLeast<<o.job.trouble)
-			l.c.cfg.Log.LogAttrs(work, slog.LevelWarn, "an event was put off", slog.String("plugin", sub.ID.String()), slog.Any("err", err))
+			l.c.cfg.Log.LogAttrs(work, slog.LevelWarn, "an event was put off", slog.String("subscription", sub.ID.String()), slog.Any("err", err))
 		}
 		return o
 	default:
@@ -101,12 +102,12 @@ func (l *lane) call(ctx, work context.Context, sub *gateway.Subscription, o outc
 
 // fail says when an event is told again, if it is.
 func (l *lane) fail(told *gateway.Told, err error) {
-	told.Result = gateway.Result{Effects: gateway.Effects{Steps: told.Effects.Steps}}
+	told.Result = gateway.Result{Effects: gateway.Effects{Steps: told.Effects.Steps}, Attempt: told.Attempt, Stop: told.Stop}
 	most := int(l.c.cfg.Limits.EventError)
 	text := err.Error()
 	told.Error = strings.ToValidUTF8(text[:min(len(text), most)], "")
-	if int64(told.Attempts) < l.c.cfg.Limits.EventAttempts {
-		told.Again = l.c.cfg.Now().Add(pause(told.Attempts)).Truncate(time.Millisecond)
+	if int64(told.Attempts) < l.c.cfg.Attempts && told.Stop == "" {
+		told.Again = l.c.cfg.Now().Add(l.pause(told.Attempts)).Truncate(time.Millisecond)
 	}
 }
 
@@ -125,7 +126,7 @@ func (l *lane) settle(work context.Context, sub *gateway.Subscription, o outcome
 			o.gone = true
 			return o
 		case gateway.KindOf(err) != gateway.Unavailable:
-			l.c.cfg.Log.LogAttrs(work, slog.LevelError, "an event's outcome is not stored", slog.String("plugin", sub.ID.String()), slog.Any("err", err))
+			l.c.cfg.Log.LogAttrs(work, slog.LevelError, "an event's outcome is not stored", slog.String("subscription", sub.ID.String()), slog.Any("err", err))
 			if told.Error == "" { // what it wants can't be done
 				l.fail(told, err)
 				continue

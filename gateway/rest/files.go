@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -18,7 +19,12 @@ type linkedAttachment struct {
 
 // withLinks shows files of an email, each with a link.
 func (s *Server) withLinks(k *call, scope gateway.Scope, it mailbox.Item, files []mailbox.File) ([]linkedAttachment, error) {
-	links, err := s.cfg.Mail.Links(k.ctx, scope, it, files)
+	return s.linked(k.ctx, s.base(k), scope, it, files)
+}
+
+// linked is withLinks for links that begin with base.
+func (s *Server) linked(ctx context.Context, base string, scope gateway.Scope, it mailbox.Item, files []mailbox.File) ([]linkedAttachment, error) {
+	links, err := s.cfg.Mail.Links(ctx, scope, it, files)
 	if err != nil && gateway.KindOf(err) != gateway.Unavailable {
 		return nil, err
 	}
@@ -26,7 +32,7 @@ func (s *Server) withLinks(k *call, scope gateway.Scope, it mailbox.Item, files 
 	for i := range files {
 		out[i].attachment = attachmentOf(&files[i])
 		if links != nil {
-			url := s.base(k) + "/files/" + links[i].Token
+			url := base + "/files/" + links[i].Token
 			out[i].DownloadURL, out[i].ExpiresAt = &url, stampOrNull(links[i].Expires)
 		}
 	}

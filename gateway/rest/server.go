@@ -66,10 +66,12 @@ type Config struct {
 	Instance Instance
 	Streams  Streams
 	Plugins  Plugins
+	Webhooks Webhooks
 	Remote   Fetcher // default: none; attachments[].path is then refused
 	Ready    func() error
 	Local    gateway.Scope // of callers at ServeLocal
 	URL      string        // that links in answers begin with; default: the request's own scheme and host
+	Here     func() string // that links begin with which no request asks for, without URL; default: nothing
 	Origins  []string      // of pages whose scripts may read answers; default: none
 	Limits   gateway.Limits
 	SpoolDir string           // for attachments while a request is read
@@ -91,7 +93,7 @@ type Server struct {
 
 // New checks cfg, empties the spool folder, and starts nothing.
 func New(cfg Config) (*Server, error) {
-	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil || cfg.Streams == nil || cfg.Plugins == nil ||
+	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil || cfg.Streams == nil || cfg.Plugins == nil || cfg.Webhooks == nil ||
 		cfg.Ready == nil || cfg.SpoolDir == "" || cfg.Limits == (gateway.Limits{}) || cfg.Local.Level() != gateway.LevelInstance {
 		return nil, errors.New("rest: a required field of Config is missing")
 	}

@@ -12,7 +12,7 @@ import (
 
 // pathOf fills a route's path with what is not there.
 func pathOf(r rest.Route) string {
-	return strings.NewReplacer(":threadId", "x", ":attachmentId", "x", ":sequence", "1", ":email", "nobody@demo.localhost", ":id", gateway.ID{1}.String()).Replace(r.Path)
+	return strings.NewReplacer(":threadId", "x", ":attachmentId", "x", ":sequence", "1", ":event", "evt_x", ":email", "nobody@demo.localhost", ":id", gateway.ID{1}.String()).Replace(r.Path)
 }
 
 // What is wrong with a body is said by every route that reads one: no JSON, too
@@ -28,7 +28,7 @@ func TestEveryBody(t *testing.T) {
 		if r.Method != "POST" && r.Method != "PATCH" {
 			continue
 		}
-		op := doc.Paths.Find(strings.NewReplacer(":id", "{id}", ":email", "{email}", ":sequence", "{sequence}").Replace(r.Path)).GetOperation(r.Method)
+		op := doc.Paths.Find(strings.NewReplacer(":id", "{id}", ":email", "{email}", ":sequence", "{sequence}", ":event", "{event}").Replace(r.Path)).GetOperation(r.Method)
 		if op.RequestBody == nil {
 			continue
 		}
@@ -67,7 +67,7 @@ func TestSameMemberTwice(t *testing.T) {
 	}
 	bodies := 0
 	for _, r := range rest.Routes() {
-		item := doc.Paths.Find(strings.NewReplacer(":id", "{id}", ":email", "{email}", ":sequence", "{sequence}").Replace(r.Path))
+		item := doc.Paths.Find(strings.NewReplacer(":id", "{id}", ":email", "{email}", ":sequence", "{sequence}", ":event", "{event}").Replace(r.Path))
 		if item == nil || item.GetOperation(r.Method).RequestBody == nil || item.GetOperation(r.Method).RequestBody.Value.Content["application/json"] == nil {
 			continue
 		}
@@ -119,7 +119,7 @@ func TestAnotherDomainNamed(t *testing.T) {
 	named := 0
 	for _, r := range rest.Routes() {
 		op := doc.Paths.Find(strings.NewReplacer(":idOrEmail", "{idOrEmail}", ":attachmentId", "{attachmentId}", ":threadId", "{threadId}", ":token", "{token}",
-			":name", "{name}", ":sequence", "{sequence}", ":id", "{id}", ":email", "{email}").Replace(r.Path)).GetOperation(r.Method)
+			":name", "{name}", ":sequence", "{sequence}", ":event", "{event}", ":id", "{id}", ":email", "{email}").Replace(r.Path)).GetOperation(r.Method)
 		if r.Open {
 			continue
 		}
@@ -253,6 +253,17 @@ func TestEveryRefusal(t *testing.T) {
 		if resp, raw := c.ask(method, path, tt.key, tt.body); resp.StatusCode != tt.want || decode(t, []byte(raw)).Str("name") != tt.name {
 			t.Errorf("%s: %d %s, want %d %s", tt.route, resp.StatusCode, raw, tt.want, tt.name)
 		}
+	}
+	for _, r := range rest.Routes() {
+		if !strings.HasPrefix(r.Path, "/webhooks") {
+			continue
+		}
+		body := ""
+		if r.Method == "PATCH" || r.Path == "/webhooks" && r.Method == "POST" {
+			body = `{"endpoint":"https://x.example"}`
+		}
+		c.do(422, r.Method, pathOf(r), admin, body)
+		c.do(404, r.Method, pathOf(r)+"?domain=none.example", admin, body)
 	}
 	if resp, raw := c.ask("POST", "/plugins", k, form, "Content-Type", contentType); resp.StatusCode != 409 || !strings.Contains(raw, "invalid_state") {
 		t.Errorf("one plugin too many: %d %s", resp.StatusCode, raw)

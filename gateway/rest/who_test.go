@@ -29,71 +29,82 @@ const anEmail = `{"from":"bot@demo.localhost","to":"x@demo.localhost","subject":
 
 // targets has a line for each route.
 var targets = map[string]target{
-	"sendEmail":          {path: "/emails", body: anEmail, ok: 200},
-	"sendBatch":          {path: "/emails/batch", body: "[" + anEmail + "]", ok: 200},
-	"listEmails":         {path: "/emails?email={bot}", ok: 200},
-	"streamEmails":       {path: "/emails/stream?email={bot}", ok: 200},
-	"createStreamToken":  {path: "/emails/stream/token", body: `{"email":"{bot}"}`, ok: 200},
-	"listThreads":        {path: "/emails/threads?email={bot}", ok: 200},
-	"getThread":          {path: "/emails/threads/{thread}?email={bot}", ok: 200},
-	"getEmail":           {path: "/emails/{email}?email={bot}", ok: 200},
-	"updateEmail":        {path: "/emails/{fresh}?email={bot}", body: `{change}`, ok: 200, fresh: scheduledMail},
-	"deleteEmail":        {path: "/emails/{fresh}?email={bot}", ok: 200, fresh: scheduledMail},
-	"cancelEmail":        {path: "/emails/{fresh}/cancel?email={bot}", ok: 200, fresh: scheduledMail},
-	"sendStoredEmail":    {path: "/emails/{fresh}/send?email={bot}", ok: 200, fresh: draftMail},
-	"getRawEmail":        {path: "/emails/{email}/raw?email={bot}", ok: 200},
-	"getTrace":           {path: "/emails/{email}/trace?email={bot}", ok: 200},
-	"listAttachments":    {path: "/emails/{email}/attachments?email={bot}", ok: 200},
-	"getAttachment":      {path: "/emails/{email}/attachments/{file}?email={bot}", ok: 200},
-	"getFile":            {path: "{link}", ok: 200},
-	"listFolders":        {path: "/folders?email={bot}", ok: 200},
-	"createFolder":       {path: "/folders", body: `{"email":"{bot}","name":"{fresh}"}`, ok: 201, fresh: aName},
-	"deleteFolder":       {path: "/folders/{fresh}?email={bot}", ok: 200, fresh: spareFolder},
-	"listDomains":        {path: "/domains", ok: 200, own: true},
-	"createDomain":       {path: "/domains", body: `{"name":"{fresh}.example"}`, ok: 201, fresh: aName},
-	"getDomain":          {path: "/domains/{domain}", ok: 200},
-	"updateDomain":       {path: "/domains/{domain}", body: `{"catch_all":false}`, ok: 200},
-	"deleteDomain":       {path: "/domains/{fresh}", ok: 200, fresh: spareDomain},
-	"verifyDomain":       {path: "/domains/{domain}/verify", ok: 409}, // nobody has DNS to ask there
-	"listAccounts":       {path: "/accounts?domain=demo.localhost", ok: 200, own: true, named: true},
-	"createAccount":      {path: "/accounts", body: `{"email":"{fresh}@demo.localhost"}`, ok: 201, fresh: aName},
-	"getAccount":         {path: "/accounts/{bot}", ok: 200},
-	"updateAccount":      {path: "/accounts/{bot}", body: `{"name":"Bot"}`, ok: 200},
-	"deleteAccount":      {path: "/accounts/{fresh}", ok: 200, fresh: spareAccount},
-	"listKeys":           {path: "/api-keys", ok: 200, own: true},
-	"createKey":          {path: "/api-keys", body: `{"email":"{bot}"}`, ok: 201},
-	"updateKey":          {path: "/api-keys/{fresh}", body: `{"name":"mine"}`, ok: 200, fresh: spareKey},
-	"revokeKey":          {path: "/api-keys/{fresh}", ok: 200, fresh: spareKey},
-	"listSuppressions":   {path: "/suppressions?domain=demo.localhost", ok: 200, own: true, named: true},
-	"addSuppression":     {path: "/suppressions?domain=demo.localhost", body: `{"email":"{fresh}@example.com"}`, ok: 201, own: true, named: true, fresh: aName},
-	"getSuppression":     {path: "/suppressions/{suppressed}?domain=demo.localhost", ok: 200},
-	"removeSuppression":  {path: "/suppressions/{fresh}?domain=demo.localhost", ok: 200, fresh: spareSuppression},
-	"listQueue":          {path: "/queue?domain=demo.localhost", ok: 200, own: true, named: true},
-	"getDelivery":        {path: "/queue/{waiting}?domain=demo.localhost", ok: 200},
-	"dropDelivery":       {path: "/queue/{fresh}?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
-	"holdDelivery":       {path: "/queue/{fresh}/hold?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
-	"releaseDelivery":    {path: "/queue/{fresh}/release?domain=demo.localhost", ok: 200, fresh: heldDelivery},
-	"retryDelivery":      {path: "/queue/{waiting}/retry?domain=demo.localhost", ok: 409}, // it is held
-	"cancelDelivery":     {path: "/queue/{fresh}/cancel?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
-	"listPlugins":        {path: "/plugins?email={bot}", ok: 200},
-	"installPlugin":      {path: "/plugins?email={bot}", body: `{form}`, ok: 201, fresh: aName},
-	"getPlugin":          {path: "/plugins/{plugin}?email={bot}", ok: 200},
-	"updatePlugin":       {path: "/plugins/{plugin}?email={bot}", body: `{"priority":7}`, ok: 200},
-	"replacePluginCode":  {path: "/plugins/{plugin}/code?email={bot}", body: `{form}`, ok: 200},
-	"testPlugin":         {path: "/plugins/{plugin}/test?email={bot}", body: `{"hook":"outbound","sample":"personal"}`, ok: 200},
-	"replayPlugin":       {path: "/plugins/{plugin}/replay?email={bot}", body: `{"hook":"outbound","last":10}`, ok: 200},
-	"listPluginLogs":     {path: "/plugins/{plugin}/logs?email={bot}", ok: 200},
-	"listPluginFailures": {path: "/plugins/{failing}/failures?email={bot}", ok: 200},
-	"retryPluginFailure": {path: "/plugins/{failing}/failures/{fresh}/retry?email={bot}", ok: 200, fresh: aFailure},
-	"dropPluginFailure":  {path: "/plugins/{failing}/failures/{fresh}?email={bot}", ok: 200, fresh: aFailure},
-	"deletePlugin":       {path: "/plugins/{fresh}?email={bot}", ok: 200, fresh: sparePlugin},
-	"listLogs":           {path: "/logs?email={bot}", ok: 200},
-	"getLog":             {path: "/logs/{row}?domain=demo.localhost", ok: 200},
-	"updateInstance":     {path: "/instance", body: `{"delivery_mode":"capture"}`, ok: 200},
-	"getBackup":          {path: "/backup", ok: 200},
-	"health":             {path: "/healthz", ok: 200},
-	"ready":              {path: "/readyz", ok: 200},
-	"openapi":            {path: "/openapi.json", ok: 200},
+	"sendEmail":           {path: "/emails", body: anEmail, ok: 200},
+	"sendBatch":           {path: "/emails/batch", body: "[" + anEmail + "]", ok: 200},
+	"listEmails":          {path: "/emails?email={bot}", ok: 200},
+	"streamEmails":        {path: "/emails/stream?email={bot}", ok: 200},
+	"createStreamToken":   {path: "/emails/stream/token", body: `{"email":"{bot}"}`, ok: 200},
+	"listThreads":         {path: "/emails/threads?email={bot}", ok: 200},
+	"getThread":           {path: "/emails/threads/{thread}?email={bot}", ok: 200},
+	"getEmail":            {path: "/emails/{email}?email={bot}", ok: 200},
+	"updateEmail":         {path: "/emails/{fresh}?email={bot}", body: `{change}`, ok: 200, fresh: scheduledMail},
+	"deleteEmail":         {path: "/emails/{fresh}?email={bot}", ok: 200, fresh: scheduledMail},
+	"cancelEmail":         {path: "/emails/{fresh}/cancel?email={bot}", ok: 200, fresh: scheduledMail},
+	"sendStoredEmail":     {path: "/emails/{fresh}/send?email={bot}", ok: 200, fresh: draftMail},
+	"getRawEmail":         {path: "/emails/{email}/raw?email={bot}", ok: 200},
+	"getTrace":            {path: "/emails/{email}/trace?email={bot}", ok: 200},
+	"listAttachments":     {path: "/emails/{email}/attachments?email={bot}", ok: 200},
+	"getAttachment":       {path: "/emails/{email}/attachments/{file}?email={bot}", ok: 200},
+	"getFile":             {path: "{link}", ok: 200},
+	"listFolders":         {path: "/folders?email={bot}", ok: 200},
+	"createFolder":        {path: "/folders", body: `{"email":"{bot}","name":"{fresh}"}`, ok: 201, fresh: aName},
+	"deleteFolder":        {path: "/folders/{fresh}?email={bot}", ok: 200, fresh: spareFolder},
+	"listDomains":         {path: "/domains", ok: 200, own: true},
+	"createDomain":        {path: "/domains", body: `{"name":"{fresh}.example"}`, ok: 201, fresh: aName},
+	"getDomain":           {path: "/domains/{domain}", ok: 200},
+	"updateDomain":        {path: "/domains/{domain}", body: `{"catch_all":false}`, ok: 200},
+	"deleteDomain":        {path: "/domains/{fresh}", ok: 200, fresh: spareDomain},
+	"verifyDomain":        {path: "/domains/{domain}/verify", ok: 409}, // nobody has DNS to ask there
+	"listAccounts":        {path: "/accounts?domain=demo.localhost", ok: 200, own: true, named: true},
+	"createAccount":       {path: "/accounts", body: `{"email":"{fresh}@demo.localhost"}`, ok: 201, fresh: aName},
+	"getAccount":          {path: "/accounts/{bot}", ok: 200},
+	"updateAccount":       {path: "/accounts/{bot}", body: `{"name":"Bot"}`, ok: 200},
+	"deleteAccount":       {path: "/accounts/{fresh}", ok: 200, fresh: spareAccount},
+	"listKeys":            {path: "/api-keys", ok: 200, own: true},
+	"createKey":           {path: "/api-keys", body: `{"email":"{bot}"}`, ok: 201},
+	"updateKey":           {path: "/api-keys/{fresh}", body: `{"name":"mine"}`, ok: 200, fresh: spareKey},
+	"revokeKey":           {path: "/api-keys/{fresh}", ok: 200, fresh: spareKey},
+	"listSuppressions":    {path: "/suppressions?domain=demo.localhost", ok: 200, own: true, named: true},
+	"addSuppression":      {path: "/suppressions?domain=demo.localhost", body: `{"email":"{fresh}@example.com"}`, ok: 201, own: true, named: true, fresh: aName},
+	"getSuppression":      {path: "/suppressions/{suppressed}?domain=demo.localhost", ok: 200},
+	"removeSuppression":   {path: "/suppressions/{fresh}?domain=demo.localhost", ok: 200, fresh: spareSuppression},
+	"listQueue":           {path: "/queue?domain=demo.localhost", ok: 200, own: true, named: true},
+	"getDelivery":         {path: "/queue/{waiting}?domain=demo.localhost", ok: 200},
+	"dropDelivery":        {path: "/queue/{fresh}?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
+	"holdDelivery":        {path: "/queue/{fresh}/hold?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
+	"releaseDelivery":     {path: "/queue/{fresh}/release?domain=demo.localhost", ok: 200, fresh: heldDelivery},
+	"retryDelivery":       {path: "/queue/{waiting}/retry?domain=demo.localhost", ok: 409}, // it is held
+	"cancelDelivery":      {path: "/queue/{fresh}/cancel?domain=demo.localhost", ok: 200, fresh: waitingDelivery},
+	"listPlugins":         {path: "/plugins?email={bot}", ok: 200},
+	"installPlugin":       {path: "/plugins?email={bot}", body: `{form}`, ok: 201, fresh: aName},
+	"getPlugin":           {path: "/plugins/{plugin}?email={bot}", ok: 200},
+	"updatePlugin":        {path: "/plugins/{plugin}?email={bot}", body: `{"priority":7}`, ok: 200},
+	"replacePluginCode":   {path: "/plugins/{plugin}/code?email={bot}", body: `{form}`, ok: 200},
+	"testPlugin":          {path: "/plugins/{plugin}/test?email={bot}", body: `{"hook":"outbound","sample":"personal"}`, ok: 200},
+	"replayPlugin":        {path: "/plugins/{plugin}/replay?email={bot}", body: `{"hook":"outbound","last":10}`, ok: 200},
+	"listPluginLogs":      {path: "/plugins/{plugin}/logs?email={bot}", ok: 200},
+	"listPluginFailures":  {path: "/plugins/{failing}/failures?email={bot}", ok: 200},
+	"retryPluginFailure":  {path: "/plugins/{failing}/failures/{fresh}/retry?email={bot}", ok: 200, fresh: aFailure},
+	"dropPluginFailure":   {path: "/plugins/{failing}/failures/{fresh}?email={bot}", ok: 200, fresh: aFailure},
+	"listWebhooks":        {path: "/webhooks?email={bot}", ok: 200},
+	"createWebhook":       {path: "/webhooks?email={bot}", body: `{"endpoint":"{hook}?{fresh}"}`, ok: 201, fresh: aName},
+	"getWebhook":          {path: "/webhooks/{webhook}?email={bot}", ok: 200},
+	"updateWebhook":       {path: "/webhooks/{webhook}?email={bot}", body: `{"status":"enabled"}`, ok: 200},
+	"deleteWebhook":       {path: "/webhooks/{fresh}?email={bot}", ok: 200, fresh: spareWebhook},
+	"rotateWebhookSecret": {path: "/webhooks/{webhook}/signing-secret/rotate?email={bot}", ok: 200},
+	"testWebhook":         {path: "/webhooks/{webhook}/test?email={bot}", ok: 200},
+	"listWebhookEvents":   {path: "/webhooks/{webhook}/events?email={bot}", ok: 200},
+	"getWebhookEvent":     {path: "/webhooks/{webhook}/events/{told}?email={bot}", ok: 200},
+	"listWebhookAttempts": {path: "/webhooks/{webhook}/events/{told}/attempts?email={bot}", ok: 200},
+	"replayWebhookEvent":  {path: "/webhooks/{webhook}/events/{told}/replay?email={bot}", ok: 200},
+	"deletePlugin":        {path: "/plugins/{fresh}?email={bot}", ok: 200, fresh: sparePlugin},
+	"listLogs":            {path: "/logs?email={bot}", ok: 200},
+	"getLog":              {path: "/logs/{row}?domain=demo.localhost", ok: 200},
+	"updateInstance":      {path: "/instance", body: `{"delivery_mode":"capture"}`, ok: 200},
+	"getBackup":           {path: "/backup", ok: 200},
+	"health":              {path: "/healthz", ok: 200},
+	"ready":               {path: "/readyz", ok: 200},
+	"openapi":             {path: "/openapi.json", ok: 200},
 }
 
 func aName(_ *client, _ caller, n int) string { return fmt.Sprint("made", n) }
@@ -143,6 +154,10 @@ func sparePlugin(c *client, _ caller, n int) string {
 	return c.install(c.g.Keys.Account, fmt.Sprint("spare", n))
 }
 
+func spareWebhook(c *client, _ caller, _ int) string {
+	return c.do(201, "POST", "/webhooks", c.g.Keys.Account, map[string]string{"endpoint": receiver(c).URL}).Str("id")
+}
+
 func soon() string { return time.Now().Add(time.Hour).UTC().Format(time.RFC3339) }
 
 // caller is somebody with a key, or without.
@@ -188,11 +203,14 @@ func (c *client) callers(clock *clock) []caller {
 // world makes what the targets are about, and gives it names.
 func (c *client) world() map[string]string {
 	c.Helper()
+	h := gatewaytest.NewHook(c.T)
+	webhook := c.hook(h, c.g.Keys.Account, "email.received").Str("id")
 	c.do(200, "POST", "/emails", c.g.Keys.Domain, email("subject", "Secret subject", "attachments", files(1)))
 	gatewaytest.Eventually(c.T, "the email", func() bool {
 		_, a := c.g.Do("GET", "/emails", c.g.Keys.Account, nil)
 		return a.At("total") == 1.0
 	})
+	c.eventually("/webhooks/"+webhook+"/events", "data.0.status", "delivered")
 	item := c.do(200, "GET", "/emails", c.g.Keys.Account, nil)
 	id := item.Str("data.0.email_id")
 	return map[string]string{
@@ -200,6 +218,9 @@ func (c *client) world() map[string]string {
 		"{file}":       c.do(200, "GET", "/emails/"+id+"/attachments", c.g.Keys.Account, nil).Str("data.0.id"),
 		"{row}":        c.do(200, "GET", "/logs", c.g.Keys.Account, nil).Str("data.0.id"),
 		"{domain}":     c.do(200, "GET", "/domains", c.g.Keys.Domain, nil).Str("data.0.id"),
+		"{hook}":       h.URL,
+		"{webhook}":    webhook,
+		"{told}":       h.Got()[0].ID,
 		"{plugin}":     c.install(c.g.Keys.Account, "secret-plugin"),
 		"{link}":       strings.TrimPrefix(c.do(200, "GET", "/emails/"+id+"/attachments", c.g.Keys.Account, nil).Str("data.0.download_url"), c.g.URL),
 		"{waiting}":    waitingDelivery(c, caller{}, 0),
@@ -212,9 +233,9 @@ func (c *client) state(w map[string]string) (out string) {
 	c.Helper()
 	for _, path := range []string{
 		"/emails/" + w["{email}"], "/emails?email={bot}", "/emails?folder=Sent&email={bot}", "/emails?folder=Drafts&email={bot}",
-		"/accounts", "/domains/demo.localhost", "/plugins",
+		"/accounts", "/domains/demo.localhost", "/plugins", "/webhooks/{webhook}",
 	} {
-		out += fmt.Sprintln(c.do(200, "GET", strings.ReplaceAll(path, "{bot}", gatewaytest.Account), c.g.Keys.Domain, nil))
+		out += fmt.Sprintln(c.do(200, "GET", strings.NewReplacer("{bot}", gatewaytest.Account, "{webhook}", w["{webhook}"]).Replace(path), c.g.Keys.Domain, nil))
 	}
 	for _, k := range c.do(200, "GET", "/api-keys", c.g.Keys.Admin, nil)["data"].([]any) {
 		a := gatewaytest.Answer(k.(map[string]any))

@@ -97,6 +97,13 @@ func refused(format string, args ...any) error {
 	return &gateway.Error{Kind: e.Kind, Message: "the address is not allowed", Reason: e.Message, Err: e.Err}
 }
 
+// Check judges a URL by what it says, as every call does before anything is looked up.
+// InvalidParameter says what is wrong with it.
+func (c *Client) Check(rawURL string) error {
+	_, err := c.check(rawURL)
+	return err
+}
+
 // check judges a URL by what it says, before anything is looked up: such faults
 // are the client's own and may be told.
 func (c *Client) check(raw string) (*url.URL, error) {

@@ -19,7 +19,7 @@ func (g *Gateway) DeleteDomain(ctx context.Context, s gateway.Scope, idOrName st
 	err = g.Store.DeleteDomain(ctx, s, d.ID)
 	if err == nil {
 		g.Keys.EndDomain(d.ID)
-		g.Events.Refresh(d.ID)
+		g.refresh(d.ID)
 	}
 	select {
 	case g.erased <- struct{}{}:
@@ -40,7 +40,7 @@ func (g *Gateway) DeleteAccount(ctx context.Context, s gateway.Scope, email stri
 		return nil, err
 	}
 	g.Keys.EndAccount(a.Domain, a.ID)
-	defer g.Events.Refresh(a.Domain)
+	defer g.refresh(a.Domain)
 	if err := g.Store.EraseAccount(ctx, s, a.Domain, a.ID); err != nil {
 		select {
 		case g.erased <- struct{}{}: // it goes on in the background

@@ -28,6 +28,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		{"socket", func(ctx context.Context) error { return g.rest.ServeLocal(ctx, g.socket) }},
 		{"queue", g.Sender.Run},
 		{"events", g.Events.Run},
+		{"webhooks", g.Told.Run},
 		{"ticks", g.Ticks.Run},
 		{"trash", g.Mail.Run},
 		{"search index", g.Mail.RunIndex},

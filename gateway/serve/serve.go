@@ -50,6 +50,7 @@ type Gateway struct {
 	Sender   *outbound.Sender
 	Mail     *mailbox.Mail
 	Events   *notify.Consumers // who tell plugins what happens
+	Told     *notify.Consumers // who tell webhooks
 	Ticks    *notify.Ticks     // who ask them at intervals
 	rest     *rest.Server
 	smtp     *smtpd.Server
@@ -57,6 +58,7 @@ type Gateway struct {
 	guard    *guard.Guard
 	plugins  *plugins.Plugins
 	hub      *notify.Hub
+	webhooks *notify.Webhooks
 	dns      *resolve.Resolver // nil: nobody is asked
 	couriers *couriers
 	cert     certificate
@@ -175,8 +177,11 @@ func (g *Gateway) build() (err error) {
 	}
 	if g.Events, err = notify.NewConsumers(notify.ConsumersConfig{
 		Store: g.Store, Teller: g.plugins, Job: "notify/plugins", System: keys.System(), Internal: keys.Internal,
-		Slots: slots, Limits: lim, Log: g.log, Now: now,
+		Slots: slots, Attempts: lim.EventAttempts, Limits: lim, Log: g.log, Now: now,
 	}); err != nil {
+		return err
+	}
+	if err = g.buildWebhooks(); err != nil {
 		return err
 	}
 	if g.guard, err = guard.New(guard.Config{Limits: lim, Log: g.log, Now: now, ExemptLoopback: g.cfg.local}); err != nil {
@@ -211,8 +216,8 @@ func (g *Gateway) buildDomains(published *mailauth.Checker) (err error) {
 
 func (g *Gateway) buildREST() (err error) {
 	c := rest.Config{
-		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Ready: g.Store.Ready,
-		Local: keys.System(), URL: g.cfg.RESTURL, Origins: g.cfg.Origins, Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
+		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Webhooks: g.webhooks, Ready: g.Store.Ready,
+		Local: keys.System(), URL: g.cfg.RESTURL, Here: g.URL, Origins: g.cfg.Origins, Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
 	}
 	if g.cfg.RemoteAttachments {
 		// In quickstart a developer's own server is as far away as any.
