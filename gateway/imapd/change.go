@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -28,11 +29,21 @@ func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, f *imap.Stor
 	case imap.StoreFlagsSet:
 		c.Replace, c.Add, c.AddLabels = true, flags, labels
 	}
-	done, err := s.view.Flag(s.ctx, s.pick(set), c)
+	numbers := s.pick(set)
+	before := make(map[int]gateway.Entry)
+	for _, n := range numbers {
+		if f.Silent {
+			before[n] = s.view.Entry(n)
+		}
+	}
+	done, err := s.view.Flag(s.ctx, numbers, c)
 	if err != nil {
 		return s.failed(err)
 	}
 	if f.Silent {
+		done = slices.DeleteFunc(done, func(n int) bool { return foreseen(before[n], s.view.Entry(n), c) })
+	}
+	if len(done) == 0 {
 		return nil
 	}
 	b := s.buf[:0]

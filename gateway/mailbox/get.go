@@ -88,6 +88,11 @@ func (m *Mail) find(ctx context.Context, s gateway.Scope, ref Ref) ([]Item, erro
 			return nil, err
 		}
 		it := boxes.item(msg, owner, ref.Folder)
+		for _, e := range msg.Entries { // it may stand there twice
+			if e.UID == ref.UID && e.Mailbox == it.Entry.Mailbox {
+				it.Entry = e
+			}
+		}
 		if ref.Folder == "" || it.Folder == gateway.FoldMailbox(ref.Folder) {
 			found = append(found, it)
 		}
