@@ -294,6 +294,13 @@ func (c *conn) stream(head []byte, r io.Reader, n int64) error {
 	return nil
 }
 
+// halfSaid reports whether a line that stream began has no end yet.
+func (c *conn) halfSaid() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.literal
+}
+
 // streamed ends a line that stream began.
 func (c *conn) streamed() {
 	c.mu.Lock()

@@ -111,7 +111,13 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.Fetc
 				gone = true
 				continue
 			}
-			if err := s.fetchOne(&p, n, msgs[i], marked[n]); err != nil {
+			err := s.fetchOne(&p, n, msgs[i], marked[n])
+			if err != nil && s.c.halfSaid() {
+				s.c.hangUp("")
+			}
+			if err != nil && gateway.KindOf(err) == gateway.NotFound {
+				gone = true // it was removed since its record was read
+			} else if err != nil {
 				return s.failed(err)
 			}
 		}

@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/mailbox"
 )
 
 // systemFlags in the order in which they are shown.
@@ -62,6 +64,9 @@ func appendFlags(b []byte, e gateway.Entry) []byte {
 // Select opens a mailbox.
 func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, error) {
 	v, err := s.door.cfg.Mail.View(s.ctx, s.scope, s.account, name)
+	if errors.Is(err, mailbox.ErrClosed) {
+		return nil, refuse("NONEXISTENT", "the mailbox was deleted") // meanwhile; nobody is in it yet
+	}
 	if err != nil {
 		return nil, s.failed(err)
 	}
