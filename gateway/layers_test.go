@@ -66,7 +66,7 @@ var rooms = map[string]string{
 	"gateway/imapd":     "gateway gateway/mailbox gateway/keys gateway/domains gateway/guard",
 	// Level 5 and 6: who starts it all.
 	"gateway/serve":                 "*",
-	"gateway/gatewaytest":           "gateway gateway/serve",
+	"gateway/gatewaytest":           "gateway gateway/serve gateway/gatewaytest/imapread",
 	"gateway/gatewaytest/imapread":  "", // for tests: reads what an IMAP server says
 	"gateway/gatewaytest/nastymail": "", // for tests: mail that is hard to read
 	"cmd/postern":                   ". gateway gateway/serve gateway/telemetry plugins/plugintest",
