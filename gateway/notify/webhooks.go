@@ -37,7 +37,7 @@ type WebhooksConfig struct {
 	Slots *Slots           // required: those of the consumers
 	// Document is what is told of an event: JSON with type, created_at and data. NotFound
 	// when there is nothing to tell of it any more. Required.
-	Document func(ctx context.Context, s gateway.Scope, at gateway.Position, e *gateway.Event) ([]byte, error)
+	Document func(ctx context.Context, s gateway.Scope, e *gateway.Event) ([]byte, error)
 	// Changed is called when a domain's webhooks are not what they were. Required.
 	Changed func(gateway.DomainID)
 	Limits  gateway.Limits   // required
@@ -88,7 +88,7 @@ func (w *Webhooks) Tell(ctx context.Context, s gateway.Scope, sub *gateway.Subsc
 	case !hook.Enabled:
 		return out, gateway.Errorf(gateway.NotFound, "the webhook is disabled")
 	}
-	doc, err := w.cfg.Document(ctx, s, at, e)
+	doc, err := w.cfg.Document(ctx, s, e)
 	switch {
 	case gateway.KindOf(err) == gateway.NotFound:
 		return gateway.Result{Skipped: true}, nil

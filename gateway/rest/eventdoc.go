@@ -82,7 +82,7 @@ type suppressedShape struct {
 
 // Document is what is told of an event, as JSON. NotFound when its account or its domain is
 // gone.
-func (s *Server) Document(ctx context.Context, scope gateway.Scope, _ gateway.Position, e *gateway.Event) ([]byte, error) {
+func (s *Server) Document(ctx context.Context, scope gateway.Scope, e *gateway.Event) ([]byte, error) {
 	doc := eventDoc{Type: e.Type, CreatedAt: exactly(e.At)}
 	var err error
 	switch e.Type {

@@ -125,6 +125,11 @@ func (e *events) write(id uint64, name string, data any) {
 	fmt.Fprintf(e.w, "id: %d\nevent: %s\ndata: %s\n\n", id, name, raw)
 }
 
+// writePart writes an event, as JSON, that leaves the client's last id as it is.
+func (e *events) writePart(name string, data []byte) {
+	fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", name, data)
+}
+
 // flush sends what was written; a client that doesn't read ends its stream.
 func (e *events) flush() error {
 	_ = e.conn.SetWriteDeadline(time.Now().Add(flushTime))

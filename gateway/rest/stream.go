@@ -2,7 +2,9 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,8 +17,11 @@ type mailStream struct {
 	follower gateway.Follower
 	follow   func(context.Context) (gateway.Follower, error)
 	read     func(context.Context, gateway.ID) (mailbox.Item, error)
+	document func(context.Context, *gateway.Event) ([]byte, error) // what webhooks are told
 	email    string
-	folders  map[string]bool
+	folders  map[string]bool // of new_email
+	types    map[gateway.EventType]bool
+	fresh    bool // new_email is told
 	lost     bool // the client's last event is not in the feed any more
 }
 
@@ -38,6 +43,9 @@ func (s *Server) streamEmails(k *call) error {
 		k.session.ActFor(account.Domain, account.ID)
 	}
 	st := &mailStream{email: account.Email}
+	if err := st.choose(k); err != nil {
+		return err
+	}
 	if st.folders, err = s.streamFolders(k, scope, account.Email); err != nil {
 		return err
 	}
@@ -47,6 +55,7 @@ func (s *Server) streamEmails(k *call) error {
 	st.read = func(ctx context.Context, id gateway.ID) (mailbox.Item, error) {
 		return s.cfg.Mail.Get(ctx, scope, mailbox.Ref{ID: id})
 	}
+	st.document = func(ctx context.Context, e *gateway.Event) ([]byte, error) { return s.Document(ctx, scope, e) }
 	e, err := s.events(k)
 	if err != nil {
 		return err
@@ -58,11 +67,30 @@ func (s *Server) streamEmails(k *call) error {
 	return e.stream(k, st)
 }
 
+// newEmail is the guide's name of what happens when an email arrives.
+const newEmail = "new_email"
+
+// choose reads what is to be told: new_email, unless types are named. Those of webhooks
+// are told in whatever folder they happen, so a token, which is for folders, opens none.
+func (st *mailStream) choose(k *call) error {
+	st.types = make(map[gateway.EventType]bool)
+	for name := range strings.SplitSeq(k.c.Query("events", newEmail), ",") {
+		switch name = strings.TrimSpace(name); {
+		case name == newEmail:
+			st.fresh = true
+		case !strings.HasPrefix(name, "email.") || !slices.Contains(gateway.WebhookEvents, gateway.EventType(name)):
+			return gateway.Fieldf(gateway.InvalidParameter, "events", "events are new_email and what webhooks are told of an email, not %.80q", name)
+		case k.ticket != nil:
+			return gateway.Fieldf(gateway.InvalidParameter, "events", "a token opens a stream of new_email; show a key to follow %s", name)
+		default:
+			st.types[gateway.EventType(name)] = true
+		}
+	}
+	return nil
+}
+
 // streamFolders reads the folders to follow: INBOX unless others are named.
 func (s *Server) streamFolders(k *call, scope gateway.Scope, email string) (map[string]bool, error) {
-	if v := k.c.Query("events"); v != "" && v != "new_email" {
-		return nil, gateway.Fieldf(gateway.InvalidParameter, "events", "events is new_email; other types are not built yet")
-	}
 	var names []string
 	if v := k.c.Query("folders"); v != "" {
 		names = strings.Split(v, ",")
@@ -172,17 +200,55 @@ func (st *mailStream) some(e *events) (int, error) {
 		return 0, err
 	}
 	for i := range found {
-		n := &found[i]
-		if n.Type != gateway.EventReceived || !st.folders[n.Folder] {
-			continue
-		}
-		m, err := st.told(ctx, n)
-		if err != nil {
+		if err := st.tell(ctx, e, &found[i]); err != nil {
 			return 0, err
 		}
-		e.write(n.Sequence, "new_email", m)
 	}
 	return len(found), nil
+}
+
+// tell writes what is told of one event. Only the last of it has the event's id: a client
+// that is cut off before it is told all of it again.
+func (st *mailStream) tell(ctx context.Context, e *events, n *gateway.Event) error {
+	fresh := st.fresh && n.Type == gateway.EventReceived && st.folders[n.Folder]
+	if st.types[n.Type] {
+		if err := st.tellAs(ctx, e, n, fresh); err != nil {
+			return err
+		}
+	}
+	if !fresh {
+		return nil
+	}
+	m, err := st.told(ctx, n)
+	if err == nil {
+		e.write(n.Sequence, newEmail, m)
+	}
+	return err
+}
+
+// tellAs writes an event as webhooks are told it, of each entry that it is about. more says
+// that something else is told of it behind.
+func (st *mailStream) tellAs(ctx context.Context, e *events, n *gateway.Event, more bool) error {
+	uids := n.UIDs
+	if len(uids) == 0 {
+		uids = []uint32{n.UID}
+	}
+	one := *n
+	for i, uid := range uids {
+		one.UID, one.UIDs = uid, nil
+		doc, err := st.document(ctx, &one)
+		if gateway.KindOf(err) == gateway.NotFound && err != nil {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if more || i < len(uids)-1 {
+			e.writePart(string(n.Type), doc)
+		} else {
+			e.write(n.Sequence, string(n.Type), json.RawMessage(doc))
+		}
+	}
+	return nil
 }
 
 // begin follows anew from now, after the feed was cut behind the follower.

@@ -280,7 +280,8 @@ func TestStreamRefusals(t *testing.T) {
 		{g.Keys.SendOnly, "?email=" + gatewaytest.Account, "", 403},
 		{g.Keys.Account, "?email=other@demo.localhost", "email", 403},
 		{g.Keys.Account, "?folders=Nowhere", "folders", 404},
-		{g.Keys.Account, "?events=email.sent", "events", 422},
+		{g.Keys.Account, "?events=email.opened", "events", 422},
+		{g.Keys.Account, "?events=new_email,suppression.added", "events", 422},
 		{"", "", "", 401},
 	} {
 		status, a := g.Do("GET", "/emails/stream"+tt.query, tt.key, nil)

@@ -20,8 +20,8 @@ func (g *Gateway) buildWebhooks() error {
 	slots := notify.NewSlots(int(lim.WebhookCalls))
 	if g.webhooks, err = notify.NewWebhooks(notify.WebhooksConfig{
 		Store: g.Store, HTTP: client, Slots: slots,
-		Document: func(ctx context.Context, s gateway.Scope, at gateway.Position, e *gateway.Event) ([]byte, error) {
-			return g.rest.Document(ctx, s, at, e)
+		Document: func(ctx context.Context, s gateway.Scope, e *gateway.Event) ([]byte, error) {
+			return g.rest.Document(ctx, s, e)
 		},
 		Changed: func(d gateway.DomainID) { g.Told.Refresh(d) },
 		Limits:  lim, Now: g.now,
