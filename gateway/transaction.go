@@ -135,6 +135,19 @@ type ListQuery struct {
 	Since, Until time.Time
 }
 
+// Wanted names messages of an account: those of a list, in order, and all that came
+// after one.
+type Wanted struct {
+	Among  []MessageNumber
+	Behind MessageNumber
+}
+
+// Listed is a message in the list of a mailbox.
+type Listed struct {
+	Message MessageNumber
+	UID     uint32
+}
+
 // Listing is a page of a mailbox.
 type Listing struct {
 	Mailbox  Mailbox

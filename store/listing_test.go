@@ -67,6 +67,17 @@ func TestListRanges(t *testing.T) {
 			if got := uidsIn(seen); err != nil || got != tt.want || cut != tt.more {
 				t.Errorf("walk: %q, cut %v, %v, want %q, %v", got, cut, err, tt.want, tt.more)
 			}
+			at, cut, err := w.Listed(w.ctx(), of(w.ann), q, gateway.Wanted{Among: []gateway.MessageNumber{1, 2}, Behind: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen, err = w.ListedMessages(w.ctx(), of(w.ann), q, at)
+			if q.Before != nil {
+				slices.Reverse(seen)
+			}
+			if got := uidsIn(seen); err != nil || got != tt.want || cut != tt.more {
+				t.Errorf("listed: %q, cut %v, %v, want %q, %v", got, cut, err, tt.want, tt.more)
+			}
 		})
 	}
 }

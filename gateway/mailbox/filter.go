@@ -13,7 +13,7 @@ import (
 // Filter narrows a list; what is zero does not. Texts are compared in any case.
 type Filter struct {
 	From, To, Subject string    // each occurs there, in a name or an address
-	Words             string    // each of them occurs in the subject, an address or the preview
+	Words             string    // each word, or phrase in quotes, occurs in the subject, a name, an address or the texts
 	Since, Until      time.Time // arrivals from one time on and before another
 
 	Read, Starred, Attachments *bool
@@ -22,24 +22,46 @@ type Filter struct {
 	Thread                     gateway.ID
 }
 
+// walker shows fn what matches a filter, in list order, with Before against it, until it
+// returns false. A message that did not have to be read is nil. cut says that it ended
+// after q.Limit entries although there were more.
+type walker func(ctx context.Context, q gateway.ListQuery, fn func(gateway.Listed, *gateway.Message) bool) (cut bool, err error)
+
+// walker is the way to find what matches: by the index for words, else entry by entry.
+func (m *Mail) walker(ctx context.Context, s gateway.Scope, q *gateway.ListQuery, f *Filter) (walker, error) {
+	match, err := m.matcher(ctx, s, f)
+	if err != nil {
+		return nil, err
+	}
+	if f.Words != "" {
+		w, err := m.wordSearch(ctx, s, q, f, match)
+		if err != nil {
+			return nil, err
+		}
+		return w.walk, nil
+	}
+	return func(ctx context.Context, q gateway.ListQuery, fn func(gateway.Listed, *gateway.Message) bool) (bool, error) {
+		return m.walk(ctx, s, q, func(msg *gateway.Message) bool {
+			return !match(msg) || fn(gateway.Listed{Message: msg.Number, UID: msg.Entries[0].UID}, msg)
+		})
+	}, nil
+}
+
 // filtered finds the page that q asks for among what matches. It looks at no more
 // than FilterReach entries, from the top; from a cursor, at as many again.
 func (m *Mail) filtered(ctx context.Context, s gateway.Scope, q gateway.ListQuery, f *Filter, p *Page) ([]*gateway.Message, error) {
-	match, err := m.matcher(ctx, s, f)
+	walk, err := m.walker(ctx, s, &q, f)
 	if err != nil {
 		return nil, err
 	}
 	want, skip := q.Limit, q.Skip
 	q.Since, q.Until, q.Skip, q.Limit = f.Since, f.Until, 0, int(m.cfg.Limits.FilterReach)
-	var found []*gateway.Message // of the page, and one more
+	var found items // and one more
 	top := q
 	top.After, top.Before = nil, nil
-	cut, err := m.walk(ctx, s, top, func(msg *gateway.Message) bool {
-		if !match(msg) {
-			return true
-		}
-		if p.Total++; p.Total > int64(skip) && len(found) <= want {
-			found = append(found, msg)
+	cut, err := walk(ctx, top, func(at gateway.Listed, msg *gateway.Message) bool {
+		if p.Total++; p.Total > int64(skip) && len(found.at) <= want {
+			found.add(at, msg)
 		}
 		return p.Total <= m.cfg.Limits.PageReach
 	})
@@ -49,20 +71,49 @@ func (m *Mail) filtered(ctx context.Context, s gateway.Scope, q gateway.ListQuer
 	p.Capped = cut || p.Total > m.cfg.Limits.PageReach
 	p.Total = min(p.Total, m.cfg.Limits.PageReach)
 	if q.After != nil || q.Before != nil {
-		found = found[:0]
-		cut, err = m.walk(ctx, s, q, func(msg *gateway.Message) bool {
-			if match(msg) {
-				found = append(found, msg)
-			}
-			return len(found) <= want
+		found = items{}
+		cut, err = walk(ctx, q, func(at gateway.Listed, msg *gateway.Message) bool {
+			found.add(at, msg)
+			return len(found.at) <= want
 		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	p.HasMore = len(found) > want || cut && len(found) > 0
-	found = found[:min(len(found), want)]
+	p.HasMore = len(found.at) > want || cut && len(found.at) > 0
+	found.at, found.msgs = found.at[:min(len(found.at), want)], found.msgs[:min(len(found.at), want)]
 	if q.Before != nil {
-		slices.Reverse(found)
+		slices.Reverse(found.at)
+		slices.Reverse(found.msgs)
 	}
-	return found, err
+	return m.whole(ctx, s, q, found)
+}
+
+// items are what was found; a message that was not read is nil.
+type items struct {
+	at   []gateway.Listed
+	msgs []*gateway.Message
+}
+
+func (p *items) add(at gateway.Listed, msg *gateway.Message) {
+	p.at, p.msgs = append(p.at, at), append(p.msgs, msg)
+}
+
+// whole reads what was not read of a page. What is gone meanwhile is left out.
+func (m *Mail) whole(ctx context.Context, s gateway.Scope, q gateway.ListQuery, p items) ([]*gateway.Message, error) {
+	var unread []gateway.Listed
+	for i, msg := range p.msgs {
+		if msg == nil {
+			unread = append(unread, p.at[i])
+		}
+	}
+	read, err := m.cfg.Store.ListedMessages(ctx, s, q, unread)
+	for i, msg := range p.msgs {
+		if msg == nil && err == nil {
+			p.msgs[i], read = read[0], read[1:]
+		}
+	}
+	return slices.DeleteFunc(p.msgs, func(msg *gateway.Message) bool { return msg == nil }), err
 }
 
 // walk is the store's Walk when it is its domain's turn, and within the time of a
@@ -78,16 +129,12 @@ func (m *Mail) walk(ctx context.Context, s gateway.Scope, q gateway.ListQuery, f
 	return m.cfg.Store.Walk(ctx, s, q, fn)
 }
 
-// matcher makes a function of a filter, which is held to the limits.
+// matcher makes a function of a filter but for its words, which is held to the limits.
 func (m *Mail) matcher(ctx context.Context, s gateway.Scope, f *Filter) (func(*gateway.Message) bool, error) {
-	for _, v := range []struct{ name, text string }{{"from", f.From}, {"to", f.To}, {"subject", f.Subject}, {"q", f.Words}} {
+	for _, v := range []struct{ name, text string }{{"from", f.From}, {"to", f.To}, {"subject", f.Subject}} {
 		if int64(len(v.text)) > m.cfg.Limits.FilterBytes {
 			return nil, gateway.Fieldf(gateway.InvalidParameter, v.name, "%s is over %d bytes", v.name, m.cfg.Limits.FilterBytes)
 		}
-	}
-	words := strings.Fields(search.Fold(f.Words))
-	if int64(len(words)) > m.cfg.Limits.FilterWords {
-		return nil, gateway.Fieldf(gateway.InvalidParameter, "q", "q has over %d words", m.cfg.Limits.FilterWords)
 	}
 	thread := f.Thread
 	if !thread.IsZero() {
@@ -103,8 +150,7 @@ func (m *Mail) matcher(ctx context.Context, s gateway.Scope, f *Filter) (func(*g
 		c := &msg.Content
 		return f.stands(msg) && (thread.IsZero() || msg.Thread == thread) &&
 			(subject == "" || strings.Contains(search.Fold(c.Subject), subject)) &&
-			(from == "" || named(c.From, from)) && (to == "" || named(c.To, to)) &&
-			(len(words) == 0 || hasWords(c, words))
+			(from == "" || named(c.From, from)) && (to == "" || named(c.To, to))
 	}, nil
 }
 
@@ -124,21 +170,9 @@ func named(list []gateway.Address, text string) bool {
 	})
 }
 
-// hasWords reports whether all folded words occur in what a list shows of a message.
-func hasWords(c *gateway.Content, words []string) bool {
-	var b strings.Builder
-	b.WriteString(c.Subject)
-	for _, list := range [][]gateway.Address{c.From, c.ReplyTo, c.To, c.Cc, c.Bcc} {
-		for _, a := range list {
-			b.WriteString("\n" + a.Name + "\n" + a.Addr)
-		}
-	}
-	b.WriteString("\n" + c.Preview)
-	text := search.Fold(b.String())
-	for _, w := range words {
-		if !strings.Contains(text, w) {
-			return false
-		}
-	}
-	return true
+// onlyWords reports whether the filter asks for nothing else that is in a message.
+func (f *Filter) onlyWords() bool {
+	rest := *f
+	rest.Words, rest.Since, rest.Until = "", time.Time{}, time.Time{}
+	return rest == Filter{}
 }

@@ -322,6 +322,16 @@ func libraryWithin(t testing.TB, n int, limits gateway.Limits) (h *house, v *mai
 	return h, v, all, day
 }
 
+// knowing is an index that is sure of some letters, whatever it is asked.
+func knowing(all []*letter, through int) mailbox.Index {
+	return func(_ context.Context, _ gateway.Scope, _ gateway.DomainID, _ gateway.AccountID, _ search.Query) (f search.Found, _ error) {
+		for _, l := range all[:through] {
+			f.Sure, f.Through = append(f.Sure, l.number), l.number
+		}
+		return f, nil
+	}
+}
+
 // A search that is out of time says so, unless nothing has to be read.
 func TestSearchTime(t *testing.T) {
 	limits := gateway.DefaultLimits()
@@ -341,12 +351,7 @@ func TestSearchTime(t *testing.T) {
 		{"one that it does not", len(all) - 1, mailbox.Criteria{Bodies: []string{"invoice"}}, mailbox.ErrSearchTime},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h.mail.SetIndex(func(_ context.Context, _ gateway.Scope, _ gateway.DomainID, _ gateway.AccountID, _ search.Query) (f search.Found, _ error) {
-				for _, l := range all[:tt.index] {
-					f.Sure, f.Through = append(f.Sure, l.number), l.number
-				}
-				return f, nil
-			})
+			h.mail.SetIndex(knowing(all, tt.index))
 			if _, err := v.Search(t.Context(), &tt.c); fmt.Sprint(err) != fmt.Sprint(tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}

@@ -28,6 +28,9 @@ func (m *Mail) List(ctx context.Context, s gateway.Scope, q Query) (Page, error)
 	for _, msg := range found {
 		p.Items = append(p.Items, Item{Message: msg, Entry: msg.Entries[0], Folder: box.Name, Email: a.Email})
 	}
+	if err == nil && q.Filter != nil && q.Filter.Words != "" {
+		err = m.snippets(ctx, s, a, p.Items, q.Filter.Words)
+	}
 	return p, err
 }
 

@@ -26,6 +26,11 @@ type Store interface {
 	// Walk shows fn entry after entry until it returns false. cut says that it ended
 	// after q.Limit although there were more.
 	Walk(ctx context.Context, s gateway.Scope, q gateway.ListQuery, fn func(*gateway.Message) bool) (cut bool, err error)
+	// Listed returns where wanted messages stand in a list, in its order, with q.Before
+	// against it. cut says that there are more than q.Limit.
+	Listed(ctx context.Context, s gateway.Scope, q gateway.ListQuery, w gateway.Wanted) (at []gateway.Listed, cut bool, err error)
+	// ListedMessages reads them, each with its one entry; one that is gone is nil.
+	ListedMessages(ctx context.Context, s gateway.Scope, q gateway.ListQuery, at []gateway.Listed) ([]*gateway.Message, error)
 	Message(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Message, error)
 	MessageByUID(ctx context.Context, s gateway.Scope, at gateway.Place) (*gateway.Message, error)
 	MessagesByMessageID(ctx context.Context, s gateway.Scope, a gateway.AccountID, msgid string) ([]*gateway.Message, error)
@@ -153,7 +158,8 @@ type Item struct {
 	Message *gateway.Message
 	Entry   gateway.Entry // of the folder meant
 	Folder  string
-	Email   string // the account's address
+	Email   string   // the account's address
+	Snippet *Snippet // of a list that was searched for words
 }
 
 // Query asks for a page of a folder, newest first.

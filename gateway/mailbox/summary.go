@@ -25,8 +25,8 @@ type Summaries struct {
 }
 
 // Conversations returns a page of the conversations of a folder, that with the
-// folder's newest message first. With a filter, one message of a conversation in
-// the folder has to match. It looks at no more than FilterReach entries, and for
+// folder's newest message first. With a filter, whose words alone count, one message of a conversation in
+// the folder has to have its words. It looks at no more than FilterReach entries, and for
 // what it tells of a page at as many messages of its conversations.
 func (m *Mail) Conversations(ctx context.Context, s gateway.Scope, q Query) (Summaries, error) {
 	a, box, err := m.listed(ctx, s, &q)
@@ -63,14 +63,15 @@ func (m *Mail) Conversations(ctx context.Context, s gateway.Scope, q Query) (Sum
 type topic struct {
 	newest  uint32 // UID
 	matches bool
+	open    []gateway.MessageNumber // that may match
 }
 
 // topics lists the conversations of a folder that match, in order: the first want
 // of them and, if there are, more.
 func (m *Mail) topics(ctx context.Context, s gateway.Scope, q gateway.ListQuery, f *Filter, want int) (all []*topic, cut bool, err error) {
-	match := func(*gateway.Message) bool { return true }
+	var w *wordSearch
 	if f != nil {
-		if match, err = m.matcher(ctx, s, f); err != nil {
+		if w, err = m.wordSearch(ctx, s, &q, f, nil); err != nil {
 			return nil, false, err
 		}
 	}
@@ -82,10 +83,51 @@ func (m *Mail) topics(ctx context.Context, s gateway.Scope, q gateway.ListQuery,
 			known[msg.Thread] = t
 			all = append(all, t)
 		}
-		t.matches = t.matches || match(msg)
-		return f != nil || len(all) <= want
+		match := matches
+		if w != nil {
+			match = w.of(msg.Number)
+		}
+		if t.matches = t.matches || match == matches; match == matchesMaybe {
+			t.open = append(t.open, msg.Number)
+		}
+		return w != nil || len(all) <= want
 	})
-	return slices.DeleteFunc(all, func(t *topic) bool { return !t.matches }), cut, err
+	if w == nil || err != nil {
+		return all, cut, err
+	}
+	all, err = w.topics(ctx, q, all, want)
+	return all, cut, err
+}
+
+// topics looks which conversations match, until there are more than want.
+func (w *wordSearch) topics(ctx context.Context, q gateway.ListQuery, all []*topic, want int) (found []*topic, err error) {
+	for _, t := range all {
+		for chunk := range slices.Chunk(t.open, readAtOnce) {
+			if t.matches {
+				break
+			}
+			if t.matches, err = w.any(ctx, q, chunk); err != nil {
+				return nil, err
+			}
+		}
+		if t.matches {
+			if found = append(found, t); len(found) > want {
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
+// any reports whether one of some messages has the words.
+func (w *wordSearch) any(ctx context.Context, q gateway.ListQuery, numbers []gateway.MessageNumber) (bool, error) {
+	give, err := w.m.turn(ctx, q.Domain, w.until)
+	if err != nil {
+		return false, err
+	}
+	defer give()
+	ok, err := w.say(ctx, q.Domain, q.Account, numbers)
+	return slices.Contains(ok, true), err
 }
 
 // summary describes the conversation of an entry, from at most most messages, and

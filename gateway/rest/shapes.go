@@ -81,6 +81,32 @@ type emailItem struct {
 	Size        int64         `json:"size"`
 	LastEvent   *string       `json:"last_event"`
 	ScheduledAt *string       `json:"scheduled_at"`
+	Snippet     *snippet      `json:"snippet,omitempty"` // of lists with q
+}
+
+// snippet is a piece of an email's text, around the first place where it has one of
+// the words of q. It is plain text, one line; hits are places in it, in Unicode code
+// points, so that nothing has to be escaped.
+type snippet struct {
+	Text string `json:"text"`
+	Hits []hit  `json:"hits"`
+}
+
+// hit is from start, and before end.
+type hit struct {
+	Start int `json:"start"`
+	End   int `json:"end"`
+}
+
+func snippetOf(sn *mailbox.Snippet) *snippet {
+	if sn == nil {
+		return nil
+	}
+	out := &snippet{Text: sn.Text, Hits: []hit{}}
+	for _, h := range sn.Hits {
+		out.Hits = append(out.Hits, hit(h))
+	}
+	return out
 }
 
 func itemOf(it *mailbox.Item) emailItem {
@@ -94,7 +120,7 @@ func itemOf(it *mailbox.Item) emailItem {
 		EmailID:        m.ID.String(), UID: it.Entry.UID, Email: it.Email, MessageID: orNull(c.MessageID),
 		ToAddresses: addrs(c.To), Cc: addrs(c.Cc), Bcc: addrs(c.Bcc), ReplyTo: addrs(c.ReplyTo),
 		Labels: it.Entry.Labels, Tags: m.Tags, Size: m.Size(), LastEvent: orNull(m.LastEvent),
-		ScheduledAt: stampOrNull(m.Scheduled),
+		ScheduledAt: stampOrNull(m.Scheduled), Snippet: snippetOf(it.Snippet),
 	}
 	if e.ID == "" {
 		e.ID = e.EmailID

@@ -1,0 +1,126 @@
+package mailbox_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/mailbox"
+)
+
+// says judges q as people read it: each word, or the words of a phrase with any space
+// between them, somewhere in subject, addresses or texts.
+func (l *letter) says(q string) bool {
+	places := slices.Clone(l.texts)
+	for _, f := range l.fields {
+		if slices.Contains([]string{"From", "To", "Cc", "Subject"}, f[0]) {
+			places = append(places, f[1])
+		}
+	}
+	for i, piece := range strings.Split(q, `"`) {
+		parts := strings.Fields(piece)
+		if i%2 == 1 {
+			parts = []string{strings.Join(parts, " ")}
+		}
+		for _, part := range parts {
+			if !slices.ContainsFunc(places, func(p string) bool { return holds(strings.Join(strings.Fields(p), " "), part) }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Lists and conversations with q are what each email by itself says, whatever the index
+// knows, on every page and from every cursor.
+func TestWordsEqualNaive(t *testing.T) {
+	h, v, all, _ := library(t, 60)
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		if c := all[b].arrived.Compare(all[a].arrived); c != 0 {
+			return c
+		}
+		return b - a
+	})
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 11))
+		h.mail.SetIndex(partIndex(r, all, []int{0, r.IntN(len(all)), len(all)}[seed%3]))
+		q := strings.TrimSpace(phrase(r, 1)[:1] + " " + pickOne(r, []string{"", phrase(r, 1), `"` + phrase(r, 2) + `"`, "ann@"}))
+		if !strings.ContainsAny(q[:1], "abcdefghijklmnopqrstuvwxyzIV") {
+			q = phrase(r, 1)
+		}
+		f := &mailbox.Filter{Words: q}
+		if r.IntN(3) == 0 {
+			f.Read = new(bool)
+		}
+		var want []uint32
+		threads := make(map[gateway.ID]bool)
+		for _, i := range order {
+			if l := all[i]; l.says(q) && (f.Read == nil || !l.flags.Has(gateway.Seen)) {
+				want = append(want, v.Entry(i).UID)
+				threads[l.thread] = true
+			}
+		}
+		ask := mailbox.Query{Email: "ann@h.test", Limit: 1 + r.IntN(70), Filter: f}
+		from := 0
+		if r.IntN(2) == 0 {
+			at := r.IntN(len(order))
+			ref := &mailbox.Ref{UID: v.Entry(order[at]).UID}
+			ask.After = ref
+			for _, i := range order[:at+1] {
+				if slices.Contains(want, v.Entry(i).UID) {
+					from++
+				}
+			}
+		}
+		p, err := h.mail.List(t.Context(), ownScope(h), ask)
+		var got []uint32
+		for _, it := range p.Items {
+			got = append(got, it.Entry.UID)
+			if it.Snippet == nil {
+				t.Errorf("%q: no snippet", q)
+			}
+		}
+		rest := want[from:]
+		if err != nil || p.Total != int64(len(want)) || p.HasMore != (len(rest) > ask.Limit) || !slices.Equal(got, rest[:min(len(rest), ask.Limit)]) {
+			t.Fatalf("seed %d, %q: %v of %d, more %v, %v, want %v", seed, q, got, p.Total, p.HasMore, err, rest)
+		}
+		if f.Read != nil {
+			continue
+		}
+		ask.After, ask.Limit = nil, 70
+		sums, err := h.mail.Conversations(t.Context(), ownScope(h), ask)
+		if err != nil || len(sums.Items) != len(threads) || slices.ContainsFunc(sums.Items, func(s mailbox.Summary) bool { return !threads[s.Thread.ID] }) {
+			t.Fatalf("seed %d, %q: %d conversations, %v, want %d", seed, q, len(sums.Items), err, len(threads))
+		}
+	}
+}
+
+func ownScope(h *house) gateway.Scope {
+	a, err := h.Account(h.Context(), system, h.domain.ID, "ann@h.test")
+	h.ok(err)
+	return gateway.NewScope(gateway.LevelAccount, a.Domain, a.ID, gateway.ID{})
+}
+
+// A search of a list that is out of time says so, unless nothing has to be read.
+func TestWordsTime(t *testing.T) {
+	limits := gateway.DefaultLimits()
+	limits.SearchSeconds = 0
+	h, _, all, _ := libraryWithin(t, 10, limits)
+	for through, want := range map[int]error{0: mailbox.ErrSearchTime, len(all): nil} {
+		h.mail.SetIndex(knowing(all, through))
+		ask := mailbox.Query{Limit: 10, Filter: &mailbox.Filter{Words: "invoice"}}
+		if _, err := h.mail.List(t.Context(), ownScope(h), ask); fmt.Sprint(err) != fmt.Sprint(want) {
+			t.Errorf("the list, with %d known: %v, want %v", through, err, want)
+		}
+		if _, err := h.mail.Conversations(t.Context(), ownScope(h), ask); fmt.Sprint(err) != fmt.Sprint(want) {
+			t.Errorf("conversations, with %d known: %v, want %v", through, err, want)
+		}
+	}
+}
