@@ -60,15 +60,24 @@ func plainStructure(c *gateway.Content) []byte {
 	return e.b
 }
 
+// inflated is a structure's record as it was before it was deflated, if it was.
+func inflated(b []byte) ([]byte, error) {
+	if len(b) == 0 || b[0] != deflated {
+		return b, nil
+	}
+	whole, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b[1:])), inflatedMost+1))
+	if err != nil {
+		return nil, fmt.Errorf("structure: %w: %w", errRecord, err)
+	} else if len(whole) > inflatedMost {
+		return nil, fmt.Errorf("structure: %w: over %d bytes", errRecord, inflatedMost)
+	}
+	return whole, nil
+}
+
 func decodeStructure(b []byte, c *gateway.Content) error {
-	if len(b) > 0 && b[0] == deflated {
-		whole, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b[1:])), inflatedMost+1))
-		if err != nil {
-			return fmt.Errorf("structure: %w: %w", errRecord, err)
-		} else if len(whole) > inflatedMost {
-			return fmt.Errorf("structure: %w: over %d bytes", errRecord, inflatedMost)
-		}
-		b = whole
+	b, err := inflated(b)
+	if err != nil {
+		return err
 	}
 	c.Parts = nil
 	return readRecord("structure", b, func(f field) error {

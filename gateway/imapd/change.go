@@ -48,12 +48,18 @@ func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, f *imap.Stor
 	}
 	b := s.buf[:0]
 	for _, n := range done {
+		if len(b) >= gather {
+			if err := s.c.data(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
 		b = appendNumber(b, n, "FETCH (")
 		if s.c.note.name == "UID STORE" {
-			b = appendItem(b, &fetchItem{what: "UID"}, s.view.Entry(n), nil)
+			b = appendItem(b, &fetchItem{what: "UID"}, s.view.Row(n), nil)
 			b = append(b, ' ')
 		}
-		b = append(appendItem(b, &fetchItem{what: "FLAGS"}, s.view.Entry(n), nil), ")\r\n"...)
+		b = append(appendItem(b, &fetchItem{what: "FLAGS"}, s.view.Row(n), nil), ")\r\n"...)
 	}
 	s.buf = b[:0]
 	return s.c.data(b)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -26,10 +27,10 @@ type fetchItem struct {
 
 // fetchPlan is what a FETCH needs of each message.
 type fetchPlan struct {
-	items     []fetchItem
-	record    bool // the message record
-	structure bool // and its structure
-	marks     bool // it is read: \Seen is set
+	items  []fetchItem
+	need   mailbox.Need // of the message itself
+	stored bool         // what its row has, if that was kept
+	marks  bool         // it is read: \Seen is set
 }
 
 // macros of RFC 9051 section 6.4.5.
@@ -55,21 +56,32 @@ func plan(n *note, o *imap.FetchOptions) (p fetchPlan) {
 		switch item.what {
 		case "UID", "FLAGS":
 		case "INTERNALDATE", "RFC822.SIZE":
-			p.record = true
+			p.stored = true
 		case "ENVELOPE", "BODY", "BODYSTRUCTURE":
-			p.record, p.structure = true, true
+			p.need |= mailbox.NeedText
 		default: // BODY[...], RFC822 and its like
 			if len(sections) == 0 {
 				continue // the library refused what it doesn't know
 			}
 			item.section, sections = sections[0], sections[1:]
 			item.what, item.name = "BODY[", sectionName(text, item.section)
-			p.record, p.structure = true, true
+			p.need |= sectionNeed(item.section)
 			p.marks = p.marks || !item.section.Peek
 		}
 		p.items = append(p.items, item)
 	}
 	return p
+}
+
+// sectionNeed is what has to be known to find a section.
+func sectionNeed(s *imap.FetchItemBodySection) mailbox.Need {
+	switch {
+	case len(s.Part) > 0:
+		return mailbox.NeedParts
+	case s.Specifier == imap.PartSpecifierNone:
+		return mailbox.NeedBody
+	}
+	return mailbox.NeedBody | mailbox.NeedText
 }
 
 // sectionName is how a section is named in the answer: without PEEK, and with
@@ -95,32 +107,44 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.Fetc
 			return s.failed(err)
 		}
 	}
+	var messages mailbox.Batch
 	gone := false
+	b := s.buf[:0]
 	for len(numbers) > 0 {
 		batch := numbers[:min(len(numbers), fetchBatch)]
 		numbers = numbers[len(batch):]
-		msgs := make([]*gateway.Message, len(batch))
-		if p.record {
-			var err error
-			if msgs, err = s.view.Messages(s.ctx, batch, p.structure); err != nil {
+		need := s.needOf(&p, batch)
+		if need != 0 {
+			if err := s.view.Read(s.ctx, batch, need, &messages); err != nil {
 				return s.failed(err)
 			}
 		}
 		for i, n := range batch {
-			if s.view.IsGone(n) || p.record && msgs[i] == nil {
+			var m *gateway.Message
+			if need != 0 {
+				m = messages.Message(i)
+			}
+			if s.view.IsGone(n) || need != 0 && m == nil {
 				gone = true
 				continue
 			}
-			err := s.fetchOne(&p, n, msgs[i], marked[n])
+			next, err := s.fetchOne(b, &p, n, m, marked[n])
 			if err != nil && s.c.halfSaid() {
 				s.c.hangUp("")
 			}
-			if err != nil && gateway.KindOf(err) == gateway.NotFound {
+			switch {
+			case err == nil:
+				b = next
+			case gateway.KindOf(err) == gateway.NotFound:
 				gone = true // it was removed since its record was read
-			} else if err != nil {
+			default:
 				return s.failed(err)
 			}
 		}
+	}
+	s.buf = b[:0]
+	if err := s.c.data(b); err != nil {
+		return err
 	}
 	if gone {
 		return refuse("EXPUNGEISSUED", "some of the messages are gone")
@@ -128,11 +152,23 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.Fetc
 	return nil
 }
 
+// needOf is what has to be read of some messages: what their rows have is not.
+func (s *session) needOf(p *fetchPlan, numbers []int) mailbox.Need {
+	if p.stored && p.need&(mailbox.NeedBody|mailbox.NeedParts) == 0 {
+		for _, n := range numbers {
+			if _, _, ok := s.view.Row(n).Stored(); !ok {
+				return p.need | mailbox.NeedBody
+			}
+		}
+	}
+	return p.need
+}
+
 // markSeen sets \Seen on those that lack it, and returns which.
 func (s *session) markSeen(numbers []int) (map[int]bool, error) {
 	var fresh []int
 	for _, n := range numbers {
-		if !s.view.Entry(n).Flags.Has(gateway.Seen) {
+		if !s.view.Row(n).Flags.Has(gateway.Seen) {
 			fresh = append(fresh, n)
 		}
 	}
@@ -147,49 +183,63 @@ func (s *session) markSeen(numbers []int) (map[int]bool, error) {
 	return marked, err
 }
 
-// fetchOne writes the answer about one message.
-func (s *session) fetchOne(p *fetchPlan, n int, m *gateway.Message, marked bool) (err error) {
-	e := s.view.Entry(n)
-	b := appendNumber(s.buf[:0], n, "FETCH (")
-	start, flags := len(b), false
+// fetchOne adds the answer about one message to what is to be sent, and sends it when it
+// is enough.
+func (s *session) fetchOne(b []byte, p *fetchPlan, n int, m *gateway.Message, marked bool) (_ []byte, err error) {
+	r := s.view.Row(n)
+	b = appendNumber(b, n, "FETCH (")
+	flags, streamed := false, false
 	for i := range p.items {
 		item := &p.items[i]
-		if len(b) > start {
+		if i > 0 {
 			b = append(b, ' ')
 		}
 		if item.section != nil {
-			if b, err = s.appendSection(b, item, m); err != nil {
-				return err
+			var sent bool
+			if b, sent, err = s.appendSection(b, item, m); err != nil {
+				return b, err
 			}
-			start = -1 // whatever was sent, a space comes next
+			streamed = streamed || sent
 			continue
 		}
 		flags = flags || item.what == "FLAGS"
-		b = appendItem(b, item, e, m)
+		b = appendItem(b, item, r, m)
 	}
 	if marked && !flags {
 		b = append(b, " FLAGS "...)
-		b = appendFlags(b, e)
+		b = appendFlags(b, r)
 	}
 	b = append(b, ")\r\n"...)
-	s.buf = b[:0]
+	if len(b) < gather && !streamed {
+		return b, nil
+	}
 	err = s.c.data(b)
-	s.c.streamed()
-	return err
+	if streamed {
+		s.c.streamed()
+	}
+	return b[:0], err
 }
 
-// appendItem writes one item that a record answers.
-func appendItem(b []byte, item *fetchItem, e gateway.Entry, m *gateway.Message) []byte {
+// appendItem writes one item that a row, or a record, answers.
+func appendItem(b []byte, item *fetchItem, r *mailbox.Row, m *gateway.Message) []byte {
 	b = append(append(b, item.what...), ' ')
 	switch item.what {
 	case "UID":
-		b = strconv.AppendUint(b, uint64(e.UID), 10)
+		b = strconv.AppendUint(b, uint64(r.UID), 10)
 	case "FLAGS":
-		b = appendFlags(b, e)
+		b = appendFlags(b, r)
 	case "INTERNALDATE":
-		b = m.Arrived.AppendFormat(b, `"_2-Jan-2006 15:04:05 -0700"`)
+		at, _, ok := r.Stored()
+		if !ok {
+			at = m.Arrived
+		}
+		b = appendDate(b, at)
 	case "RFC822.SIZE":
-		b = strconv.AppendInt(b, m.Size(), 10)
+		_, size, ok := r.Stored()
+		if !ok {
+			size = m.Size()
+		}
+		b = strconv.AppendInt(b, size, 10)
 	case "ENVELOPE":
 		b = append(b, m.Content.Envelope...)
 	case "BODYSTRUCTURE":
@@ -200,21 +250,41 @@ func appendItem(b []byte, item *fetchItem, e gateway.Entry, m *gateway.Message) 
 	return b
 }
 
+// appendDate writes a date-time of RFC 9051 section 9, in UTC.
+func appendDate(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(b, '"', ' ', byte('0'+day%10), '-')
+	if day >= 10 {
+		b[len(b)-3] = byte('0' + day/10)
+	}
+	b = append(append(b, month.String()[:3]...), '-', byte('0'+year/1000%10), byte('0'+year/100%10), byte('0'+year/10%10), byte('0'+year%10), ' ')
+	for i, n := range [...]int{hour, minute, second} {
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = append(b, byte('0'+n/10), byte('0'+n%10))
+	}
+	return append(b, " +0000\""...)
+}
+
 // inlineBody is how much of a body is copied into the line that holds it; what is
 // larger streams.
 const inlineBody = 8 << 10
 
 // appendSection writes the bytes of a section; a large one goes to the client at
-// once, with what stands before it.
-func (s *session) appendSection(b []byte, item *fetchItem, m *gateway.Message) ([]byte, error) {
+// once, with what stands before it, and sent says so.
+func (s *session) appendSection(b []byte, item *fetchItem, m *gateway.Message) (_ []byte, sent bool, err error) {
 	b = append(append(b, item.name...), ' ')
 	sec := item.section
 	span, ok := mailbox.Locate(m, mailbox.Section{Part: sec.Part, What: string(sec.Specifier)})
 	if !ok {
-		return append(b, "NIL"...), nil
+		return append(b, "NIL"...), false, nil
 	}
 	if sec.HeaderFields != nil || sec.HeaderFieldsNot != nil {
-		return s.appendFields(b, sec, m, span)
+		b, err = s.appendFields(b, sec, m, span)
+		return b, false, err
 	}
 	if sec.Partial != nil {
 		span = span.Cut(sec.Partial.Offset, sec.Partial.Size)
@@ -222,16 +292,16 @@ func (s *session) appendSection(b []byte, item *fetchItem, m *gateway.Message) (
 	b = append(strconv.AppendInt(append(b, '{'), span.Size, 10), "}\r\n"...)
 	r, err := s.view.Open(s.ctx, m, span)
 	if err != nil {
-		return b, err
+		return b, false, err
 	}
 	defer r.Close()
 	if span.Size > inlineBody {
-		return b[:0], s.c.stream(b, r, span.Size)
+		return b[:0], true, s.c.stream(b, r, span.Size)
 	}
 	at := len(b)
 	b = slices.Grow(b, int(span.Size))[:at+int(span.Size)]
 	_, err = io.ReadFull(r, b[at:])
-	return b, err
+	return b, false, err
 }
 
 // appendFields writes some fields of a header.

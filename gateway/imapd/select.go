@@ -14,7 +14,7 @@ import (
 )
 
 // systemFlags in the order in which they are shown.
-var systemFlags = []struct {
+var systemFlags = [...]struct {
 	flag gateway.Flags
 	name imap.Flag
 }{
@@ -43,21 +43,29 @@ next:
 	return flags, labels, nil
 }
 
-// appendFlags writes an entry's flags as a list.
-func appendFlags(b []byte, e gateway.Entry) []byte {
-	b = append(b, '(')
-	start := len(b)
-	for _, f := range systemFlags {
-		if e.Flags.Has(f.flag) {
-			b = append(append(b, f.name...), ' ')
+// flagText is every set of system flags as a list has it, with a space before each.
+var flagText = func() (all [1 << len(systemFlags)]string) {
+	for set := range all {
+		for _, f := range systemFlags {
+			if gateway.Flags(set).Has(f.flag) {
+				all[set] += " " + string(f.name)
+			}
 		}
 	}
-	for _, l := range e.Labels {
-		b = append(append(b, l...), ' ')
+	return all
+}()
+
+// appendFlags writes an entry's flags as a list.
+func appendFlags(b []byte, r *mailbox.Row) []byte {
+	at := len(b)
+	b = append(b, flagText[int(r.Flags)%len(flagText)]...)
+	if r.Keywords != nil {
+		b = append(b, r.Keywords.Text...)
 	}
-	if len(b) > start {
-		b = b[:len(b)-1]
+	if len(b) == at {
+		return append(b, "()"...)
 	}
+	b[at] = '('
 	return append(b, ')')
 }
 
@@ -125,7 +133,7 @@ func (s *session) tell(allowExpunge bool) error {
 	}
 	for _, i := range news.Changed {
 		b = appendNumber(b, i, "FETCH (FLAGS ")
-		b = append(appendFlags(b, s.view.Entry(i)), ")\r\n"...)
+		b = append(appendFlags(b, s.view.Row(i)), ")\r\n"...)
 	}
 	s.buf = b[:0]
 	if len(b) == 0 {
