@@ -46,6 +46,7 @@ type Limits struct {
 	SessionErrors, SessionLogins           int64
 	StreamsPerKey, HeartbeatSeconds        int64
 	MailboxesPerAccount, MailboxName       int64
+	MailboxLevels                          int64
 	SelectedMessages, SelectedKept         int64
 	VanishedRuns                           int64
 	Plugins, PluginModule                  int64
@@ -188,6 +189,7 @@ var LimitTable = []Limit{
 	{"heartbeat_seconds", 30, "seconds between the heartbeats of a stream", InvalidParameter, "API guide, \"Event Format\"; proxies often cut at 60", func(l *Limits) *int64 { return &l.HeartbeatSeconds }},
 	{"mailboxes_per_account", 1000, "mailboxes of an account", InvalidState, "ours", func(l *Limits) *int64 { return &l.MailboxesPerAccount }},
 	{"mailbox_name", 1024, "bytes of a mailbox's name", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.MailboxName }},
+	{"mailbox_levels", 32, "levels of a mailbox's name", InvalidParameter, "ours; LIST shows each level of each name", func(l *Limits) *int64 { return &l.MailboxLevels }},
 	{"selected_messages", 4_000_000, "messages of mailboxes that IMAP clients have selected; beyond, no other mailbox can be", Unavailable, "ours; 48 bytes each, however many select it", func(l *Limits) *int64 { return &l.SelectedMessages }},
 	{"selected_kept", 200_000, "messages of mailboxes selected last that stay in memory for who comes back", Unavailable, "ours; 48 bytes each", func(l *Limits) *int64 { return &l.SelectedKept }},
 	{"vanished_runs", 50000, "runs of UIDs that left a mailbox and are told one by one to a client that was away; past it, all that is not there is told", InvalidParameter, "ours; 8 bytes each", func(l *Limits) *int64 { return &l.VanishedRuns }},
@@ -341,19 +343,24 @@ const (
 	// CommandTimeout is how long an SMTP client may wait before its next command.
 	// Past it: 421. RFC 5321 section 4.5.3.2.7 wants at least five minutes.
 	CommandTimeout = 5 * time.Minute
-	// LoginTimeout is how long an IMAP client may be silent before it has logged
-	// in, and IdleTimeout after. Past them: BYE. RFC 9051 section 5.4 wants at least
-	// 30 minutes after the login.
-	LoginTimeout = time.Minute
-	IdleTimeout  = 30 * time.Minute
+	// LoginTimeout is how long an IMAP client may be silent, or take over a command,
+	// before it has logged in, and LoginWindow how long it may take until it has.
+	// IdleTimeout is for commands after that, and for IDLE, in which the client hears
+	// from us each IdleKeepalive. Past them: BYE. RFC 9051 section 5.4 wants at least
+	// 30 minutes after the login; the others are ours: programs log in at once, and
+	// networks forget connections on which nothing is said for five minutes.
+	LoginTimeout  = 30 * time.Second
+	LoginWindow   = 2 * time.Minute
+	IdleTimeout   = 30 * time.Minute
+	IdleKeepalive = 2 * time.Minute
 	// TransferTimeout bounds the transfer of one message over SMTP or IMAP, and
-	// TransferPause a pause in it. Past them: 451 4.4.2 and the end of the
+	// TransferPause a pause in it. Past them: 451 4.4.2 or BYE, and the end of the
 	// connection. Ours: 50 MiB at 30 KiB/s.
 	TransferTimeout = 30 * time.Minute
 	TransferPause   = 3 * time.Minute
-	// TransferGrace is how long a message over SMTP may come as slowly as it likes;
-	// then it must have come with TransferRate bytes a second since. Past it: 451
-	// 4.4.2 and the end of the connection. Ours: a modem is six times as quick.
+	// TransferGrace is how long a message over SMTP or IMAP may come as slowly as it
+	// likes; then it must have come with TransferRate bytes a second since. Past it:
+	// 451 4.4.2 or BYE, and the end of the connection. Ours: a modem is six times as quick.
 	TransferGrace = 30 * time.Second
 	TransferRate  = 1 * kiB
 	// DataTimeout is how long the gateway may take from the final dot to its

@@ -18,7 +18,7 @@ func TestFaultTable(t *testing.T) {
 	for i := range 18 {
 		missing[fmt.Sprint("S", i+1)] = true
 	}
-	for i := range 21 {
+	for i := range 23 {
 		missing[fmt.Sprint("I", i+1)] = true
 	}
 	for i := range 16 {

@@ -8,18 +8,6 @@ import (
 	"strings"
 )
 
-const (
-	// maxLine bounds a line of a command, and maxCommand a whole one with its
-	// literals. Ours; RFC 2683 section 3.2.1.5 asks for 8,000 bytes at least, and
-	// the library reads 50 KiB.
-	maxLine    = 40 << 10
-	maxCommand = 40 << 10
-	// maxString bounds one literal. RFC 7888 section 5: 4096 need no asking.
-	maxString = 4096
-	// maxDepth bounds nested lists. Ours.
-	maxDepth = 50
-)
-
 // tokenKind is what a token is: an atom, a string, or a parenthesis.
 type tokenKind byte
 
@@ -55,6 +43,7 @@ type command struct {
 	nonSync   bool  // the client sends it without being asked
 	enclosed  bool  // it stood in parentheses, RFC 6855 section 4
 	bytesRead int
+	most      bounds
 }
 
 // refusal is what the front answers itself. The connection ends with a fatal one:
@@ -68,57 +57,56 @@ func (r refusal) Error() string { return r.text }
 
 var errLineLength = errors.New("line too long")
 
-// readLine reads one line without its end.
-func readLine(r *bufio.Reader) (string, error) {
+// readLine reads one line without its end, of at most most bytes.
+func readLine(r *bufio.Reader, most int) (string, error) {
 	var long []byte
 	for {
 		b, err := r.ReadSlice('\n')
-		switch {
-		case err == nil && long == nil:
-			return trimEnd(b), nil
-		case err == nil:
-			return trimEnd(append(long, b...)), nil
-		case !errors.Is(err, bufio.ErrBufferFull):
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return "", err
 		}
-		if long = append(long, b...); len(long) > maxLine {
+		long = append(long, b...)
+		if err == nil && len(trimEnd(long)) <= most {
+			return string(trimEnd(long)), nil
+		}
+		if err == nil || len(long) > most+1 { // the last byte may be the CR of its end
 			return "", errLineLength
 		}
 	}
 }
 
-func trimEnd(b []byte) string {
+func trimEnd(b []byte) []byte {
 	b = b[:len(b)-1]
 	if len(b) > 0 && b[len(b)-1] == '\r' {
 		b = b[:len(b)-1]
 	}
-	return string(b)
+	return b
 }
 
 // readCommand reads one command. ask tells the client to send a literal that it
-// announced; maxMessage bounds the message of an APPEND.
-func readCommand(r *bufio.Reader, maxMessage int64, ask func() error) (*command, error) {
-	line, err := readLine(r)
+// announced.
+func readCommand(r *bufio.Reader, most bounds, ask func() error) (*command, error) {
+	line, err := readLine(r, most.line)
 	if err != nil {
 		return nil, err
 	}
-	c := &command{message: -1, bytesRead: len(line)}
+	c := &command{message: -1, bytesRead: len(line), most: most}
 	tag, rest, ok := strings.Cut(line, " ")
-	if !ok || tag == "" || len(tag) > 100 || strings.ContainsFunc(tag, func(ch rune) bool {
+	if !ok || tag == "" || len(tag) > maxTag || strings.ContainsFunc(tag, func(ch rune) bool {
 		return ch <= ' ' || ch >= 0x7f || strings.ContainsRune(`(){%*"\+`, ch)
 	}) {
 		return nil, refusal{"*", "BAD a command starts with a tag", true}
 	}
 	c.tag = tag
-	if err := c.readArgs(r, rest, maxMessage, ask); err != nil {
+	if err := c.readArgs(r, rest, ask); err != nil {
 		return nil, err
 	}
 	return c, c.finish()
 }
 
 // readArgs reads the words of a command, over the literals in it.
-func (c *command) readArgs(r *bufio.Reader, rest string, maxMessage int64, ask func() error) error {
-	for {
+func (c *command) readArgs(r *bufio.Reader, rest string, ask func() error) error {
+	for literals := 0; ; literals++ {
 		if strings.ContainsAny(rest, "\r\x00") {
 			return refusal{c.tag, "BAD a CR or NUL stands alone", true}
 		}
@@ -131,12 +119,15 @@ func (c *command) readArgs(r *bufio.Reader, rest string, maxMessage int64, ask f
 			return nil
 		}
 		if c.verb() == "APPEND" && len(c.args) >= 2 {
-			return c.takeMessage(lit, maxMessage)
+			return c.takeMessage(lit)
 		}
 		if lit.eight {
 			return refusal{c.tag, "BAD literal8 is for messages", announced}
 		}
-		if lit.size > maxString || c.bytesRead+int(lit.size) > maxCommand {
+		if literals == c.most.literals {
+			return refusal{c.tag, "BAD there are too many literals", lit.nonSync}
+		}
+		if lit.size > c.most.literal || c.bytesRead+int(lit.size) > c.most.command {
 			return refusal{c.tag, "NO [TOOBIG] the literal is too long", lit.nonSync}
 		}
 		if !lit.nonSync {
@@ -149,10 +140,10 @@ func (c *command) readArgs(r *bufio.Reader, rest string, maxMessage int64, ask f
 			return err
 		}
 		c.args = append(c.args, token{str, string(b)})
-		if rest, err = readLine(r); err != nil {
+		if rest, err = readLine(r, c.most.line); err != nil {
 			return err
 		}
-		if c.bytesRead += len(b) + len(rest); c.bytesRead > maxCommand {
+		if c.bytesRead += len(b) + len(rest); c.bytesRead > c.most.command {
 			return refusal{c.tag, "BAD the command is too long", true}
 		}
 		if rest != "" && rest[0] != ' ' && rest[0] != ')' {
@@ -162,8 +153,8 @@ func (c *command) readArgs(r *bufio.Reader, rest string, maxMessage int64, ask f
 }
 
 // takeMessage notes the message of an APPEND; it is streamed, not read here.
-func (c *command) takeMessage(lit *literal, most int64) error {
-	if lit.size > most {
+func (c *command) takeMessage(lit *literal) error {
+	if lit.size > c.most.message {
 		return refusal{c.tag, "NO [TOOBIG] the message is too large", lit.nonSync}
 	}
 	n := len(c.args)

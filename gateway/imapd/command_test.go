@@ -7,12 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/mailbox"
 )
 
+// testBounds are those of a user, with small messages.
+var testBounds = userBounds(gateway.Limits{MessageBytes: 1000})
+
 func parse(in string) (*command, string, error) {
 	r := bufio.NewReader(strings.NewReader(in))
-	c, err := readCommand(r, 1000, func() error { return nil })
+	c, err := readCommand(r, testBounds, func() error { return nil })
 	rest, _ := r.ReadString(0)
 	return c, rest, err
 }

@@ -30,10 +30,11 @@ import (
 //   - Deadlines are ours; the library's are not passed on.
 type conn struct {
 	*guard.Conn
-	in         *bufio.Reader
-	maxMessage int64
-	offers     offers
-	knows      knows // what the client has said it knows; the session's
+	in     *bufio.Reader
+	user   bounds    // of commands, once somebody has logged in
+	began  time.Time // when the client came
+	offers offers
+	knows  knows // what the client has said it knows; the session's
 
 	mu       sync.Mutex // every byte to the client goes under it
 	out      []byte     // not sent yet
@@ -49,9 +50,10 @@ type conn struct {
 	fail     error
 
 	// Used by the library's reading goroutine alone.
-	pending []byte   // printed for the library and not read yet
-	upload  *command // an APPEND whose message is still to come
-	left    int64    // bytes of it; -1 when it was read
+	pending []byte    // printed for the library and not read yet
+	upload  *command  // an APPEND whose message is still to come
+	left    int64     // bytes of it; -1 when it was read
+	sending time.Time // when the client began to send it
 }
 
 // greetingState is what becomes of the library's first line.
@@ -71,7 +73,7 @@ const (
 )
 
 func newConn(gc *guard.Conn, lim gateway.Limits, o offers) *conn {
-	c := &conn{Conn: gc, in: bufio.NewReader(gc), maxMessage: lim.MessageBytes, offers: o, note: &note{}}
+	c := &conn{Conn: gc, in: bufio.NewReader(gc), user: userBounds(lim), began: time.Now(), offers: o, note: &note{}}
 	gc.OnStop(c.stop)
 	return c
 }
@@ -85,12 +87,15 @@ func (c *conn) SetReadDeadline(time.Time) error { return nil }
 // SetWriteDeadline does nothing.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
-// flush sends what was gathered. mu is held.
+// flush sends what was gathered. A client that does not take it is hung up on, also
+// while we read: in IDLE nobody else would. mu is held.
 func (c *conn) flush() error {
 	for len(c.out) > 0 && c.fail == nil {
 		n := min(len(c.out), gather)
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		_, c.fail = c.Conn.Write(c.out[:n])
+		if _, c.fail = c.Conn.Write(c.out[:n]); c.fail != nil {
+			_ = c.Conn.Close()
+		}
 		c.out = c.out[n:]
 	}
 	if cap(c.out) > gather/4 {
@@ -373,11 +378,12 @@ func (c *conn) next(b []byte) error {
 // dropUpload reads a message that the library refused before it asked.
 func (c *conn) dropUpload() error {
 	if c.upload.nonSync && c.left >= 0 {
-		c.wait(gateway.TransferTimeout)
-		if _, err := io.CopyN(io.Discard, c.in, c.left); err != nil {
-			return err
+		for buf := make([]byte, 4<<10); c.left > 0; {
+			if _, err := c.piece(buf); err != nil {
+				return err
+			}
 		}
-		if _, err := readLine(c.in); err != nil {
+		if err := c.endUpload(); err != nil {
 			return err
 		}
 	}
@@ -391,8 +397,7 @@ const maxSASL = 3 << 10
 
 // nextLine continues IDLE or AUTHENTICATE.
 func (c *conn) nextLine(name string) error {
-	c.waitForCommand()
-	l, err := readLine(c.in)
+	l, err := readLine(c.in, c.waitForCommand().line)
 	if err != nil {
 		return err
 	}
@@ -412,23 +417,13 @@ func (c *conn) nextLine(name string) error {
 
 // nextPiece continues the message of an APPEND.
 func (c *conn) nextPiece(b []byte) error {
-	c.wait(gateway.TransferPause)
 	if c.left > 0 {
-		n, err := c.in.Read(b[:min(int64(len(b)), c.left)])
-		if err != nil {
-			return err
-		}
-		c.left -= int64(n)
+		n, err := c.piece(b)
 		c.pending = append(c.pending[:0], b[:n]...)
-		return nil
-	}
-	l, err := readLine(c.in)
-	if err != nil {
 		return err
 	}
-	if l != c.upload.closing() {
-		c.hangUp("APPEND takes one message")
-		return net.ErrClosed
+	if err := c.endUpload(); err != nil {
+		return err
 	}
 	c.left = -1
 	c.pending = []byte("\r\n")
@@ -438,8 +433,7 @@ func (c *conn) nextPiece(b []byte) error {
 // nextCommand reads commands until there is one for the library.
 func (c *conn) nextCommand() error {
 	for {
-		c.waitForCommand()
-		cmd, err := readCommand(c.in, c.maxMessage, func() error { return c.say("+ go on") })
+		cmd, err := readCommand(c.in, c.waitForCommand(), func() error { return c.say("+ go on") })
 		if r, ok := errors.AsType[refusal](err); ok {
 			if err := c.say(r.tag + " " + r.text); err != nil {
 				return err
@@ -459,6 +453,10 @@ func (c *conn) nextCommand() error {
 			continue
 		}
 		n, err := rewrite(cmd, c.offers)
+		line := cmd.String()
+		if err == nil && len(line) > maxPrinted {
+			err = commandError("the command is too long")
+		}
 		if err != nil {
 			if cmd.message >= 0 && cmd.nonSync {
 				c.hangUp("what follows can't be read")
@@ -472,10 +470,10 @@ func (c *conn) nextCommand() error {
 		c.mu.Lock()
 		c.note, c.tag, c.asked = n, cmd.tag, false
 		if cmd.message >= 0 {
-			c.upload, c.left = cmd, cmd.message
+			c.upload, c.left, c.sending = cmd, cmd.message, time.Time{}
 		}
 		c.mu.Unlock()
-		c.pending = []byte(cmd.String())
+		c.pending = []byte(line)
 		return nil
 	}
 }
@@ -490,17 +488,3 @@ func (c *conn) say(l string) error {
 	_ = c.put([]byte(l + "\r\n")) // a failure is kept
 	return c.flush()
 }
-
-// waitForCommand sets how long a client may be silent.
-func (c *conn) waitForCommand() {
-	c.mu.Lock()
-	authed := c.authed
-	c.mu.Unlock()
-	if authed {
-		c.wait(gateway.IdleTimeout)
-	} else {
-		c.wait(gateway.LoginTimeout)
-	}
-}
-
-func (c *conn) wait(d time.Duration) { _ = c.Conn.SetReadDeadline(time.Now().Add(d)) }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 
-	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/guard"
 )
 
@@ -35,8 +34,7 @@ func (d *door) greet(c *conn) bool {
 		return false
 	}
 	for faults := int64(0); faults < d.cfg.Limits.SessionErrors; {
-		c.wait(gateway.LoginTimeout)
-		cmd, err := readCommand(c.in, 0, func() error { return c.say("+ go on") })
+		cmd, err := readCommand(c.in, c.waitForCommand(), func() error { return c.say("+ go on") })
 		if r, ok := errors.AsType[refusal](err); ok {
 			if c.say(r.tag+" "+r.text) != nil || r.fatal {
 				return false

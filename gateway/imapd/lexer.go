@@ -17,6 +17,9 @@ type literal struct {
 // line ends with, if it does.
 func (c *command) lex(s string) (*literal, error) {
 	for i := 0; i < len(s); {
+		if len(c.args) >= c.most.words && s[i] != ' ' {
+			return nil, errors.New("there are too many words")
+		}
 		switch ch := s[i]; {
 		case ch == ' ':
 			i++

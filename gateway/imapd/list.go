@@ -35,6 +35,9 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 	for _, p := range patterns {
 		l.patterns = append(l.patterns, ref+p)
 	}
+	if matching(boxes, l.patterns) > maxMatching {
+		return refuse("LIMIT", "the patterns are too long for so many mailboxes")
+	}
 	for _, name := range l.names(boxes) {
 		data := l.data(name)
 		if data == nil {

@@ -70,6 +70,9 @@ func (n *note) fetchItems(c *command) error {
 	if items[0].kind == opening {
 		items = items[1 : len(items)-1]
 	}
+	if why := tooManyItems(items); why != "" {
+		return commandError(why)
+	}
 	for _, t := range items {
 		if t.kind != atom {
 			return commandError("FETCH takes items, or one list of them")

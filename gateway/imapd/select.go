@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -154,6 +155,8 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 		wake = s.view.Wake()
 	}
 	s.trim()
+	keepalive := time.NewTicker(gateway.IdleKeepalive)
+	defer keepalive.Stop()
 	for {
 		if err := s.tell(true); err != nil {
 			s.c.hangUp("the mailbox can't be read")
@@ -161,6 +164,10 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 		}
 		select {
 		case <-wake:
+		case <-keepalive.C: // a client that is gone is found out, and networks remember it
+			if err := s.c.data([]byte(stillHere)); err != nil {
+				return err
+			}
 		case <-stop:
 			return nil
 		case <-s.ctx.Done():
@@ -168,6 +175,9 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 		}
 	}
 }
+
+// stillHere is said in an IDLE in which nothing happens.
+const stillHere = "* OK still here\r\n"
 
 // startIdle notes that Idle runs: the library starts it on the side, and a client that
 // leaves at once has the session closed before, or meanwhile. False if it is closed.

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,9 @@ func (m *Mail) CheckFolder(name string) error {
 	why := gateway.MailboxFault(name)
 	if int64(len(name)) > m.cfg.Limits.MailboxName {
 		why = "it is too long"
+	}
+	if int64(strings.Count(name, Separator)) >= m.cfg.Limits.MailboxLevels {
+		why = "it has too many levels"
 	}
 	if why != "" {
 		return gateway.Fieldf(gateway.InvalidParameter, "folder", "%.100q can't be a folder: %s", name, why)
