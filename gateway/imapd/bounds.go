@@ -8,7 +8,7 @@ import (
 )
 
 // bounds are how much a client may send in one command. What a command takes in
-// memory follows from them: a few times its bytes, and 32 bytes a word.
+// memory follows from them: a few times its bytes, and 24 bytes a word.
 type bounds struct {
 	line     int   // bytes of a line, without its end; past it: BYE
 	command  int   // bytes of all lines and literals, without their ends; past it: BAD or NO [TOOBIG]
@@ -25,10 +25,9 @@ var guestBounds = bounds{line: 8 << 10, command: 8 << 10, literal: 1 << 10, lite
 // userBounds are for those that have. RFC 2683 section 3.2.1.5 asks for lines of
 // 8,000 bytes at least; the library reads 50 KiB. RFC 7888 section 5: literals of
 // 4096 bytes need no asking. The number of literals and words is ours: a search
-// for a hundred words that are not ASCII, a flag list of ten times what a message
-// may have.
+// for a hundred words that are not ASCII, and a program of words of four letters.
 func userBounds(lim gateway.Limits) bounds {
-	return bounds{line: 40 << 10, command: 40 << 10, literal: 4096, literals: 100, words: 1000, message: lim.MessageBytes}
+	return bounds{line: 40 << 10, command: 40 << 10, literal: 4096, literals: 100, words: 8000, message: lim.MessageBytes}
 }
 
 const (

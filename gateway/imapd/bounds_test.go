@@ -86,7 +86,7 @@ func TestBoundsMemory(t *testing.T) {
 				}
 			}
 			runtime.ReadMemStats(&after)
-			if got, most := (after.TotalAlloc-before.TotalAlloc)/runs, uint64(8*who.command+8<<10); got > most {
+			if got, most := (after.TotalAlloc-before.TotalAlloc)/runs, uint64(24*who.command+8<<10); got > most {
 				t.Errorf("%s: %d bytes to refuse it, want %d at most", name, got, most)
 			}
 		}
