@@ -74,7 +74,10 @@ func FoldMailbox(name string) string {
 // MailboxSeparator stands between the levels of a mailbox's name.
 const MailboxSeparator = "/"
 
-// MailboxFault says what is wrong with the name of a new mailbox, besides its length; it is
+// MailboxLevels is how many levels a mailbox's name has.
+func MailboxLevels(name string) int64 { return int64(strings.Count(name, MailboxSeparator)) + 1 }
+
+// MailboxFault says what is wrong with the name of a new mailbox, besides its length and levels; it is
 // empty if nothing is. Names are text of one line: they are written into protocol lines and
 // file listings.
 func MailboxFault(name string) string {

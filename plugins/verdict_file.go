@@ -20,6 +20,9 @@ func (g *guest) file(v *gateway.Verdict, in *abi.Verdict) (err error) {
 	if int64(len(in.Folder)) > g.plugins.cfg.Limits.MailboxName {
 		return bad("folder %.80q is too long", in.Folder)
 	}
+	if gateway.MailboxLevels(in.Folder) > g.plugins.cfg.Limits.MailboxLevels {
+		return bad("folder %.80q has too many levels", in.Folder)
+	}
 	if why := gateway.MailboxFault(in.Folder); in.Folder != "" && why != "" {
 		return bad("folder %.80q: %s", in.Folder, why)
 	}

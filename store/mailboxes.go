@@ -135,6 +135,9 @@ func (s *Store) RenameMailbox(ctx context.Context, sc gateway.Scope, at gateway.
 			if most := t.store.cfg.Limits.MailboxName; int64(len(below[i].Name)) > most {
 				return nil, gateway.Fieldf(gateway.InvalidParameter, "folder", "the name of a folder below it would have over %d bytes", most)
 			}
+			if most := t.store.cfg.Limits.MailboxLevels; gateway.MailboxLevels(below[i].Name) > most {
+				return nil, gateway.Fieldf(gateway.InvalidParameter, "folder", "the name of a folder below it would have over %d levels", most)
+			}
 			if err := t.nameFree(at.Account, below[i].Name); err != nil {
 				return nil, err
 			}

@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +21,7 @@ func (m *Mail) CheckFolder(name string) error {
 	if int64(len(name)) > m.cfg.Limits.MailboxName {
 		why = "it is too long"
 	}
-	if int64(strings.Count(name, Separator)) >= m.cfg.Limits.MailboxLevels {
+	if gateway.MailboxLevels(name) > m.cfg.Limits.MailboxLevels {
 		why = "it has too many levels"
 	}
 	if why != "" {
