@@ -97,6 +97,7 @@ func (s *scanner) close(end int64) error {
 // closeTree ends an entity that is made of others.
 func (s *scanner) closeTree(e *entity, p *gateway.Part) {
 	if p.Type == "message/rfc822" {
+		p.DecodedSize = p.BodySize
 		if p.Lines = s.eols - e.eols; len(s.eol) > 0 {
 			p.Lines-- // the last one belongs to the boundary that follows
 		}
