@@ -211,7 +211,7 @@ func (m *model) rest(ctx context.Context, method, path, body string) (int, error
 // settle looks at the whole until it is right: what a client that has left asked for may
 // still be under way. Nothing else changes meanwhile, so what is wrong stays wrong.
 func (m *model) settle(clients []*simulated) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(patience / 2)
 	for pause := time.Millisecond; ; pause *= 2 {
 		wrong, err := m.atRest(clients)
 		if err != nil || wrong == nil {

@@ -21,10 +21,10 @@ type Case struct {
 }
 
 // CanSMTP reports whether DATA can carry the message as it is: every line ends
-// with CRLF, and holds no other CR or LF, RFC 5321 section 2.3.8.
+// with CRLF, and it holds no other CR or LF, RFC 5321 section 2.3.8, and no NUL.
 func (c Case) CanSMTP() bool {
 	rest := strings.ReplaceAll(c.Raw, "\r\n", "")
-	return strings.HasSuffix(c.Raw, "\r\n") && !strings.ContainsAny(rest, "\r\n")
+	return strings.HasSuffix(c.Raw, "\r\n") && !strings.ContainsAny(rest, "\r\n\x00")
 }
 
 // Cases are all of them.
