@@ -28,3 +28,18 @@ func MergeUIDs(all []UIDRange) []UIDRange {
 	}
 	return out
 }
+
+// CommonUIDs returns what is in both lists of runs, which MergeUIDs has put in order.
+func CommonUIDs(a, b []UIDRange) (out []UIDRange) {
+	for len(a) > 0 && len(b) > 0 {
+		if first, last := max(a[0].First, b[0].First), min(a[0].Last, b[0].Last); first <= last {
+			out = append(out, UIDRange{first, last})
+		}
+		if a[0].Last < b[0].Last {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return out
+}

@@ -116,6 +116,7 @@ func (s *session) arrangedLine(ctx context.Context, found []int, uid bool, o *im
 		return append(b, "\r\n"...), err
 	}
 	sorted, err := s.view.Sort(ctx, found, keys)
+	s.c.note.newest = s.newest(sorted, o)
 	ids := s.ids(sorted, uid)
 	if s.c.note.extended { // RFC 5267 section 3
 		return s.searchLine(ids, uid, o), err
@@ -124,7 +125,7 @@ func (s *session) arrangedLine(ctx context.Context, found []int, uid bool, o *im
 	for _, id := range ids {
 		b = strconv.AppendUint(append(b, ' '), uint64(id), 10)
 	}
-	return append(b, "\r\n"...), err
+	return append(s.c.note.appendNewest(b), "\r\n"...), err
 }
 
 // appendThread writes a conversation: what answers one message alone follows it, what

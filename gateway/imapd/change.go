@@ -1,7 +1,6 @@
 package imapd
 
 import (
-	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -29,40 +28,24 @@ func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, f *imap.Stor
 	case imap.StoreFlagsSet:
 		c.Replace, c.Add, c.AddLabels = true, flags, labels
 	}
+	s.enable()
 	numbers := s.pick(set)
-	before := make(map[int]gateway.Entry)
-	for _, n := range numbers {
-		if f.Silent {
+	quiet := func(int) bool { return false }
+	if f.Silent {
+		before := make(map[int]gateway.Entry)
+		for _, n := range numbers {
 			before[n] = s.view.Entry(n)
 		}
+		quiet = func(n int) bool { return foreseen(before[n], s.view.Entry(n), c) }
 	}
-	done, err := s.view.Flag(s.ctx, numbers, c)
+	if s.c.note.since != nil {
+		return s.storeUnchanged(numbers, c, quiet)
+	}
+	changed, err := s.view.Flag(s.ctx, numbers, c)
 	if err != nil {
 		return s.failed(err)
 	}
-	if f.Silent {
-		done = slices.DeleteFunc(done, func(n int) bool { return foreseen(before[n], s.view.Entry(n), c) })
-	}
-	if len(done) == 0 {
-		return nil
-	}
-	b := s.buf[:0]
-	for _, n := range done {
-		if len(b) >= gather {
-			if err := s.c.data(b); err != nil {
-				return err
-			}
-			b = b[:0]
-		}
-		b = appendNumber(b, n, "FETCH (")
-		if s.c.note.name == "UID STORE" {
-			b = appendItem(b, &fetchItem{what: "UID"}, s.view.Row(n), nil)
-			b = append(b, ' ')
-		}
-		b = append(appendItem(b, &fetchItem{what: "FLAGS"}, s.view.Row(n), nil), ")\r\n"...)
-	}
-	s.buf = b[:0]
-	return s.c.data(b)
+	return s.stored(changed, quiet)
 }
 
 // Expunge removes what is marked as deleted; CLOSE does so silently.
@@ -77,7 +60,13 @@ func (s *session) Expunge(_ *imapserver.ExpungeWriter, uids *imap.UIDSet) error 
 	if uids != nil {
 		set = *uids
 	}
-	return s.failed(s.view.Expunge(s.ctx, s.pick(set)))
+	err := s.view.Expunge(s.ctx, s.pick(set))
+	if err != nil && gateway.KindOf(err) == gateway.NotFound && s.c.note.name == "CLOSE" {
+		return nil // the mailbox is gone, and with it what was to be removed
+	} else if err != nil {
+		return s.failed(err)
+	}
+	return s.expunged()
 }
 
 // Copy copies messages to another mailbox.
@@ -95,7 +84,10 @@ func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, dest string) e
 	if err != nil || data == nil {
 		return err
 	}
-	return w.WriteCopyData(data)
+	if err := w.WriteCopyData(data); err != nil {
+		return err
+	}
+	return s.expunged()
 }
 
 func (s *session) copy(set imap.NumSet, dest string, move bool) (*imap.CopyData, error) {

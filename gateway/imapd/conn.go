@@ -221,6 +221,8 @@ func (c *conn) response(l string) {
 		}
 	case strings.HasPrefix(l, "* CAPABILITY "):
 		l = strings.TrimSuffix(l, "\r\n") + c.added() + "\r\n"
+	case len(c.note.enable) > 0 && strings.HasPrefix(l, "* ENABLED"):
+		l = c.enabled(l)
 	case len(c.note.splice) > 0 && strings.HasPrefix(l, "* STATUS "):
 		l = c.note.spliced(l)
 	case c.tag != "" && strings.HasPrefix(l, c.tag+" "):
@@ -232,12 +234,24 @@ func (c *conn) response(l string) {
 			c.authed = true
 			l = c.addCapability(l)
 		}
+		if c.note.before != nil && strings.HasPrefix(l[len(c.tag):], " OK ") {
+			_ = c.note.before(c.insert) // a failure is kept in c.fail
+		}
 		c.tag = ""
 	}
 	_ = c.put([]byte(l)) // a failure is kept in c.fail
 	if c.stopping && c.tag == "" {
 		c.bye("the server is shutting down")
 	}
+}
+
+// insert puts lines of the session's ahead of one of the library's. mu is held, but for
+// a moment, for a goodbye.
+func (c *conn) insert(b []byte) error {
+	_ = c.put(b)
+	c.mu.Unlock()
+	c.mu.Lock()
+	return c.fail
 }
 
 // libraryFault is what the library says of some commands that it can't parse. The

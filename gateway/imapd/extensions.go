@@ -10,8 +10,11 @@ import (
 // can hide each, as long as a client of theirs gets it wrong; a hidden one is not
 // served either.
 var Extensions = []string{
-	"QUOTA", // RFC 9208
-	"SORT",  // RFC 5256, 5957 and 5267; THREAD is of the first, too
+	"CONDSTORE", // RFC 7162, and the next, which goes with it
+	"QRESYNC",
+	"OBJECTID", // RFC 8474
+	"QUOTA",    // RFC 9208
+	"SORT",     // RFC 5256, 5957 and 5267; THREAD is of the first, too
 	"THREAD",
 }
 

@@ -50,13 +50,18 @@ func plan(n *note, o *imap.FetchOptions) (p fetchPlan) {
 	if strings.HasPrefix(n.name, "UID ") && !slices.ContainsFunc(items, func(i string) bool { return strings.EqualFold(i, "UID") }) {
 		items = append([]string{"UID"}, items...)
 	}
+	if n.since != nil && !slices.ContainsFunc(items, func(i string) bool { return strings.EqualFold(i, "MODSEQ") }) {
+		items = append(slices.Clone(items), "MODSEQ") // RFC 7162 section 3.1.4.1
+	}
 	sections := o.BodySection
 	for _, text := range items {
 		item := fetchItem{name: text, what: strings.ToUpper(text)}
 		switch item.what {
-		case "UID", "FLAGS":
+		case "UID", "FLAGS", "MODSEQ":
 		case "INTERNALDATE", "RFC822.SIZE":
 			p.stored = true
+		case "EMAILID", "THREADID":
+			p.need |= mailbox.NeedBody
 		case "ENVELOPE", "BODY", "BODYSTRUCTURE":
 			p.need |= mailbox.NeedText
 		default: // BODY[...], RFC822 and its like
@@ -98,8 +103,18 @@ func sectionName(text string, s *imap.FetchItemBodySection) string {
 
 // Fetch writes what a client wants to know of messages.
 func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.FetchOptions) error {
-	p := plan(s.c.note, o)
+	n := s.c.note
+	s.enable()
+	p := plan(n, o)
+	if n.vanished {
+		if err := s.vanished(set); err != nil {
+			return err
+		}
+	}
 	numbers := s.pick(set)
+	if n.since != nil {
+		numbers = s.newer(numbers, *n.since)
+	}
 	var marked map[int]bool
 	if p.marks && !s.readOnly {
 		var err error
@@ -188,7 +203,7 @@ func (s *session) markSeen(numbers []int) (map[int]bool, error) {
 func (s *session) fetchOne(b []byte, p *fetchPlan, n int, m *gateway.Message, marked bool) (_ []byte, err error) {
 	r := s.view.Row(n)
 	b = appendNumber(b, n, "FETCH (")
-	flags, streamed := false, false
+	streamed := false
 	for i := range p.items {
 		item := &p.items[i]
 		if i > 0 {
@@ -202,12 +217,10 @@ func (s *session) fetchOne(b []byte, p *fetchPlan, n int, m *gateway.Message, ma
 			streamed = streamed || sent
 			continue
 		}
-		flags = flags || item.what == "FLAGS"
 		b = appendItem(b, item, r, m)
 	}
-	if marked && !flags {
-		b = append(b, " FLAGS "...)
-		b = appendFlags(b, r)
+	if marked {
+		b = s.appendMarked(b, p, r)
 	}
 	b = append(b, ")\r\n"...)
 	if len(b) < gather && !streamed {
@@ -220,10 +233,35 @@ func (s *session) fetchOne(b []byte, p *fetchPlan, n int, m *gateway.Message, ma
 	return b[:0], err
 }
 
+// appendMarked writes that \Seen was set, if the client has not asked for it anyhow.
+func (s *session) appendMarked(b []byte, p *fetchPlan, r *mailbox.Row) []byte {
+	if !p.has("FLAGS") {
+		b = appendFlags(append(b, " FLAGS "...), r)
+	}
+	if s.c.knows.modseq && !p.has("MODSEQ") {
+		b = appendModSeq(append(b, ' '), r)
+	}
+	if s.c.knows.modseq && !p.has("UID") {
+		b = appendUID(append(b, ' '), r)
+	}
+	return b
+}
+
+func (p *fetchPlan) has(what string) bool {
+	return slices.ContainsFunc(p.items, func(i fetchItem) bool { return i.what == what })
+}
+
 // appendItem writes one item that a row, or a record, answers.
 func appendItem(b []byte, item *fetchItem, r *mailbox.Row, m *gateway.Message) []byte {
+	if item.what == "MODSEQ" {
+		return appendModSeq(b, r)
+	}
 	b = append(append(b, item.what...), ' ')
 	switch item.what {
+	case "EMAILID":
+		b = appendObjectID(b, m.ID)
+	case "THREADID":
+		b = appendObjectID(b, m.Thread)
 	case "UID":
 		b = strconv.AppendUint(b, uint64(r.UID), 10)
 	case "FLAGS":

@@ -177,6 +177,8 @@ func TestFetch(t *testing.T) {
 		S: \* OK \[UIDNEXT 3\]
 		S: \* FLAGS \(\\Answered \\Flagged \\Deleted \\Seen \\Draft\)
 		S: \* OK \[PERMANENTFLAGS \(\\Answered \\Flagged \\Deleted \\Seen \\Draft \\\*\)\]
+		S: \* OK \[HIGHESTMODSEQ [1-9][0-9]*\]
+		S: \* OK \[MAILBOXID \([0-9a-f-]{36}\)\]
 		S: a OK \[READ-WRITE\]
 		C: b FETCH 1 FAST
 		S: \* 1 FETCH \(FLAGS \(\) INTERNALDATE ".*" RFC822\.SIZE [0-9]+\)

@@ -15,11 +15,18 @@ type note struct {
 	arrange   *arrangement // SORT or THREAD, not SEARCH
 
 	offers   offers
-	enables  bool     // it shows that the client knows of mod-sequences
-	argument token    // of a quota command
-	status   []string // items of STATUS that the library does not know
-	bare     bool     // there were no others
-	splice   []byte   // values of those, for the library's next STATUS line
+	enables  bool                               // it shows that the client knows of mod-sequences
+	enable   []string                           // of ENABLE: what the library does not know
+	since    *uint64                            // of CHANGEDSINCE or UNCHANGEDSINCE
+	vanished bool                               // FETCH with VANISHED
+	byModSeq bool                               // SEARCH with MODSEQ
+	newest   uint64                             // and the highest of what it found
+	resync   *resync                            // of SELECT
+	before   func(put func([]byte) error) error // what to write ahead of the tagged OK
+	argument token                              // of a quota command
+	status   []string                           // items of STATUS that the library does not know
+	bare     bool                               // there were no others
+	splice   []byte                             // values of those, for the library's next STATUS line
 }
 
 // commandError is why a command can't be.
@@ -37,8 +44,14 @@ func rewrite(c *command, o offers) (*note, error) {
 		}
 	}
 	switch strings.TrimPrefix(c.name, "UID ") {
+	case "SELECT", "EXAMINE":
+		return n, n.selectCommand(c)
+	case "ENABLE":
+		n.enableCommand(c)
 	case "FETCH":
-		return n, n.fetchItems(c)
+		return n, n.fetchCommand(c)
+	case "STORE":
+		return n, n.storeCommand(c)
 	case "SEARCH":
 		return n, n.searchKeys(c)
 	case "SORT":
@@ -116,21 +129,21 @@ func (n *note) searchKeys(c *command) error {
 	}
 	out := append([]token(nil), a[:i]...)
 	for ; i < len(a); i++ {
-		switch key := a[i].upper(); key {
-		case "LARGER", "SMALLER":
-			if i+1 == len(a) || a[i+1].kind != atom || !isNumber(a[i+1].text) {
-				return commandError("a number of bytes is expected")
-			}
-			i++
-			out = append(out, token{atom, "KEYWORD"}, token{atom, carrier + strings.ToLower(key) + "." + a[i].text})
-		default:
-			k := searchArgs[key]
-			if i+k >= len(a) {
-				return commandError("an argument is expected")
-			}
-			out = append(out, a[i:i+k+1]...)
-			i += k
+		keys, used, err := n.ownKey(a, i)
+		if err != nil {
+			return err
 		}
+		if used > 0 {
+			out = append(out, keys...)
+			i += used - 1
+			continue
+		}
+		k := searchArgs[a[i].upper()]
+		if i+k >= len(a) {
+			return commandError("an argument is expected")
+		}
+		out = append(out, a[i:i+k+1]...)
+		i += k
 	}
 	c.args = out
 	return nil

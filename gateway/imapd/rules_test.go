@@ -166,7 +166,7 @@ var rules = []struct{ name, script string }{
 		C: d SELECT INBOX
 		S~ \* FLAGS \(.*\$NotJunk.*\)
 		S: \* OK \[PERMANENTFLAGS \(.*\$NotJunk.* \\\*\)\]
-		S: d OK
+		S~ d OK
 		C: e SEARCH KEYWORD $forwarded
 		S: \* SEARCH 1$
 		S: e OK
@@ -175,7 +175,7 @@ var rules = []struct{ name, script string }{
 	{"EXAMINE changes nothing", `
 		C: a EXAMINE INBOX
 		S~ \* OK \[PERMANENTFLAGS \(\)\]
-		S: a OK \[READ-ONLY\]
+		S~ a OK \[READ-ONLY\]
 		C: b STORE 1 +FLAGS \Deleted
 		S: b NO \[CANNOT\]
 		C: c UID STORE 1 +FLAGS \Deleted

@@ -12,6 +12,7 @@ import (
 
 // Search writes which messages match.
 func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *imap.SearchOptions) (*imap.SearchData, error) {
+	s.enable()
 	found, err := s.find(c)
 	if o.ReturnSave {
 		s.save(found, o) // of a search that failed, nothing: RFC 5182 section 2.1
@@ -22,6 +23,7 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *ima
 	if s.c.note.arrange != nil {
 		return nil, s.arranged(found, kind == imapserver.NumKindUID, o)
 	}
+	s.c.note.newest = s.newest(found, o)
 	ids := s.ids(found, kind == imapserver.NumKindUID)
 	if err := s.c.data(s.searchLine(ids, kind == imapserver.NumKindUID, o)); err != nil {
 		return nil, err
@@ -80,7 +82,7 @@ func (s *session) searchLine(ids []uint32, uid bool, o *imap.SearchOptions) []by
 		for _, id := range ids {
 			b = strconv.AppendUint(append(b, ' '), uint64(id), 10)
 		}
-		return append(b, "\r\n"...)
+		return append(n.appendNewest(b), "\r\n"...)
 	}
 	if o.ReturnSave && !o.ReturnMin && !o.ReturnMax && !o.ReturnCount && !s.asksAll() {
 		return nil // RFC 5182 section 2.1: SAVE alone has no answer
@@ -104,7 +106,7 @@ func (s *session) searchLine(ids []uint32, uid bool, o *imap.SearchOptions) []by
 	if o.ReturnCount {
 		b = strconv.AppendInt(append(b, " COUNT "...), int64(len(ids)), 10)
 	}
-	return append(b, "\r\n"...)
+	return append(n.appendNewest(b), "\r\n"...)
 }
 
 // asksAll reports whether the client named ALL: the library sets it, too, when

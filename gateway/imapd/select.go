@@ -72,6 +72,9 @@ func appendFlags(b []byte, r *mailbox.Row) []byte {
 
 // Select opens a mailbox.
 func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, error) {
+	if s.c.note.resync != nil && !s.c.knows.resync {
+		return nil, &imap.Error{Type: imap.StatusResponseTypeBad, Text: "QRESYNC is for clients that have enabled it"}
+	}
 	v, err := s.door.cfg.Mail.View(s.ctx, s.scope, s.account, name)
 	if errors.Is(err, mailbox.ErrClosed) {
 		return nil, refuse("NONEXISTENT", "the mailbox was deleted") // meanwhile; nobody is in it yet
@@ -80,6 +83,10 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 		return nil, s.failed(err)
 	}
 	s.view, s.readOnly, s.saved = v, o.ReadOnly, nil
+	s.enable()
+	if s.c.note.before, err = s.opened(v); err != nil {
+		return nil, s.failed(errors.Join(err, s.Unselect()))
+	}
 	d := &imap.SelectData{
 		NumMessages: uint32(v.Len()), UIDNext: imap.UID(v.Box.UIDNext), UIDValidity: v.Box.UIDValidity,
 	}
@@ -126,15 +133,18 @@ func (s *session) tell(allowExpunge bool) error {
 		return s.failed(err)
 	}
 	b := s.buf[:0]
-	for _, i := range news.Gone {
-		b = appendNumber(b, i, "EXPUNGE\r\n")
+	if s.c.knows.resync {
+		b = appendVanished(b, "", runsOf(news.UIDs))
+	} else {
+		for _, i := range news.Gone {
+			b = appendNumber(b, i, "EXPUNGE\r\n")
+		}
 	}
 	if news.Exists >= 0 {
 		b = appendNumber(b, news.Exists-1, "EXISTS\r\n")
 	}
 	for _, i := range news.Changed {
-		b = appendNumber(b, i, "FETCH (FLAGS ")
-		b = append(appendFlags(b, s.view.Row(i)), ")\r\n"...)
+		b = s.appendChange(b, i, s.view.Row(i))
 	}
 	s.buf = b[:0]
 	if len(b) == 0 {

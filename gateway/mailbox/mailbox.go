@@ -67,6 +67,8 @@ type Store interface {
 	Described(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, fn func(i int, c *gateway.Content)) error
 	Bodies(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, fn func(i int, m *gateway.Message)) error
 	Flag(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) ([]gateway.Entry, error)
+	FlagUnchanged(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange, since uint64) (after []gateway.Entry, others []uint32, err error)
+	Vanished(ctx context.Context, s gateway.Scope, at gateway.Selection, since uint64) (uids []gateway.UIDRange, all bool, err error)
 	ExpungeAll(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, marked bool) ([]uint32, error)
 	Copy(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) ([]gateway.Moved, error)
 	Append(ctx context.Context, s gateway.Scope, at gateway.Selection, a *gateway.Appending) (gateway.Entry, error)

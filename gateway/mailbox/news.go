@@ -59,6 +59,7 @@ func differ(old, now *rows, expunge bool) (n News, lost bool) {
 		switch {
 		case done:
 			slices.Reverse(n.Gone)
+			slices.Reverse(n.UIDs)
 			if added {
 				n.Exists = number
 			}
@@ -70,7 +71,7 @@ func differ(old, now *rows, expunge bool) (n News, lost bool) {
 		case o == nil:
 			added = true
 		case e == nil && expunge:
-			n.Gone = append(n.Gone, told)
+			n.Gone, n.UIDs = append(n.Gone, told), append(n.UIDs, o.UID)
 			told++
 			continue
 		default:

@@ -284,8 +284,11 @@ func (b *shared) pull(ctx context.Context) error {
 		}
 		for i := range events {
 			if e := &events[i]; e.Mailbox == b.at.Mailbox {
-				p.highest = max(p.highest, e.Sequence)
-				p.box = p.box || e.Type == gateway.EventMailbox
+				if e.Type == gateway.EventMailbox {
+					p.box = true // no entry of it has changed
+				} else {
+					p.highest = max(p.highest, e.Sequence)
+				}
 				p.note(e, b.outcomes.take(e.Sequence))
 			}
 		}

@@ -28,9 +28,10 @@ type View struct {
 
 // News is what a reader has to be told, in this order.
 type News struct {
-	Gone    []int // numbers to take out, highest first
-	Exists  int   // how many messages there are then; -1 if no more than known
-	Changed []int // numbers, after Gone, whose flags are others
+	Gone    []int    // numbers to take out, highest first
+	UIDs    []uint32 // of these
+	Exists  int      // how many messages there are then; -1 if no more than known
+	Changed []int    // numbers, after Gone, whose flags are others
 }
 
 // ErrClosed means that the mailbox of a view was deleted.
@@ -179,7 +180,13 @@ func (v *View) Flag(ctx context.Context, numbers []int, c gateway.FlagChange) (d
 	v.shared.noting.RLock()
 	defer v.shared.noting.RUnlock()
 	after, err := v.mail.cfg.Store.Flag(ctx, v.scope, v.at, v.uids(numbers), c)
-	var fresh []gateway.Entry // also of what was done before an error
+	return v.took(numbers, after), err // also of what was done before an error
+}
+
+// took takes over how entries stand after a change of our own, and returns which numbers
+// they have. shared.noting is held since before its commit.
+func (v *View) took(numbers []int, after []gateway.Entry) (done []int) {
+	var fresh []gateway.Entry
 	done = make([]int, 0, len(after))
 	for _, n := range numbers {
 		if len(after) == 0 {
@@ -194,7 +201,7 @@ func (v *View) Flag(ctx context.Context, numbers []int, c gateway.FlagChange) (d
 	}
 	v.shared.outcomes.note(fresh)
 	v.rows = v.rows.replaced(v.shared.rowsOf(fresh))
-	return done, err
+	return done
 }
 
 // Expunge removes the messages that are marked as deleted, or those of some UIDs
