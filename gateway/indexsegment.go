@@ -8,26 +8,14 @@ type IndexSegment struct {
 	Blob        Blob          // its bytes, which only the search room can read
 }
 
-// IndexState is how far the search index of an account reaches, or of many accounts.
+// IndexState is how far the search index of an account has come, or of many accounts.
 type IndexState struct {
-	Accounts int   // how many it is about
-	Newest   int64 // numbers given to messages
-	Indexed  int64 // how many of them it covers
+	Accounts int
+	Messages int64 // how many it knows
+	Behind   int64 // how many numbers it does not reach yet
 	Segments int
 	Bytes    int64 // of the segments
 }
-
-// Add counts another state in.
-func (s *IndexState) Add(o IndexState) {
-	s.Accounts += o.Accounts
-	s.Newest += o.Newest
-	s.Indexed += o.Indexed
-	s.Segments += o.Segments
-	s.Bytes += o.Bytes
-}
-
-// Lag is how many messages it does not know yet.
-func (s *IndexState) Lag() int64 { return s.Newest - s.Indexed }
 
 // AccountRef names an account.
 type AccountRef struct {

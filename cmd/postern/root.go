@@ -45,6 +45,6 @@ func rootCommand() *cobra.Command {
 	}
 	root.AddCommand(quickstartCommand(), serveCommand(), versionCommand())
 	c := &client{}
-	root.AddCommand(c.domainsCommand(), c.dnsCommand(), c.accountsCommand(), c.keysCommand(), c.sendCommand(), c.traceCommand(), c.pluginCommand(), c.queueCommand(), c.goLiveCommand(), c.backupCommand(), storeCommand())
+	root.AddCommand(c.domainsCommand(), c.dnsCommand(), c.accountsCommand(), c.keysCommand(), c.sendCommand(), c.traceCommand(), c.pluginCommand(), c.queueCommand(), c.searchCommand(), c.goLiveCommand(), c.backupCommand(), storeCommand())
 	return root
 }

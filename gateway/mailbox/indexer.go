@@ -141,21 +141,10 @@ func (x *indexer) round(ctx context.Context, all bool) (err error) {
 
 // everybody puts all accounts on the list.
 func (x *indexer) everybody(ctx context.Context) error {
-	store, system := x.mail.cfg.Store, x.mail.cfg.System
-	domains, err := store.Domains(ctx, system)
-	if err != nil {
-		return err
-	}
-	for _, d := range domains {
-		accounts, err := store.Accounts(ctx, system, d.ID, 0, 0)
-		if err != nil {
-			return err
-		}
-		for i := range accounts {
-			x.waiting[gateway.AccountRef{Domain: d.ID, Account: accounts[i].ID}] = struct{}{}
-		}
-	}
-	return nil
+	return x.mail.eachAccount(ctx, func(a *gateway.Account) error {
+		x.waiting[gateway.AccountRef{Domain: a.Domain, Account: a.ID}] = struct{}{}
+		return nil
+	})
 }
 
 // hold sees to it that this process holds the lease; false while another one does. It

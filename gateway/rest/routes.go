@@ -110,6 +110,8 @@ var routes = []route{
 	{"GET", "/logs", "listLogs", readers, keys.Reads, (*Server).listLogs},
 	{"GET", "/logs/:id", "getLog", readers, keys.Reads, (*Server).getLog},
 	{"PATCH", "/instance", "updateInstance", instance, keys.Changes, (*Server).updateInstance},
+	{"GET", "/search", "getSearchIndex", instance, keys.Reads, (*Server).getSearchIndex},
+	{"POST", "/search/rebuild", "rebuildSearchIndex", instance, keys.Changes, (*Server).rebuildSearchIndex},
 	{"GET", "/backup", "getBackup", instance, keys.Uploads, (*Server).backup},
 	{"GET", "/healthz", "health", open, keys.Uncounted, (*Server).health},
 	{"GET", "/readyz", "ready", open, keys.Uncounted, (*Server).ready},

@@ -101,6 +101,8 @@ var targets = map[string]target{
 	"listLogs":            {path: "/logs?email={bot}", ok: 200},
 	"getLog":              {path: "/logs/{row}?domain=demo.localhost", ok: 200},
 	"updateInstance":      {path: "/instance", body: `{"delivery_mode":"capture"}`, ok: 200},
+	"getSearchIndex":      {path: "/search?email={bot}", ok: 200},
+	"rebuildSearchIndex":  {path: "/search/rebuild?email={bot}", ok: 202},
 	"getBackup":           {path: "/backup", ok: 200},
 	"health":              {path: "/healthz", ok: 200},
 	"ready":               {path: "/readyz", ok: 200},
