@@ -65,33 +65,35 @@ func (c *Criteria) cost() cost {
 	return most
 }
 
-// ofRecord reports whether the record of a message has to be looked at.
-func (c *Criteria) ofRecord() bool {
-	return len(c.Larger)+len(c.Smaller) > 0 || !c.Since.IsZero() || !c.Before.IsZero() || c.ofDate()
+// ofRecord reports whether the record of a message may have to be looked at.
+func (c *Criteria) ofRecord() bool { return c.ofArrival() || c.ofDate() }
+
+// ofArrival reports whether size or arrival count; most entries know them.
+func (c *Criteria) ofArrival() bool {
+	return len(c.Larger)+len(c.Smaller) > 0 || !c.Since.IsZero() || !c.Before.IsZero()
 }
 
 // ofDate reports whether the Date field counts.
 func (c *Criteria) ofDate() bool { return !c.SentSince.IsZero() || !c.SentBefore.IsZero() }
 
-// entry checks labels and change of an entry that has the right flags.
-func (c *Criteria) entry(e *gateway.Entry) bool {
+// row checks labels and change of an entry.
+func (c *Criteria) row(r *Row) bool {
 	has := func(label string) bool {
-		return slices.ContainsFunc(e.Labels, func(l string) bool { return strings.EqualFold(l, label) })
+		return r.Keywords != nil && slices.ContainsFunc(r.Keywords.Names, func(l string) bool { return strings.EqualFold(l, label) })
 	}
 	for _, l := range c.HasLabels {
 		if !has(l) {
 			return false
 		}
 	}
-	return e.ModSeq >= c.ModSeq && !slices.ContainsFunc(c.LacksLabels, has)
+	return r.ModSeq >= c.ModSeq && !slices.ContainsFunc(c.LacksLabels, has)
 }
 
-// record checks size and arrival.
-func (c *Criteria) record(m *gateway.Message) bool {
-	size := m.Size()
+// arrival checks size and arrival.
+func (c *Criteria) arrival(arrived time.Time, size int64) bool {
 	return !slices.ContainsFunc(c.Larger, func(n int64) bool { return size <= n }) &&
 		!slices.ContainsFunc(c.Smaller, func(n int64) bool { return size >= n }) &&
-		within(m.Arrived, c.Since, c.Before)
+		within(arrived, c.Since, c.Before)
 }
 
 // within compares days; times and zones don't count.

@@ -94,16 +94,14 @@ func (f *finder) steps(ctx context.Context, c *Criteria) (all []step, err error)
 	if len(c.HasLabels)+len(c.LacksLabels) > 0 || c.ModSeq > 0 {
 		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
 			for i := range in.all() {
-				if e := f.v.Entry(i); !c.entry(&e) {
+				if !c.row(f.v.Row(i)) {
 					in.clear(i)
 				}
 			}
 			return nil
 		}})
 	}
-	if c.ofRecord() {
-		all = append(all, step{ofRecords, func(ctx context.Context, in marks) error { return f.records(ctx, c, in) }})
-	}
+	all = append(all, f.records(c)...)
 	for _, t := range c.texts() {
 		all = append(all, f.text(t)...)
 	}
@@ -167,7 +165,7 @@ func (f *finder) named(ctx context.Context, c *Criteria) (all []step, err error)
 	for _, list := range lists {
 		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
 			for i := range in.all() {
-				if _, found := slices.BinarySearch(list, f.v.Entry(i).Message); !found {
+				if _, found := slices.BinarySearch(list, f.v.Row(i).Message); !found {
 					in.clear(i)
 				}
 			}
@@ -205,14 +203,32 @@ func (f *finder) thread(ctx context.Context, id gateway.ID) (list []gateway.Mess
 	return list, nil
 }
 
-// records narrows by what the records say.
-func (f *finder) records(ctx context.Context, c *Criteria, in marks) error {
-	return f.look(ctx, in, nil, false, func(ctx context.Context, m *gateway.Message) (bool, error) {
-		if !c.record(m) || !c.ofDate() {
-			return c.record(m), nil
-		}
-		return f.v.sent(ctx, m, c.SentSince, c.SentBefore)
-	})
+// records are the parts that need no text: size and arrival, which most entries know, and
+// the Date field.
+func (f *finder) records(c *Criteria) (all []step) {
+	if c.ofArrival() {
+		known := newMarks(f.v.Len())
+		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
+			for i := range in.all() {
+				if arrived, size, ok := f.v.Row(i).Stored(); ok {
+					if known.set(i); !c.arrival(arrived, size) {
+						in.clear(i)
+					}
+				}
+			}
+			return nil
+		}}, step{ofRecords, func(ctx context.Context, in marks) error {
+			return f.look(ctx, in, known, false, func(_ context.Context, m *gateway.Message) (bool, error) { return c.arrival(m.Arrived, m.Size()), nil })
+		}})
+	}
+	if c.ofDate() {
+		all = append(all, step{ofRecords, func(ctx context.Context, in marks) error {
+			return f.look(ctx, in, nil, false, func(ctx context.Context, m *gateway.Message) (bool, error) {
+				return f.v.sent(ctx, m, c.SentSince, c.SentBefore)
+			})
+		}})
+	}
+	return all
 }
 
 // look shows judge the messages of a set but some, and takes out those that it does not

@@ -251,7 +251,7 @@ func partIndex(r *rand.Rand, all []*letter, through int) mailbox.Index {
 				if !known {
 					bit = search.Header
 				}
-				in = in || q.Fields&bit != 0 && (holds(field[1], q.Text) || (q.Fields == search.Text || !known) && holds(field[0]+": "+field[1], q.Text))
+				in = in || q.Fields&search.Header != 0 && holds(field[0], q.Text) || q.Fields&bit != 0 && (holds(field[1], q.Text) || (q.Fields == search.Text || !known) && holds(field[0]+": "+field[1], q.Text))
 			}
 			switch unsure := r.IntN(4) == 0; {
 			case unsure:
@@ -346,7 +346,8 @@ func TestSearchTime(t *testing.T) {
 		{"flags", 0, mailbox.Criteria{Has: gateway.Seen}, nil},
 		{"texts without an index", 0, mailbox.Criteria{Bodies: []string{"x"}}, mailbox.ErrSearchTime},
 		{"not", 0, mailbox.Criteria{Not: []mailbox.Criteria{{Bodies: []string{"x"}}}}, mailbox.ErrSearchTime},
-		{"sizes", 0, mailbox.Criteria{Larger: []int64{1}}, mailbox.ErrSearchTime},
+		{"sizes", 0, mailbox.Criteria{Larger: []int64{1}}, nil},
+		{"dates", 0, mailbox.Criteria{SentSince: time.Unix(0, 0)}, mailbox.ErrSearchTime},
 		{"what the index knows", len(all), mailbox.Criteria{Bodies: []string{"invoice"}}, nil},
 		{"one that it does not", len(all) - 1, mailbox.Criteria{Bodies: []string{"invoice"}}, mailbox.ErrSearchTime},
 	} {

@@ -54,7 +54,11 @@ func (v *View) TextHas(ctx context.Context, m *gateway.Message, text string, hea
 
 // texts reads what is searched of a message. The message has its structure.
 func (v *View) texts(ctx context.Context, m *gateway.Message) *texts {
-	return &texts{msg: m, lim: v.mail.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
-		return v.mail.cfg.Store.OpenBlob(ctx, v.scope, m.Blob, off, n)
+	return v.mail.texts(ctx, v.scope, m)
+}
+
+func (m *Mail) texts(ctx context.Context, s gateway.Scope, msg *gateway.Message) *texts {
+	return &texts{msg: msg, lim: m.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
+		return m.cfg.Store.OpenBlob(ctx, s, msg.Blob, off, n)
 	}}
 }

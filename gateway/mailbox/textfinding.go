@@ -25,11 +25,15 @@ var indexed = map[string]search.Fields{"from": search.From, "to": search.To, "cc
 // texts are the texts asked for. Each text holds the empty one.
 func (c *Criteria) texts() (all []textKey) {
 	for _, h := range c.Headers {
-		fields, known := indexed[strings.ToLower(h.Name)]
-		if !known {
-			fields = search.Header
+		fields, sure := indexed[strings.ToLower(h.Name)]
+		query := search.Query{Text: h.Text, Fields: fields}
+		if !sure {
+			query.Fields = search.Header
 		}
-		all = append(all, textKey{ofHeaders, search.Query{Text: h.Text, Fields: fields}, known, func(ctx context.Context, v *View, m *gateway.Message) (bool, error) {
+		if h.Text == "" { // the names of all fields are among Header
+			query, sure = search.Query{Text: h.Name, Fields: search.Header}, false
+		}
+		all = append(all, textKey{ofHeaders, query, sure, func(ctx context.Context, v *View, m *gateway.Message) (bool, error) {
 			return v.HeaderHas(ctx, m, h.Name, h.Text)
 		}})
 	}
@@ -55,7 +59,7 @@ type Index func(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gate
 func (f *finder) text(t textKey) []step {
 	sure := newMarks(f.v.Len())
 	ask := step{ofIndex, func(ctx context.Context, in marks) error {
-		if in.count() <= fewMessages || t.query.Text == "" { // an empty text asks for the field alone
+		if in.count() <= fewMessages || t.query.Text == "" {
 			return nil
 		}
 		found, err := f.v.mail.index(ctx, f.v.scope, f.v.at.Domain, f.v.at.Account, t.query)
@@ -64,7 +68,7 @@ func (f *finder) text(t textKey) []step {
 		}
 		known := newKnowledge(found)
 		for i := range in.all() {
-			switch known.of(f.v.Entry(i).Message) {
+			switch known.of(f.v.Row(i).Message) {
 			case matchesNot:
 				in.clear(i)
 			case matchesMaybe:

@@ -231,25 +231,21 @@ func (m *Mail) says(ctx context.Context, s gateway.Scope, msg *gateway.Message, 
 		left = slices.DeleteFunc(left, func(term []string) bool { return in(folded, term) })
 	}
 	see(msg.Content.Subject)
-	fields, err := m.Header(ctx, s, Item{Message: msg})
+	texts := m.texts(ctx, s, msg)
+	fields, err := texts.header()
 	if err != nil {
 		return false, err
 	}
 	for _, f := range fields {
-		if where := indexed[strings.ToLower(f.Name)]; where != 0 && where != search.Subject {
+		if headerFields[strings.ToLower(f.Name)] != 0 {
 			see(f.Value)
 		}
 	}
-	for i := range msg.Content.Parts {
-		p := &msg.Content.Parts[i]
-		if len(left) == 0 || !strings.HasPrefix(p.Type, "text/") {
-			continue
-		}
-		text, _, err := m.text(ctx, s, msg, p)
-		if err != nil {
-			return false, err
-		}
-		see(text)
+	if len(left) > 0 {
+		err = texts.bodies(func(text string) bool {
+			see(text)
+			return len(left) > 0
+		})
 	}
-	return len(left) == 0, nil
+	return len(left) == 0 && err == nil, err
 }

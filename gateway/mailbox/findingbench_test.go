@@ -1,0 +1,106 @@
+package mailbox_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/mailbox"
+)
+
+// What searches cost in a mailbox of 10,000 and one of 100,000 mails of 4 KiB, all of
+// them indexed: in IMAP's words, and in a list.
+func BenchmarkSearch(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkSearch(b, n) })
+	}
+}
+
+func benchmarkSearch(b *testing.B, n int) {
+	h := newHouse(b, 0)
+	s := newShelf(b, h, "ann", h.Store, nil)
+	h.follow()
+	s.mail = h.mail
+	fillShelf(s, n)
+	h.ok(s.mail.UpdateIndex(b.Context()))
+	v, err := s.mail.View(b.Context(), s.scope(), s.a, gateway.Inbox)
+	h.ok(err)
+	defer v.Close()
+	for _, tt := range []struct {
+		name string
+		c    mailbox.Criteria
+	}{
+		{"unseen", mailbox.Criteria{Lacks: gateway.Seen}},
+		{"keyword", mailbox.Criteria{LacksLabels: []string{"work"}}},
+		{"since", mailbox.Criteria{Since: s.day}},
+		{"sentsince", mailbox.Criteria{Not: []mailbox.Criteria{{SentSince: s.day}}}},
+		{"from", mailbox.Criteria{Headers: []mailbox.HeaderText{{Name: "From", Text: "ann7@"}}}},
+		{"subject", mailbox.Criteria{Headers: []mailbox.HeaderText{{Name: "Subject", Text: "about 7"}}}},
+		{"subject-word", mailbox.Criteria{Headers: []mailbox.HeaderText{{Name: "Subject", Text: "letter"}}}},
+		{"body-word", mailbox.Criteria{Bodies: []string{"wce"}}},
+		{"body-rare", mailbox.Criteria{Bodies: []string{"ticket3001x"}}},
+		{"body-phrase", mailbox.Criteria{Bodies: []string{"wba wcevi"}}},
+		{"text", mailbox.Criteria{Texts: []string{"cevice"}}},
+	} {
+		b.Run("imap-"+tt.name, func(b *testing.B) {
+			found := 0
+			for b.Loop() {
+				list, err := v.Search(b.Context(), &tt.c)
+				if err != nil || len(list) == 0 {
+					b.Fatal(len(list), err)
+				}
+				found = len(list)
+			}
+			b.ReportMetric(float64(found), "found")
+		})
+	}
+	for _, q := range []string{"wce", "ticket3001x", "letter ann7@x.test", `"wba wcevi"`} {
+		for _, list := range []struct {
+			name string
+			ask  func(mailbox.Query) (int, error)
+		}{
+			{"list", func(ask mailbox.Query) (int, error) {
+				p, err := s.mail.List(b.Context(), s.scope(), ask)
+				return int(p.Total), err
+			}},
+			{"threads", func(ask mailbox.Query) (int, error) {
+				p, err := s.mail.Conversations(b.Context(), s.scope(), ask)
+				return len(p.Items), err
+			}},
+		} {
+			b.Run(list.name+"-"+q, func(b *testing.B) {
+				found := 0
+				for b.Loop() {
+					var err error
+					if found, err = list.ask(mailbox.Query{Limit: 20, Filter: &mailbox.Filter{Words: q}}); err != nil || found == 0 {
+						b.Fatal(found, err)
+					}
+				}
+				b.ReportMetric(float64(found), "found")
+			})
+		}
+	}
+}
+
+// fillShelf puts n long letters on a shelf, many at once.
+func fillShelf(s *shelf, n int) {
+	r := rand.New(rand.NewPCG(1, 1))
+	zipf := rand.NewZipf(r, 1.1, 4, 50_000)
+	letters := make(chan string)
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for raw := range letters {
+				s.put(raw)
+			}
+		})
+	}
+	for i := range n {
+		letters <- "Date: " + s.day.Add(-time.Duration(i)*time.Minute).Format(time.RFC1123Z) + "\r\n" + longLetter(r, zipf, i)
+	}
+	close(letters)
+	all.Wait()
+}
