@@ -116,6 +116,13 @@ type Entry struct {
 	Size    int64
 }
 
+// Known is entries of a mailbox, by UID, as somebody knows them: all of them as they stood
+// after the mailbox's change ModSeq.
+type Known struct {
+	ModSeq  uint64
+	Entries []Entry
+}
+
 // Flags are the system flags of RFC 9051 section 2.3.2.
 type Flags uint8
 

@@ -202,33 +202,15 @@ func (s *Store) FlagUnchanged(ctx context.Context, sc gateway.Scope, at gateway.
 	var left []uint32
 	err = s.selection(ctx, sc, at, uids, s.frees, func(t *tx, box *gateway.Mailbox, uids []uint32) error {
 		after, others = done, left // Fn may run again
-		event := gateway.Event{Type: gateway.EventUpdated, Account: at.Account, Mailbox: box.ID, Folder: box.Name}
-		var changed []int
-		err := entries(t, at, uids, func(e gateway.Entry) error {
-			if e.ModSeq > since {
-				others = append(others, e.UID)
-				return nil
-			}
-			now, differs := t.flagged(e, c)
-			if differs {
-				box.Unseen += unseen(now.Flags) - unseen(e.Flags)
-				event.UIDs = append(event.UIDs, e.UID)
-				changed = append(changed, len(after))
-			}
-			after = append(after, now)
-			return nil
-		})
-		if err != nil {
+		f := flagging{t: t, at: at, box: box, change: c, since: since}
+		known := make([]gateway.Entry, len(uids))
+		for i, uid := range uids {
+			known[i].UID = uid
+		}
+		if err := f.run(known); err != nil {
 			return err
 		}
-		if len(changed) > 0 {
-			box.ModSeq = t.emit(event)
-			for _, i := range changed {
-				after[i].ModSeq = box.ModSeq
-				t.Set(entryKey(t.domain, at.Account, box.ID, after[i].UID), encodeEntry(&after[i]))
-			}
-			t.Set(mailboxKey(t.domain, at.Account, box.ID), encodeMailbox(box))
-		}
+		after, others = append(after, f.after...), append(others, f.others...)
 		done, left = after, others
 		return nil
 	})

@@ -69,6 +69,9 @@ type Store interface {
 	Flag(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) ([]gateway.Entry, error)
 	FlagUnchanged(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange, since uint64) (after []gateway.Entry, others []uint32, err error)
 	Vanished(ctx context.Context, s gateway.Scope, at gateway.Selection, since uint64) (uids []gateway.UIDRange, all bool, err error)
+	// FlagKnown changes entries whose mod-sequence is since or less, and returns them with
+	// the UIDs of the others.
+	FlagKnown(ctx context.Context, s gateway.Scope, at gateway.Selection, known gateway.Known, c gateway.FlagChange, since uint64) ([]gateway.Entry, []uint32, error)
 	ExpungeAll(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, marked bool) ([]uint32, error)
 	Copy(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) ([]gateway.Moved, error)
 	Append(ctx context.Context, s gateway.Scope, at gateway.Selection, a *gateway.Appending) (gateway.Entry, error)

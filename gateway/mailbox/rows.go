@@ -8,7 +8,7 @@ import (
 	"github.com/centerleap/postern/gateway"
 )
 
-// Row is an entry as all readers of a selected mailbox share it, in 48 bytes. Nobody may
+// Row is an entry as all readers of a selected mailbox share it, in 56 bytes. Nobody may
 // change it.
 type Row struct {
 	Message  gateway.MessageNumber
@@ -19,7 +19,7 @@ type Row struct {
 
 	gone    bool   // expunged, and the one reader whose rows these are does not know
 	size    uint32 // bytes
-	saved   uint32 // unix s; 0: not kept
+	saved   int64  // unix ms; 0: not kept
 	arrived int64  // unix ms; 0: neither it nor size is kept with the entry
 }
 
@@ -35,7 +35,7 @@ func (r *Row) entry(m gateway.MailboxID) gateway.Entry {
 		e.Labels = r.Keywords.Names
 	}
 	if r.saved != 0 {
-		e.Saved = time.Unix(int64(r.saved), 0).UTC()
+		e.Saved = time.UnixMilli(r.saved).UTC()
 	}
 	if r.arrived != 0 {
 		e.Arrived, e.Size, _ = r.Stored()
@@ -52,7 +52,7 @@ type Keywords struct {
 // page is neighbouring rows. What other goroutines may see of one never changes.
 type page []Row
 
-// pageRows is how many rows a page has at most, and so what a change of one copies: 12 KiB.
+// pageRows is how many rows a page has at most, and so what a change of one copies: 14 KiB.
 const pageRows = 256
 
 // rows is a mailbox at one moment, by UID. It never changes: what comes next shares the

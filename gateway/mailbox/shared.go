@@ -147,7 +147,7 @@ func (b *shared) rowsOf(entries []gateway.Entry) []Row {
 func (b *shared) row(e *gateway.Entry) Row {
 	r := Row{Message: e.Message, ModSeq: e.ModSeq, UID: e.UID, Flags: e.Flags}
 	if !e.Saved.IsZero() {
-		r.saved = uint32(e.Saved.Unix())
+		r.saved = e.Saved.UnixMilli()
 	}
 	if !e.Arrived.IsZero() && e.Size <= 1<<32-1 {
 		r.arrived, r.size = e.Arrived.UnixMilli(), uint32(e.Size)

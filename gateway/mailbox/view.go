@@ -179,8 +179,19 @@ func (v *View) Flag(ctx context.Context, numbers []int, c gateway.FlagChange) (d
 	}
 	v.shared.noting.RLock()
 	defer v.shared.noting.RUnlock()
-	after, err := v.mail.cfg.Store.Flag(ctx, v.scope, v.at, v.uids(numbers), c)
+	after, _, err := v.mail.cfg.Store.FlagKnown(ctx, v.scope, v.at, v.known(numbers), c, 1<<64-1)
 	return v.took(numbers, after), err // also of what was done before an error
+}
+
+// known is what the reader knows of entries that there are, as far as it knows.
+func (v *View) known(numbers []int) gateway.Known {
+	k := gateway.Known{ModSeq: v.rows.highest, Entries: make([]gateway.Entry, 0, len(numbers))}
+	for _, n := range numbers {
+		if r := v.Row(n); !r.gone {
+			k.Entries = append(k.Entries, r.entry(v.at.Mailbox))
+		}
+	}
+	return k
 }
 
 // took takes over how entries stand after a change of our own, and returns which numbers
