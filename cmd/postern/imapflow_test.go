@@ -9,8 +9,8 @@ import (
 	"github.com/centerleap/postern/gateway/gatewaytest"
 )
 
-// script runs a file of testdata/clients in Node, with the packages of .ci/node.
-func (r *mailReader) script(name string) string {
+// node runs a file of testdata/clients in Node, with the packages of .ci/node.
+func (r *mailReader) node(name string) string {
 	r.Helper()
 	modules, err := filepath.Abs(filepath.Join(npmFolder, "node_modules"))
 	if err != nil {
@@ -18,14 +18,10 @@ func (r *mailReader) script(name string) string {
 	}
 	_, err = os.Stat(filepath.Join(modules, "imapflow"))
 	need(r.TB, "imapflow (.ci/setup installs it)", err)
-	text, err := os.ReadFile("testdata/clients/" + name)
-	if err != nil {
-		r.Fatal(err)
-	}
-	r.write(name, string(text))
 	if err := os.Symlink(modules, r.path("node_modules")); err != nil {
 		r.Fatal(err)
 	}
+	r.copyScript(name)
 	return r.run("node", name)
 }
 
@@ -34,7 +30,7 @@ func TestImapflow(t *testing.T) {
 	if status, a := r.do("PATCH", "/accounts/"+gatewaytest.Account, strings.NewReader(`{"quota_bytes":1073741824}`)); status != 200 {
 		t.Fatal(status, a)
 	}
-	if out := r.script("imapflow.mjs"); out != "done\n" {
+	if out := r.node("imapflow.mjs"); out != "done\n" {
 		t.Errorf("got %q", out)
 	}
 }

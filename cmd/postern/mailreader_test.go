@@ -122,5 +122,23 @@ func (r *mailReader) run(name string, args ...string) string {
 	return out.String()
 }
 
+// python runs a file of testdata/clients in Python.
+func (r *mailReader) python(name string) string {
+	r.Helper()
+	r.copyScript(name)
+	return r.run("python3", name)
+}
+
+func (r *mailReader) copyScript(name string) {
+	r.Helper()
+	text, err := os.ReadFile("testdata/clients/" + name)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if err := os.WriteFile(r.path(name), text, 0o600); err != nil {
+		r.Fatal(err)
+	}
+}
+
 // complaint is how programs begin what they don't like.
 var complaint = regexp.MustCompile(`(?im)^.*\b(warning|error|fail(ed|ure)?|traceback|unexpected|unknown)\b.*$`)
