@@ -126,3 +126,22 @@ func TestCurlIMAP(t *testing.T) {
 		t.Errorf("INBOX holds %q", got)
 	}
 }
+
+// msmtp hands over what a program gives it, as sendmail does.
+func TestMsmtp(t *testing.T) {
+	r := newMailReader(t, "msmtp")
+	r.write("rc", `account default
+host localhost
+port ${SUBMISSION}
+auth on
+user centerleap
+password ${KEY}
+from ${ACCOUNT}
+tls on
+tls_starttls on
+tls_trust_file ${CA}
+`)
+	r.write("mail", "From: ${ACCOUNT}\nTo: ${ACCOUNT}\nSubject: from msmtp\n\nhi\n")
+	r.run("sh", "-c", "msmtp -C rc -t < mail")
+	gatewaytest.Eventually(t, "it arrives", func() bool { return r.find(gateway.Inbox, "from msmtp") != nil })
+}

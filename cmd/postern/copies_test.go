@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -25,17 +26,16 @@ func copyOf(folder string, raw []byte, flags ...string) string {
 	return fmt.Sprintf("%s %x %s", folder, sha256.Sum256(plainEnds(raw)), strings.Join(flags, " "))
 }
 
-// plainEnds is raw with the line ends of a disk, and without the field by which isync
-// knows a copy again.
+// plainEnds is raw with the line ends of a disk, and without the fields that readers
+// keep notes in.
 func plainEnds(raw []byte) []byte {
 	raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
-	at := bytes.Index(raw, []byte("X-TUID: "))
-	if at < 0 || at > 0 && raw[at-1] != '\n' {
-		return raw
-	}
-	end := bytes.IndexByte(raw[at:], '\n')
-	return slices.Concat(raw[:at], raw[at+end+1:])
+	head := bytes.Index(raw, []byte("\n\n")) + 1
+	return slices.Concat(readersNotes.ReplaceAll(raw[:head], nil), raw[head:])
 }
+
+// readersNotes are the fields of isync and of mutt.
+var readersNotes = regexp.MustCompile(`(?m)^(X-TUID|Content-Length|Lines): .*\n`)
 
 // shownEmail is what REST lists of an email.
 type shownEmail struct {
@@ -116,13 +116,19 @@ func (p *process) raw(folder string, e *shownEmail) []byte {
 func (p *process) shown(keywords bool) (all []string) {
 	p.Helper()
 	for _, f := range p.folders() {
-		list := p.emails(f.Name)
-		for i := range list {
-			e := &list[i]
-			all = append(all, copyOf(f.Name, p.raw(f.Name, e), e.flags(keywords)...))
-		}
+		all = append(all, p.copies(f.Name, keywords)...)
 	}
 	slices.Sort(all)
+	return all
+}
+
+// copies is those of one folder.
+func (p *process) copies(folder string, keywords bool) (all []string) {
+	p.Helper()
+	list := p.emails(folder)
+	for i := range list {
+		all = append(all, copyOf(folder, p.raw(folder, &list[i]), list[i].flags(keywords)...))
+	}
 	return all
 }
 
