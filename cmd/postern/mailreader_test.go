@@ -105,7 +105,8 @@ func (r *mailReader) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(r.Context(), name, args...)
 	cmd.Dir = r.home
 	cmd.Env = append(os.Environ(), "HOME="+r.home, "TERM=xterm", "LC_ALL=C.UTF-8", "ACCOUNT="+gatewaytest.Account,
-		"KEY="+r.banner.Keys.Account, "CA="+r.banner.CA, "REST="+r.banner.REST, "IMAPS="+portOf(r, r.banner.IMAPS))
+		"KEY="+r.banner.Keys.Account, "CA="+r.banner.CA, "REST="+r.banner.REST,
+		"IMAPS="+portOf(r, r.banner.IMAPS), "IMAP="+portOf(r, r.banner.IMAP))
 	return cmd
 }
 
