@@ -44,6 +44,7 @@ func configure(cmd *cobra.Command, cfg *serve.Config, file, data string, listen 
 			add("--"+door+"-listen: ", cfg.Set(door+".listen", *listen[door]))
 		}
 	}
+	cfg.Version = versionName()
 	add("", more(cfg))
 	add("", cfg.Check())
 	if err := errors.Join(faults...); err != nil {

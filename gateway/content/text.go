@@ -13,6 +13,20 @@ func Decoder(r io.Reader, p *gateway.Part) io.Reader {
 	return newTransferReader(r, first(newTransfer(p.Encoding)))
 }
 
+// Decodes reports whether the transfer encoding of a part is understood.
+func Decodes(p *gateway.Part) bool {
+	_, known := newTransfer(p.Encoding)
+	return known
+}
+
+// Encoded reports whether a part's bytes are others than those they stand for. A
+// multipart's never are, RFC 2045 section 6.4.
+func Encoded(p *gateway.Part) bool {
+	t, _ := newTransfer(p.Encoding)
+	_, same := t.(identity)
+	return !same && !strings.HasPrefix(p.Type, "multipart/")
+}
+
 // Text decodes a text part whose encoded body r gives: valid UTF-8 with \n line
 // ends. At most most bytes are decoded; cut says that there was more.
 func Text(r io.Reader, p *gateway.Part, most int64) (text string, cut bool, err error) {

@@ -60,6 +60,9 @@ func Setting(name, value string) Option {
 	}
 }
 
+// Version is what the gateways of tests say they are.
+const Version = "v1.2.3-test"
+
 // Start runs a gateway with the domain and the account above. Requests per minute
 // are not limited unless an option says so.
 func Start(t testing.TB, options ...Option) *Gateway {
@@ -70,6 +73,7 @@ func Start(t testing.TB, options ...Option) *Gateway {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	g := &Gateway{t: t, Data: dir, cfg: serve.LocalDefaults(), clock: time.Now, Log: &Log{}}
+	g.cfg.Version = Version
 	_, g.cfg.PluginCheck = t.(*testing.T) // what costs as much as copying memory is no part of a benchmark
 	for _, class := range []string{"read", "send", "change", "upload", "stream"} {
 		Limit("requests_"+class, "0")(g) // a test that waits asks far faster than any client

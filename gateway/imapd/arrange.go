@@ -16,7 +16,8 @@ import (
 
 // arrangement is how SORT or THREAD want what was found.
 type arrangement struct {
-	keys []mailbox.SortKey // of SORT; none: THREAD
+	keys     []mailbox.SortKey // of SORT; none: THREAD
+	extended bool              // with RETURN
 }
 
 // sortProgram makes a SEARCH of SORT [RETURN (...)] (keys) charset program.
@@ -35,7 +36,7 @@ func (n *note) sortProgram(c *command) error {
 	if err != nil {
 		return err
 	}
-	n.arrange = &arrangement{keys}
+	n.arrange = &arrangement{keys: keys, extended: at > 0}
 	return n.asSearch(c, a[:at], a[end+1:])
 }
 
@@ -118,7 +119,7 @@ func (s *session) arrangedLine(ctx context.Context, found []int, uid bool, o *im
 	sorted, err := s.view.Sort(ctx, found, keys)
 	s.c.note.newest = s.newest(sorted, o)
 	ids := s.ids(sorted, uid)
-	if s.c.note.extended { // RFC 5267 section 3
+	if s.c.note.arrange.extended { // RFC 5267 section 3
 		return s.searchLine(ids, uid, o), err
 	}
 	b := append(s.buf[:0], "* SORT"...)

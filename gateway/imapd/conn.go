@@ -30,11 +30,12 @@ import (
 //   - Deadlines are ours; the library's are not passed on.
 type conn struct {
 	*guard.Conn
-	in     *bufio.Reader
-	user   bounds    // of commands, once somebody has logged in
-	began  time.Time // when the client came
-	offers offers
-	knows  knows // what the client has said it knows; the session's
+	in       *bufio.Reader
+	user     bounds    // of commands, once somebody has logged in
+	began    time.Time // when the client came
+	identity string    // answers ID
+	offers   offers
+	knows    knows // what the client has said it knows; the session's
 
 	mu       sync.Mutex // every byte to the client goes under it
 	out      []byte     // not sent yet
@@ -44,7 +45,8 @@ type conn struct {
 	tag      string // of the command in flight; "" when there is none
 	asked    bool   // the library has sent "+"
 	waiting  bool   // the library waits for input: what is written goes out at once
-	literal  bool   // a message is being written to the client
+	dialect  dialect
+	literal  bool // a message is being written to the client
 	authed   bool
 	stopping bool
 	fail     error
@@ -72,8 +74,8 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-func newConn(gc *guard.Conn, lim gateway.Limits, o offers) *conn {
-	c := &conn{Conn: gc, in: bufio.NewReader(gc), user: userBounds(lim), began: time.Now(), offers: o, note: &note{}}
+func newConn(gc *guard.Conn, lim gateway.Limits, o offers, identity string) *conn {
+	c := &conn{Conn: gc, in: bufio.NewReader(gc), user: userBounds(lim), began: time.Now(), identity: identity, offers: o, note: &note{}}
 	gc.OnStop(c.stop)
 	return c
 }
@@ -204,6 +206,7 @@ func (c *conn) added() string {
 
 // response passes one line of the library on. mu is held.
 func (c *conn) response(l string) {
+	l = c.dialect.fromLibrary(l)
 	switch {
 	case endsInLiteral.MatchString(l):
 		c.bye("internal error")
@@ -219,10 +222,11 @@ func (c *conn) response(l string) {
 		if c.upload != nil && c.upload.nonSync {
 			return // the client did not wait
 		}
-	case strings.HasPrefix(l, "* CAPABILITY "):
-		l = strings.TrimSuffix(l, "\r\n") + c.added() + "\r\n"
-	case len(c.note.enable) > 0 && strings.HasPrefix(l, "* ENABLED"):
+	case strings.HasPrefix(l, "* ENABLED"):
+		c.dialect.enabled(l)
 		l = c.enabled(l)
+	case strings.HasPrefix(l, "* CAPABILITY "):
+		l = withLiterals(strings.TrimSuffix(l, "\r\n")) + c.added() + "\r\n"
 	case len(c.note.splice) > 0 && strings.HasPrefix(l, "* STATUS "):
 		l = c.note.spliced(l)
 	case c.tag != "" && strings.HasPrefix(l, c.tag+" "):
@@ -265,7 +269,7 @@ func (c *conn) addCapability(l string) string {
 	if !found || !closed {
 		return l
 	}
-	return head + "[CAPABILITY " + caps + c.added() + "]" + tail
+	return head + "[CAPABILITY " + withLiterals(caps) + c.added() + "]" + tail
 }
 
 // data writes whole lines of the session's.
@@ -461,12 +465,12 @@ func (c *conn) nextCommand() error {
 			return err
 		}
 		if cmd.name == "ID" {
-			if err := c.say(identity + "\r\n" + cmd.tag + " OK ID completed"); err != nil {
+			if err := c.say(c.identity + "\r\n" + cmd.tag + " OK ID completed"); err != nil {
 				return err
 			}
 			continue
 		}
-		n, err := rewrite(cmd, c.offers)
+		n, err := c.rewrite(cmd)
 		line := cmd.String()
 		if err == nil && len(line) > maxPrinted {
 			err = commandError("the command is too long")
@@ -492,8 +496,19 @@ func (c *conn) nextCommand() error {
 	}
 }
 
-// identity answers ID, RFC 2971.
-const identity = `* ID ("name" "Postern")`
+// rewrite is the function of that name, in the dialect of the client.
+func (c *conn) rewrite(cmd *command) (*note, error) {
+	c.mu.Lock()
+	d := c.dialect
+	c.mu.Unlock()
+	d.toLibrary(cmd)
+	n, err := rewrite(cmd, c.offers)
+	if err == nil {
+		n.dialect = d
+		n.extended = n.extended || d.rev2
+	}
+	return n, err
+}
 
 // say writes a line while the library waits.
 func (c *conn) say(l string) error {

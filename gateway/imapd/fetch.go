@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ type fetchItem struct {
 	name    string // as it is written, with the space or literal still to come
 	what    string // in upper case: UID, FLAGS, ENVELOPE ...; BODY[ for bytes
 	section *imap.FetchItemBodySection
+	decoded *imap.FetchItemBinarySection // of BINARY, and its size
 }
 
 // fetchPlan is what a FETCH needs of each message.
@@ -31,6 +33,8 @@ type fetchPlan struct {
 	need   mailbox.Need // of the message itself
 	stored bool         // what its row has, if that was kept
 	marks  bool         // it is read: \Seen is set
+
+	binaries, sizes int // how many of those the library has read are in items
 }
 
 // macros of RFC 9051 section 6.4.5.
@@ -65,6 +69,10 @@ func plan(n *note, o *imap.FetchOptions) (p fetchPlan) {
 		case "ENVELOPE", "BODY", "BODYSTRUCTURE":
 			p.need |= mailbox.NeedText
 		default: // BODY[...], RFC822 and its like
+			if strings.HasPrefix(item.what, "BINARY") {
+				p.binary(item, o)
+				continue
+			}
 			if len(sections) == 0 {
 				continue // the library refused what it doesn't know
 			}
@@ -123,6 +131,7 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.Fetc
 		}
 	}
 	var messages mailbox.Batch
+	var refused error
 	gone := false
 	b := s.buf[:0]
 	for len(numbers) > 0 {
@@ -150,6 +159,8 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.Fetc
 			switch {
 			case err == nil:
 				b = next
+			case errors.Is(err, errUndecodable):
+				refused = refuse("UNKNOWN-CTE", "the encoding of some parts is not known")
 			case gateway.KindOf(err) == gateway.NotFound:
 				gone = true // it was removed since its record was read
 			default:
@@ -162,9 +173,9 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.Fetc
 		return err
 	}
 	if gone {
-		return refuse("EXPUNGEISSUED", "some of the messages are gone")
+		refused = refuse("EXPUNGEISSUED", "some of the messages are gone")
 	}
-	return nil
+	return refused
 }
 
 // needOf is what has to be read of some messages: what their rows have is not.
@@ -201,6 +212,9 @@ func (s *session) markSeen(numbers []int) (map[int]bool, error) {
 // fetchOne adds the answer about one message to what is to be sent, and sends it when it
 // is enough.
 func (s *session) fetchOne(b []byte, p *fetchPlan, n int, m *gateway.Message, marked bool) (_ []byte, err error) {
+	if p.binaries+p.sizes > 0 && !p.decodable(m) {
+		return b, errUndecodable
+	}
 	r := s.view.Row(n)
 	b = appendNumber(b, n, "FETCH (")
 	streamed := false
@@ -209,9 +223,12 @@ func (s *session) fetchOne(b []byte, p *fetchPlan, n int, m *gateway.Message, ma
 		if i > 0 {
 			b = append(b, ' ')
 		}
-		if item.section != nil {
-			var sent bool
-			if b, sent, err = s.appendSection(b, item, m); err != nil {
+		if item.section != nil || item.decoded != nil {
+			write, sent := s.appendSection, false
+			if item.decoded != nil {
+				write = s.appendBinary
+			}
+			if b, sent, err = write(b, item, m); err != nil {
 				return b, err
 			}
 			streamed = streamed || sent

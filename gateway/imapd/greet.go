@@ -3,6 +3,7 @@ package imapd
 import (
 	"bufio"
 	"errors"
+	"strings"
 
 	"github.com/centerleap/postern/gateway/guard"
 )
@@ -15,7 +16,7 @@ func (d *door) handle(gc *guard.Conn) {
 			return
 		}
 	}
-	c := newConn(gc, d.cfg.Limits, d.offers)
+	c := newConn(gc, d.cfg.Limits, d.offers, identity(d.cfg.Version))
 	if d.implicit || d.greet(c) {
 		d.after.Give(c)
 		return
@@ -24,7 +25,15 @@ func (d *door) handle(gc *guard.Conn) {
 }
 
 // plainCapability is what there is before TLS.
-const plainCapability = "CAPABILITY IMAP4rev1 ID STARTTLS LOGINDISABLED"
+const plainCapability = "CAPABILITY IMAP4rev2 IMAP4rev1 LITERAL+ ID STARTTLS LOGINDISABLED"
+
+// identity answers ID, RFC 2971.
+func identity(version string) string {
+	if version = strings.Trim(strings.ReplaceAll(oneLine(version), `"`, ""), `\`); version == "" {
+		return `* ID ("name" "Postern")`
+	}
+	return `* ID ("name" "Postern" "version" "` + version + `")`
+}
 
 // greet speaks the dialogue before TLS, RFC 9051 section 6.2.1. It reports
 // whether the library shall go on.
@@ -52,7 +61,7 @@ func (d *door) greet(c *conn) bool {
 		case "NOOP":
 			answer = cmd.tag + " OK NOOP completed"
 		case "ID":
-			answer = identity + "\r\n" + cmd.tag + " OK ID completed"
+			answer = c.identity + "\r\n" + cmd.tag + " OK ID completed"
 		case "LOGOUT":
 			_ = c.say("* BYE logging out\r\n" + cmd.tag + " OK LOGOUT completed")
 			return false

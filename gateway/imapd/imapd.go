@@ -47,6 +47,7 @@ type Config struct {
 	TLS      *tls.Config // without it the door can't be opened
 	Limits   gateway.Limits
 	Hidden   []string         // of Extensions: what is not served
+	Version  string           // that ID shows; empty: none
 	Log      *slog.Logger     // default: slog.Default()
 	Now      func() time.Time // default: time.Now
 }
@@ -90,7 +91,7 @@ func (s *Server) ServeTLS(ctx context.Context, ln net.Listener) error {
 // capabilities are those that the library parses and our session answers; the
 // front adds ID and Extensions.
 var capabilities = imap.CapSet{
-	imap.CapIMAP4rev1: {}, imap.CapNamespace: {}, imap.CapUIDPlus: {}, imap.CapESearch: {}, imap.CapSearchRes: {},
+	imap.CapIMAP4rev2: {}, imap.CapIMAP4rev1: {}, imap.CapBinary: {}, imap.CapNamespace: {}, imap.CapUIDPlus: {}, imap.CapESearch: {}, imap.CapSearchRes: {},
 	imap.CapListExtended: {}, imap.CapListStatus: {}, imap.CapMove: {}, imap.CapStatusSize: {}, imap.CapChildren: {},
 	imap.CapSpecialUse: {}, imap.CapCreateSpecialUse: {},
 }

@@ -37,12 +37,12 @@ func TestIMAPLogins(t *testing.T) {
 	g := gatewaytest.Start(t)
 	c := g.Dial(t, "imap")
 	c.Script(`
-		S: \* OK \[CAPABILITY IMAP4rev1 ID STARTTLS LOGINDISABLED\]
+		S: \* OK \[CAPABILITY IMAP4rev2 IMAP4rev1 LITERAL\+ ID STARTTLS LOGINDISABLED\]
 		C: a CAPABILITY
-		S: \* CAPABILITY IMAP4rev1 ID STARTTLS LOGINDISABLED$
+		S: \* CAPABILITY IMAP4rev2 IMAP4rev1 LITERAL\+ ID STARTTLS LOGINDISABLED$
 		S: a OK
 		C: b ID NIL
-		S: \* ID \("name" "Postern"\)
+		S: \* ID \("name" "Postern" "version" "` + gatewaytest.Version + `"\)$
 		S: b OK
 		C: c LOGIN ` + gatewaytest.Account + ` ` + g.Keys.Account + `
 		S: c NO \[PRIVACYREQUIRED\]
@@ -52,7 +52,7 @@ func TestIMAPLogins(t *testing.T) {
 		S: e OK
 		TLS
 		C: f CAPABILITY
-		S: \* CAPABILITY IMAP4rev1 SASL-IR LITERAL- AUTH=PLAIN ID$
+		S: \* CAPABILITY IMAP4rev2 IMAP4rev1 SASL-IR LITERAL\+ AUTH=PLAIN ID$
 		S: f OK
 		C: g LOGIN ` + gatewaytest.Account + ` ` + g.Keys.Domain + `
 		S: g OK

@@ -56,6 +56,17 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 	return nil
 }
 
+// listed is what LIST says of a mailbox: SELECT says it, too, RFC 9051 section 6.3.2.
+func (s *session) listed(name string) (*imap.ListData, error) {
+	boxes, err := s.door.cfg.Mail.Boxes(s.ctx, s.scope, s.account)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	l := listing{options: &imap.ListOptions{}, patterns: []string{name}}
+	l.names(boxes)
+	return l.data(name), nil
+}
+
 // names are those of all mailboxes and of the levels above them, in order.
 func (l *listing) names(boxes []gateway.Mailbox) (all []string) {
 	l.boxes, l.above, l.hidden = make(map[string]*gateway.Mailbox), make(map[string]bool), make(map[string]bool)

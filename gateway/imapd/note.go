@@ -14,6 +14,7 @@ type note struct {
 	all       bool         // and ALL among what is to be returned
 	arrange   *arrangement // SORT or THREAD, not SEARCH
 
+	dialect  dialect
 	offers   offers
 	enables  bool                               // it shows that the client knows of mod-sequences
 	enable   []string                           // of ENABLE: what the library does not know
@@ -89,9 +90,6 @@ func (n *note) fetchItems(c *command) error {
 	for _, t := range items {
 		if t.kind != atom {
 			return commandError("FETCH takes items, or one list of them")
-		}
-		if strings.HasPrefix(t.upper(), "BINARY") {
-			return commandError("BINARY is not offered")
 		}
 		n.items = append(n.items, t.text)
 	}

@@ -103,6 +103,11 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 	if !s.readOnly {
 		d.PermanentFlags = append(slices.Clone(d.Flags), `\*`)
 	}
+	if s.c.note.dialect.rev2 {
+		if d.List, err = s.listed(v.Box.Name); err != nil {
+			return nil, errors.Join(err, s.Unselect())
+		}
+	}
 	return d, nil
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 	Dial              func(ctx context.Context, network, address string) (net.Conn, error)
 	DMARC             string
 	HiddenIMAP        []string // of imapd.Extensions
+	Version           string   // of the program, for people; no setting
 	PluginUploads     bool
 	PluginSigners     []string // keys in base64; see plugins.Config
 	PluginCache       string   // folder for compiled plugins; empty: in the data folder

@@ -196,7 +196,7 @@ func (g *Gateway) build() (err error) {
 	}
 	if g.imap, err = imapd.New(imapd.Config{
 		Guard: g.guard, Keys: g.Keys, Domains: g.Domains, Mail: g.Mail, Activity: g.Activity,
-		Username: g.cfg.SMTPUsername, TLS: g.mailTLS(), Limits: lim, Hidden: g.cfg.HiddenIMAP, Log: g.log, Now: now,
+		Username: g.cfg.SMTPUsername, TLS: g.mailTLS(), Limits: lim, Hidden: g.cfg.HiddenIMAP, Version: g.cfg.Version, Log: g.log, Now: now,
 	}); err != nil {
 		return err
 	}
