@@ -89,7 +89,7 @@ func runModel(t *testing.T, p plan) error {
 	m := &model{plan: p, g: g, addr: g.Addr("imaps"), tls: g.TLS(), key: g.Keys.Account, world: newWorld()}
 	var clients []*simulated
 	for i := range p.clients {
-		clients = append(clients, &simulated{m: m, id: i, rng: rand.New(rand.NewPCG(p.seed, uint64(i)))})
+		clients = append(clients, &simulated{m: m, id: i, rng: rand.New(rand.NewPCG(p.seed, uint64(i))), kept: make(map[uint32]picture)})
 	}
 	defer func() {
 		for _, s := range clients {

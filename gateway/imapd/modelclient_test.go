@@ -32,6 +32,8 @@ type picture struct {
 	opened   int   // how many of the messages were there then
 	readOnly bool
 	slots    []slot
+	highest  uint64   // HIGHESTMODSEQ when it was opened
+	earlier  []uint32 // UIDs of VANISHED (EARLIER)
 	left     []uint32 // UIDs that have left, as it was told
 }
 
@@ -40,11 +42,12 @@ type simulated struct {
 	m      *model
 	id     int
 	rng    *rand.Rand
-	c      *gatewaytest.IMAP // nil while it is not connected
-	box    *picture          // nil while none is selected
-	idle   string            // the tag of an IDLE that runs
-	modseq bool              // it is told mod-sequences
-	uids   bool              // it is told UIDs of what left: VANISHED
+	c      *gatewaytest.IMAP  // nil while it is not connected
+	box    *picture           // nil while none is selected
+	idle   string             // the tag of an IDLE that runs
+	modseq bool               // it is told mod-sequences
+	uids   bool               // it is told UIDs of what left: VANISHED
+	kept   map[uint32]picture // what it remembers of mailboxes, by UIDVALIDITY
 
 	serial    int      // of the command that runs
 	running   string   // its name
@@ -109,15 +112,19 @@ func (s *simulated) hearVanished(r *imapread.Response) error {
 	if !s.uids || !r.Earlier && !s.mayRemove {
 		return fmt.Errorf("VANISHED during %s", s.running)
 	}
+	if r.Earlier {
+		s.box.earlier = append(s.box.earlier, r.Numbers...)
+		return nil
+	}
 	for _, uid := range r.Numbers {
 		i := slices.IndexFunc(s.box.slots, func(sl slot) bool { return sl.uid == uid })
 		switch {
 		case i >= 0:
 			s.leave(i)
-		case !r.Earlier && slices.ContainsFunc(s.box.slots, func(sl slot) bool { return sl.uid == 0 }):
+		case slices.ContainsFunc(s.box.slots, func(sl slot) bool { return sl.uid == 0 }):
 			// One that it never learned the UID of: which it was, it can't know.
 			return errOver
-		case !r.Earlier:
+		default:
 			return fmt.Errorf("UID %d VANISHED, which is not there", uid)
 		}
 	}

@@ -52,30 +52,30 @@ type modelCommand struct {
 
 func (s *simulated) commands() []modelCommand {
 	return []modelCommand{
-		{20, s.store},
-		{12, s.appendMail},
-		{10, s.fetch},
-		{8, s.copyOrMove},
-		{7, s.learn},
-		{7, s.expunge},
+		{18, s.store},
+		{10, s.appendMail},
+		{9, s.fetch},
+		{7, s.copyOrMove},
+		{5, s.learn},
+		{6, s.expunge},
 		{5, s.search},
-		{4, s.statusOf},
-		{5, func() error { return s.plain("NOOP") }},
-		{6, s.startIdle},
+		{3, s.statusOf},
+		{4, func() error { return s.plain("NOOP") }},
+		{5, s.startIdle},
 		{4, s.selectBox},
 		{2, s.closeBox},
-		{5, s.cut},
-		{1, s.folders},
+		{10, s.cut},
+		{2, s.folders},
 	}
 }
 
 func (s *simulated) unselected() error {
-	switch {
-	case s.chance(7, 10):
+	switch n := s.rng.IntN(20); {
+	case n < 14:
 		return s.selectBox()
-	case s.chance(1, 2):
+	case n < 16:
 		return s.folders()
-	case s.chance(1, 2):
+	case n < 18:
 		return s.appendMail()
 	}
 	return s.logout()
@@ -120,6 +120,7 @@ func (s *simulated) connect() (err error) {
 
 // over ends the session without a word.
 func (s *simulated) over() {
+	s.keep()
 	if s.c != nil {
 		s.c.Close()
 	}
@@ -138,7 +139,8 @@ func (s *simulated) selectBox() error {
 	if s.chance(1, 5) {
 		command = "EXAMINE"
 	}
-	before := s.box
+	s.keep()
+	before, known := s.box, s.recall(name)
 	s.box = &picture{name: name, since: s.m.world.begin(), readOnly: command == "EXAMINE"}
 	s.begin(command)
 	r, err := s.c.Do(func(r *imapread.Response) error {
@@ -146,17 +148,8 @@ func (s *simulated) selectBox() error {
 			s.box = before
 			return s.hear(r)
 		}
-		for code, to := range map[string]*uint32{"UIDVALIDITY ": &s.box.validity, "UIDNEXT ": &s.box.uidNext} {
-			if v, ok := strings.CutPrefix(r.Code, code); ok {
-				n, err := strconv.ParseUint(v, 10, 32)
-				*to = uint32(n)
-				if err != nil {
-					return err
-				}
-			}
-		}
-		return s.hear(r)
-	}, command+" "+name)
+		return errors.Join(s.hearCode(r.Code), s.hear(r))
+	}, command+" "+name+known.resync())
 	if err != nil {
 		return err
 	}
@@ -167,11 +160,36 @@ func (s *simulated) selectBox() error {
 		}
 		return fmt.Errorf("%s %s: %s %s", command, name, r.Name, r.Text)
 	}
+	if s.modseq && s.box.highest == 0 {
+		return fmt.Errorf("%s %s says nothing of HIGHESTMODSEQ", command, name)
+	}
+	if known != nil && known.validity == s.box.validity {
+		if err := s.resume(known); err != nil {
+			return err
+		}
+	}
 	s.box.opened = len(s.box.slots)
 	if s.chance(4, 5) {
 		return s.learn()
 	}
 	return nil
+}
+
+// hearCode takes what SELECT says of the mailbox in response codes.
+func (s *simulated) hearCode(code string) (err error) {
+	name, v, _ := strings.Cut(code, " ")
+	var n uint64
+	switch name {
+	case "UIDVALIDITY":
+		n, err = strconv.ParseUint(v, 10, 32)
+		s.box.validity = uint32(n)
+	case "UIDNEXT":
+		n, err = strconv.ParseUint(v, 10, 32)
+		s.box.uidNext = uint32(n)
+	case "HIGHESTMODSEQ":
+		s.box.highest, err = strconv.ParseUint(v, 10, 63)
+	}
+	return err
 }
 
 // learn asks for the UIDs and texts of what it knows nothing of.
