@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,7 @@ func (n *note) ownKey(a []token, i int) (keys []token, used int, err error) {
 		}
 		used = 2
 		if i+1 < len(a) && a[i+1].kind == str { // an entry and its type, RFC 7162 section 3.1.5: all have one mod-sequence
-			if i+2 >= len(a) || !strings.Contains(" ALL PRIV SHARED ", " "+a[i+2].upper()+" ") {
+			if i+2 >= len(a) || !slices.Contains([]string{"ALL", "PRIV", "SHARED"}, a[i+2].upper()) {
 				return nil, 0, commandError("the type of an entry is expected")
 			}
 			used = 4

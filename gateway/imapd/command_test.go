@@ -27,6 +27,8 @@ func FuzzCommand(f *testing.F) {
 	for _, s := range []string{
 		"a NOOP\r\n", "a LOGIN \"x\\\"y\" {3}\r\nabc\r\n", "a FETCH 1:* (FLAGS BODY[HEADER.FIELDS (\"a]\" b)]<0.5>)\r\n",
 		"a APPEND x (\\Seen) \"01-Feb-2024 10:00:00 +0100\" {5+}\r\nhello\r\n", "a APPEND x UTF8 (~{2}\r\nhi)\r\n", "a X {99999+}\r\n",
+		"a SELECT x (CONDSTORE QRESYNC (1 2 3:4 (5 6)))\r\n", "a UID FETCH 1:* (MODSEQ EMAILID) (CHANGEDSINCE 1 VANISHED)\r\n", "a STORE 1 (UNCHANGEDSINCE 3) FLAGS ()\r\n",
+		"a SEARCH OR MODSEQ \"/flags/x\" all 5 EMAILID {1}\r\nx\r\n", "a LIST \"\" * RETURN (STATUS (MAILBOXID))\r\n", "a STATUS {1}\r\nx (HIGHESTMODSEQ)\r\n", "a GETQUOTAROOT {2}\r\na\"\r\n", "a ENABLE QRESYNC x\r\n",
 		"a (((\r\n", "a \"\r\n", "\r\n", "a UID\r\n", "a SEARCH RETURN (ALL) LARGER 5\r\n", "a SEARCH OR LARGER 5 NOT SMALLER 6\r\n",
 	} {
 		f.Add(s)

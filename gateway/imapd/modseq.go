@@ -209,7 +209,7 @@ func (s *session) storeUnchanged(numbers []int, c gateway.FlagChange, quiet func
 	if err := s.stored(r.Done, quiet); err != nil || len(r.Refused)+len(r.Gone) == 0 {
 		return err
 	}
-	left := append(r.Refused, r.Gone...)
+	left := slices.Concat(r.Refused, r.Gone)
 	slices.Sort(left)
 	byUID := s.c.note.name == "UID STORE"
 	code := "MODIFIED " + string(appendSet(nil, s.ids(left, byUID)))

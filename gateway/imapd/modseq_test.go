@@ -72,7 +72,7 @@ func TestCondstore(t *testing.T) {
 	if modseq(4) != highest || modseq(1) >= modseq(2) {
 		t.Errorf("the newest has %d, the mailbox %d", modseq(4), highest)
 	}
-	says(t, c, fmt.Sprintf("STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ MESSAGES)"), fmt.Sprintf(`\* STATUS "?INBOX"? \(MESSAGES 4 UIDVALIDITY 1 HIGHESTMODSEQ %d\)$`, highest), "q OK")
+	says(t, c, "STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ MESSAGES)", fmt.Sprintf(`\* STATUS "?INBOX"? \(MESSAGES 4 UIDVALIDITY 1 HIGHESTMODSEQ %d\)$`, highest), "q OK")
 	says(t, c, "STATUS INBOX (HIGHESTMODSEQ)", fmt.Sprintf(`\* STATUS "?INBOX"? \(HIGHESTMODSEQ %d\)$`, highest), "q OK")
 
 	// Every change is told with UID and mod-sequence, .SILENT or not, own or another's.

@@ -55,6 +55,30 @@ func TestQuota(t *testing.T) {
 	early.Script("S: \\* OK \\[CAPABILITY .* ID\\]\nC: a GETQUOTA \"\"\nS: a BAD\nC: b GETQUOTAROOT INBOX\nS: b BAD\nC: c NOOP\nS: c OK")
 }
 
+// DELETED-STORAGE is what an expunge gives back, RFC 9208 section 4.1.4: not the bytes of
+// a message that stands elsewhere, too, and those of one that stands there twice once.
+func TestDeletedStorage(t *testing.T) {
+	g := gatewaytest.Start(t)
+	for i := range 3 {
+		receive(t, g, simple(i+1))
+	}
+	c := login(t, g)
+	ask(t, c, "SELECT INBOX")
+	size := numberIn(t, ask(t, c, "FETCH 1 RFC822.SIZE"), "RFC822.SIZE")
+	ask(t, c, "COPY 2 Archive")
+	ask(t, c, "COPY 3 INBOX")
+	for _, step := range []struct {
+		marks          string
+		deleted, bytes uint64
+	}{{"1", 1, size}, {"2", 2, size}, {"3", 3, size}, {"4", 4, 2 * size}} {
+		ask(t, c, "STORE "+step.marks+" +FLAGS.SILENT (\\Deleted)")
+		got := ask(t, c, "STATUS INBOX (DELETED DELETED-STORAGE)")
+		if n, b := numberIn(t, got, "DELETED"), numberIn(t, got, "DELETED-STORAGE"); n != step.deleted || b != step.bytes {
+			t.Errorf("with %s marked: %q, want %d and %d", step.marks, got, step.deleted, step.bytes)
+		}
+	}
+}
+
 // A capability that is hidden is not served, and the others are.
 func TestHidden(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Setting("imap.hide", "quota,Thread,SORT"))

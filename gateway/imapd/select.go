@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"slices"
@@ -139,6 +140,8 @@ func (s *session) tell(allowExpunge bool) error {
 	}
 	b := s.buf[:0]
 	if s.c.knows.resync {
+		// The oldest change first: who is cut off in the middle has missed none before.
+		slices.SortStableFunc(news.Changed, func(i, j int) int { return cmp.Compare(s.view.Row(i).ModSeq, s.view.Row(j).ModSeq) })
 		b = appendVanished(b, "", runsOf(news.UIDs))
 	} else {
 		for _, i := range news.Gone {

@@ -219,8 +219,26 @@ func (m *Mail) read(ctx context.Context, s gateway.Scope, a *gateway.Account, bo
 
 // Totals is what is in a mailbox, in bytes.
 type Totals struct {
-	Bytes, DeletedBytes int64
-	Deleted             int // messages that are marked so
+	Bytes, DeletedBytes int64 // DeletedBytes is what expunging those that are marked gives back
+	Deleted             int   // messages that are marked so
+}
+
+// lastOf reports whether to expunge what is marked in a mailbox frees the bytes of a
+// message, and that by this entry: it may stand there twice, or elsewhere, too.
+func (m *Mail) lastOf(ctx context.Context, s gateway.Scope, id gateway.ID, e gateway.Entry) (bool, error) {
+	msg, err := m.cfg.Store.Message(ctx, s, id)
+	if err != nil {
+		if gateway.KindOf(err) == gateway.NotFound {
+			err = nil // it went meanwhile
+		}
+		return false, err
+	}
+	for _, o := range msg.Entries {
+		if o.Mailbox != e.Mailbox || !o.Flags.Has(gateway.Deleted) || o.UID > e.UID {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Totals adds up a mailbox.
@@ -247,7 +265,11 @@ func (m *Mail) Totals(ctx context.Context, s gateway.Scope, a *gateway.Account, 
 			t.Bytes += msg.Size()
 			if batch[i].Flags.Has(gateway.Deleted) {
 				t.Deleted++
-				t.DeletedBytes += msg.Size()
+				if last, err := m.lastOf(ctx, s, msg.ID, batch[i]); err != nil {
+					return t, err
+				} else if last {
+					t.DeletedBytes += msg.Size()
+				}
 			}
 		}
 	}
