@@ -231,3 +231,47 @@ func TestMergeUIDs(t *testing.T) {
 		}
 	}
 }
+
+// The check of the whole store sees what can't be so.
+func TestVanishedChecked(t *testing.T) {
+	w := newWorld(t)
+	at, uids := w.inboxOf(w.ann, 3)
+	w.ok(second(w.ExpungeAll(w.ctx(), of(w.ann), at, uids[:1], false)))
+	w.fits()
+	var k, v []byte
+	w.ok(w.engine.View(w.ctx(), func(r engine.Reader) error {
+		return r.Scan(engine.Prefix([]byte{0x1f}), func(key, value []byte) error {
+			k, v = slices.Clone(key), slices.Clone(value)
+			return nil
+		})
+	}))
+	for name, change := range map[string]func() ([]byte, []byte){
+		"an entry that is there":  func() ([]byte, []byte) { return k, append(slices.Clone(v[:len(v)-2]), 2, 0) },
+		"a UID not given yet":     func() ([]byte, []byte) { return k, append(slices.Clone(v[:len(v)-2]), 9, 0) },
+		"runs that can't be read": func() ([]byte, []byte) { return k, append(slices.Clone(v[:len(v)-2]), 0x80, 0x80) },
+		"a change that was not":   func() ([]byte, []byte) { return append(slices.Clone(k[:len(k)-1]), 0xff), v },
+	} {
+		key, value := change()
+		set := func(key, value []byte) {
+			_, err := w.engine.Update(w.ctx(), engine.Op{Domain: uint32(w.ours.ID), Fn: func(t engine.Tx) error {
+				if value == nil {
+					t.Delete(key)
+				} else {
+					t.Set(key, value)
+				}
+				return nil
+			}})
+			w.ok(err)
+		}
+		set(key, value)
+		var found []string
+		_, err := w.Check(w.ctx(), system, func(what string) { found = append(found, what) })
+		w.ok(err)
+		if len(found) == 0 {
+			t.Errorf("%s: nothing was found", name)
+		}
+		set(key, nil)
+		set(k, v)
+	}
+	w.fits()
+}

@@ -124,3 +124,47 @@ func TestVanishedForgotten(t *testing.T) {
 	says(t, c, fmt.Sprintf("UID FETCH 3:* (UID) (CHANGEDSINCE %d VANISHED)", first), `\* VANISHED \(EARLIER\) 4$`, "q OK")
 	says(t, c, fmt.Sprintf("UID FETCH 1:* (UID) (CHANGEDSINCE %d VANISHED)", second), "q OK")
 }
+
+// Commands in one write, extensions among them, are run in order, each with what was
+// taken out of it; what stands in literals stays there.
+func TestPipelinedExtensions(t *testing.T) {
+	g := gatewaytest.Start(t)
+	for i := range 3 {
+		receive(t, g, simple(i+1))
+	}
+	c := login(t, g)
+	body := "Subject: x\r\n\r\nz UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)\r\n"
+	c.Raw("a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 1 1:2))\r\nc FETCH 1 (MODSEQ)\r\nd FETCH 2 (FLAGS)\r\ne STATUS {5+}\r\nINBOX (MAILBOXID)\r\nf STATUS INBOX (MESSAGES)\r\n" +
+		fmt.Sprintf("g APPEND Drafts {%d+}\r\n%s\r\n", len(body), body) + "h SEARCH MODSEQ {1+}\r\n1\r\ni SEARCH MODSEQ 1 SUBJECT {6+}\r\nMODSEQ\r\nj GETQUOTAROOT {5+}\r\nINBOX\r\nk UID STORE 3 (UNCHANGEDSINCE 1) +FLAGS (x)\r\nl STORE 3 +FLAGS (y)\r\nm UNSELECT\r\nn SELECT INBOX\r\no LOGOUT\r\n")
+	c.Script(`
+		S: \* ENABLED QRESYNC$
+		S: a OK
+		S~ \* OK \[MAILBOXID
+		S: \* 1 FETCH \(UID 1 FLAGS \(\) MODSEQ
+		S: \* 2 FETCH \(UID 2 FLAGS \(\) MODSEQ
+		S: b OK
+		S: \* 1 FETCH \(MODSEQ \([0-9]+\)\)$
+		S: c OK
+		S: \* 2 FETCH \(FLAGS \(\)\)$
+		S: d OK
+		S: \* STATUS "?INBOX"? \(MAILBOXID \([^)]+\)\)$
+		S: e OK
+		S: \* STATUS "?INBOX"? \(MESSAGES 3\)$
+		S: f OK
+		S: g OK \[APPENDUID
+		S: h BAD
+		S: \* SEARCH$
+		S: i OK
+		S: \* QUOTAROOT "INBOX"$
+		S: j OK
+		S: k OK \[MODIFIED 3\]
+		S: \* 3 FETCH \(UID 3 FLAGS \(y\) MODSEQ
+		S: l OK
+		S: m OK
+		S: \* 3 EXISTS
+		S~ \* OK \[MAILBOXID
+		S: n OK
+		S: \* BYE
+		S: o OK
+		END`)
+}
