@@ -1,6 +1,7 @@
 package content
 
 import (
+	"bytes"
 	"io"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 // Decoder undoes the transfer encoding of a part whose encoded body r gives.
 // It yields exactly Part.DecodedSize bytes.
 func Decoder(r io.Reader, p *gateway.Part) io.Reader {
-	return newTransferReader(r, first(newTransfer(p.Encoding)))
+	return newTransferReader(r, first(newTransfer(p.Encoding)), p.BodySize)
 }
 
 // Decodes reports whether the transfer encoding of a part is understood.
@@ -30,10 +31,12 @@ func Encoded(p *gateway.Part) bool {
 // Text decodes a text part whose encoded body r gives: valid UTF-8 with \n line
 // ends. At most most bytes are decoded; cut says that there was more.
 func Text(r io.Reader, p *gateway.Part, most int64) (text string, cut bool, err error) {
-	b, err := io.ReadAll(io.LimitReader(Decoder(r, p), most+1))
-	if err != nil {
+	var all bytes.Buffer
+	all.Grow(int(min(p.DecodedSize, most)) + bytes.MinRead) // it has to end without growing
+	if _, err := all.ReadFrom(io.LimitReader(Decoder(r, p), most+1)); err != nil {
 		return "", false, err
 	}
+	b := all.Bytes()
 	if int64(len(b)) > most {
 		b, cut = b[:most], true
 	}

@@ -170,8 +170,9 @@ type transferReader struct {
 	done error
 }
 
-func newTransferReader(r io.Reader, t transfer) *transferReader {
-	return &transferReader{r: r, t: t, in: make([]byte, 32<<10)}
+// newTransferReader decodes about size bytes of r.
+func newTransferReader(r io.Reader, t transfer, size int64) *transferReader {
+	return &transferReader{r: r, t: t, in: make([]byte, min(max(size, 512), 32<<10))}
 }
 
 func (d *transferReader) Read(p []byte) (int, error) {

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"strings"
@@ -58,7 +59,30 @@ func (v *View) texts(ctx context.Context, m *gateway.Message) *texts {
 }
 
 func (m *Mail) texts(ctx context.Context, s gateway.Scope, msg *gateway.Message) *texts {
-	return &texts{msg: msg, lim: m.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
+	t := &texts{msg: msg, lim: m.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
 		return m.cfg.Store.OpenBlob(ctx, s, msg.Blob, off, n)
 	}}
+	if msg.Blob.Size <= searchWhole {
+		t.openOnce(ctx, s, m.cfg.Store)
+	}
+	return t
+}
+
+// searchWhole is the largest body that a search reads at once, in bytes, though it may
+// need the header alone; ours.
+const searchWhole = 32 << 10
+
+// openOnce has the body read at once, when some of it is needed.
+func (t *texts) openOnce(ctx context.Context, s gateway.Scope, store Store) {
+	var raw []byte
+	t.open = func(off, n int64) (io.ReadCloser, error) {
+		if raw == nil {
+			raw = make([]byte, t.msg.Blob.Size)
+			if _, err := (blobAt{ctx, store, s, t.msg.Blob}).ReadAt(raw, 0); err != nil {
+				raw = nil
+				return nil, err
+			}
+		}
+		return io.NopCloser(io.NewSectionReader(bytes.NewReader(raw), off, n)), nil
+	}
 }

@@ -29,7 +29,8 @@ func (t *texts) header() ([]gateway.HeaderField, error) {
 }
 
 // bodies gives fn the text of each part that is text, markup included, until it returns
-// false. A part is read to MaxTextRead.
+// false; of markup that spells letters, what people read too. A part is read to
+// MaxTextRead.
 func (t *texts) bodies(fn func(text string) bool) error {
 	for i := range t.msg.Content.Parts {
 		p := &t.msg.Content.Parts[i]
@@ -44,6 +45,11 @@ func (t *texts) bodies(fn func(text string) bool) error {
 		r.Close()
 		if err != nil || !fn(text) {
 			return err
+		}
+		if p.Type == "text/html" && strings.Contains(text, "&") {
+			if visible, _ := content.VisibleText(text); !fn(visible) {
+				return nil
+			}
 		}
 	}
 	return nil

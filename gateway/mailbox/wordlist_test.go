@@ -124,3 +124,22 @@ func TestWordsTime(t *testing.T) {
 		}
 	}
 }
+
+// What markup spells is found as people read it, before the index knows of it and then.
+func TestWordsInMarkup(t *testing.T) {
+	h := newHouse(t, 0)
+	s := newShelf(t, h, "ann", h.Store, nil)
+	s.put("Subject: x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>Viele Gr&uuml;&szlig;e</p><p>Fish &amp; Chips</p>")
+	for i := range 9 {
+		s.put(fmt.Sprintf("Subject: other %d\r\n\r\nnothing", i))
+	}
+	for _, known := range []string{"unknown", "indexed"} {
+		for _, q := range []string{"grüße", "Fish", `"fish & chips"`, "&amp;", "uuml"} {
+			p, err := s.mail.List(t.Context(), s.scope(), mailbox.Query{Limit: 10, Filter: &mailbox.Filter{Words: q}})
+			if err != nil || len(p.Items) != 1 || p.Items[0].Message.Content.Subject != "x" {
+				t.Errorf("%s, %s: %d, %v", known, q, len(p.Items), err)
+			}
+		}
+		s.ok(s.mail.UpdateIndex(t.Context()))
+	}
+}

@@ -58,7 +58,15 @@ func Fold(s string) string {
 			return strings.Map(foldRune, s)
 		}
 	}
-	return strings.ToUpper(s)
+	b := make([]byte, len(s)) // far quicker than strings.ToUpper: mail is mostly lower case
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		b[i] = c
+	}
+	return string(b)
 }
 
 func foldRune(r rune) rune {
