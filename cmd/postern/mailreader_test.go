@@ -113,12 +113,16 @@ func (r *mailReader) command(name string, args ...string) *exec.Cmd {
 // run runs a program that has to succeed and to complain about nothing.
 func (r *mailReader) run(name string, args ...string) string {
 	r.Helper()
-	cmd := r.command(name, args...)
+	return r.succeeds(r.command(name, args...))
+}
+
+func (r *mailReader) succeeds(cmd *exec.Cmd) string {
+	r.Helper()
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err := cmd.Run()
 	if said := complaint.FindString(out.String() + complaints.String()); err != nil || said != "" {
-		r.Fatalf("%s %v: %v, %q\n%s\n%s", name, args, err, said, out.String(), complaints.String())
+		r.Fatalf("%v: %v, %q\n%s\n%s", cmd.Args, err, said, out.String(), complaints.String())
 	}
 	return out.String()
 }
