@@ -325,6 +325,26 @@ func TestMailboxRules(t *testing.T) {
 	}
 }
 
+// A mailbox has at most 128 keywords; PERMANENTFLAGS says whether there is room.
+func TestKeywordLimit(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, simple(1))
+	receive(t, g, simple(2))
+	names := func(from, to int) string {
+		var b strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, " k%d", i)
+		}
+		return b.String()[1:]
+	}
+	c := login(t, g)
+	c.Script("C: a SELECT INBOX\nS~ a OK\nC: b STORE 1 +FLAGS.SILENT (" + names(0, 64) + ")\nS: b OK\n" +
+		"C: c STORE 2 +FLAGS.SILENT (" + names(64, 127) + ")\nS: c OK\nC: d SELECT INBOX\nS~ \\* OK \\[PERMANENTFLAGS .* \\\\\\*\\)\\]\nS~ d OK\n" +
+		"C: e STORE 2 +FLAGS.SILENT (k127)\nS: e OK\nC: f STORE 2 +FLAGS (k128)\nS: f NO \\[LIMIT\\]\n" +
+		"C: g STORE 2 +FLAGS.SILENT (K0 \\Seen)\nS~ g OK\nC: h SELECT INBOX\nS~ \\* OK \\[PERMANENTFLAGS .*k127\\)\\]\nS~ h OK\n" +
+		"C: i STORE 1 FLAGS.SILENT ()\nS: i OK\nC: j STORE 1 +FLAGS (k128)\nS: \\* 1 FETCH \\(FLAGS \\(k128\\)\nS~ j OK")
+}
+
 // What a client was told of UIDs holds after the process has ended.
 func TestUIDsAreDurable(t *testing.T) {
 	g := gatewaytest.Start(t)

@@ -98,11 +98,14 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 		d.FirstUnseenSeqNum = uint32(i + 1)
 		break
 	}
-	for _, k := range v.Keywords(maxShownKeywords) {
+	for _, k := range v.Keywords(int(s.door.cfg.Limits.Keywords)) {
 		d.Flags = append(d.Flags, imap.Flag(k))
 	}
 	if !s.readOnly {
-		d.PermanentFlags = append(slices.Clone(d.Flags), `\*`)
+		d.PermanentFlags = slices.Clone(d.Flags)
+		if !v.KeywordsFull() {
+			d.PermanentFlags = append(d.PermanentFlags, `\*`)
+		}
 	}
 	if s.c.note.dialect.rev2 {
 		if d.List, err = s.listed(v.Box.Name); err != nil {
@@ -111,9 +114,6 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 	}
 	return d, nil
 }
-
-// maxShownKeywords bounds the keywords that SELECT lists. Source: DESIGN section 5.
-const maxShownKeywords = 128
 
 // Unselect closes the mailbox.
 func (s *session) Unselect() error {

@@ -99,6 +99,9 @@ func (s *session) failed(err error) error {
 		s.c.hangUp("the mailbox was deleted")
 		return refuse("NONEXISTENT", "the mailbox was deleted")
 	}
+	if errors.Is(err, mailbox.ErrKeywords) {
+		return refuse("LIMIT", err.Error())
+	}
 	e := gateway.AsError(err)
 	if e.Kind == gateway.Internal && s.ctx.Err() == nil {
 		s.door.cfg.Log.LogAttrs(s.ctx, slog.LevelError, "imap command failed", slog.String("door", s.door.name), slog.Any("err", err))

@@ -49,6 +49,9 @@ func (v *View) FlagUnchanged(ctx context.Context, numbers []int, c gateway.FlagC
 	if err := checkLabels(c.AddLabels); err != nil {
 		return r, err
 	}
+	if err := v.roomFor(c.AddLabels); err != nil {
+		return r, err
+	}
 	v.shared.noting.RLock()
 	defer v.shared.noting.RUnlock()
 	after, others, err := v.mail.cfg.Store.FlagUnchanged(ctx, v.scope, v.at, v.uids(numbers), c, since)
