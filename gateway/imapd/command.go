@@ -171,12 +171,12 @@ func (c *command) takeMessage(lit *literal) error {
 func (c *command) finish() error {
 	pending := c.message >= 0 && c.nonSync
 	c.name = c.verb()
-	if c.name == "" {
+	if !isName(c.name) {
 		return refusal{c.tag, "BAD the command is missing", pending}
 	}
 	skip := 1
 	if c.name == "UID" {
-		if len(c.args) < 2 || c.args[1].kind != atom {
+		if len(c.args) < 2 || !isName(c.args[1].upper()) {
 			return refusal{c.tag, "BAD the command is missing", pending}
 		}
 		c.name, skip = "UID "+c.args[1].upper(), 2
@@ -203,6 +203,12 @@ func (c *command) finish() error {
 		return refusal{c.tag, "BAD parentheses don't match", pending}
 	}
 	return nil
+}
+
+// isName reports whether a word may name a command: the library hangs up on others
+// without an answer.
+func isName(word string) bool {
+	return word != "" && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 func (c *command) verb() string {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -36,6 +37,8 @@ type conn struct {
 	identity string    // answers ID
 	offers   offers
 	knows    knows // what the client has said it knows; the session's
+
+	hasten atomic.Bool // the end is decided: nobody waits for a slow client any more
 
 	mu       sync.Mutex // every byte to the client goes under it
 	out      []byte     // not sent yet
@@ -72,6 +75,8 @@ const (
 	gather = 16 << 10
 	// writeTimeout is how long a client may take to read that much.
 	writeTimeout = 30 * time.Second
+	// goodbyeTime is how long it may take over what is left, once the end is decided.
+	goodbyeTime = time.Second
 )
 
 func newConn(gc *guard.Conn, lim gateway.Limits, o offers, identity string) *conn {
@@ -89,23 +94,34 @@ func (c *conn) SetReadDeadline(time.Time) error { return nil }
 // SetWriteDeadline does nothing.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
-// flush sends what was gathered. A client that does not take it is hung up on, also
-// while we read: in IDLE nobody else would. mu is held.
+// flush sends what was gathered. mu is held.
 func (c *conn) flush() error {
-	for len(c.out) > 0 && c.fail == nil {
-		n := min(len(c.out), gather)
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, c.fail = c.Conn.Write(c.out[:n]); c.fail != nil {
-			_ = c.Conn.Close()
-		}
-		c.out = c.out[n:]
-	}
+	_ = c.send(c.out)
 	if cap(c.out) > gather/4 {
 		c.out = nil // a quiet connection holds no buffer
 	}
 	c.out = c.out[:0]
 	return c.fail
 }
+
+// send writes to the client. One that does not take it is hung up on, also while we
+// read: in IDLE nobody else would. mu is held.
+func (c *conn) send(b []byte) error {
+	for len(b) > 0 && c.fail == nil {
+		n := min(len(b), gather)
+		c.writeWithin(writeTimeout)
+		if c.hasten.Load() {
+			c.writeWithin(goodbyeTime) // whoever says goodbye may have set it before us
+		}
+		if _, c.fail = c.Conn.Write(b[:n]); c.fail != nil {
+			_ = c.Conn.Close()
+		}
+		b = b[n:]
+	}
+	return c.fail
+}
+
+func (c *conn) writeWithin(d time.Duration) { _ = c.Conn.SetWriteDeadline(time.Now().Add(d)) }
 
 // put gathers bytes for the client. mu is held.
 func (c *conn) put(b []byte) error {
@@ -119,7 +135,8 @@ func (c *conn) put(b []byte) error {
 // hangUp says goodbye, if nothing is half said, and closes. It may be called from
 // any goroutine; a client that reads nothing is not waited for.
 func (c *conn) hangUp(text string) {
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.hasten.Store(true)
+	c.writeWithin(goodbyeTime)
 	c.mu.Lock()
 	c.bye(text)
 	c.mu.Unlock()
@@ -152,7 +169,8 @@ func (c *conn) stop() {
 // Close sends what was gathered and closes. After LOGOUT the library closes
 // without reading again.
 func (c *conn) Close() error {
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.hasten.Store(true)
+	c.writeWithin(goodbyeTime)
 	c.mu.Lock()
 	if !c.literal {
 		_ = c.flush()
@@ -296,7 +314,7 @@ func (c *conn) stream(head []byte, r io.Reader, n int64) error {
 		return err
 	}
 	c.literal = true
-	buf := make([]byte, gather)
+	buf := make([]byte, min(n, gather))
 	for n > 0 {
 		k := min(n, gather)
 		if _, err := io.ReadFull(r, buf[:k]); err != nil {
@@ -304,7 +322,11 @@ func (c *conn) stream(head []byte, r io.Reader, n int64) error {
 			return err
 		}
 		n -= k
-		if err := c.put(buf[:k]); err != nil {
+		write := c.put
+		if k == gather && c.flush() == nil {
+			write = c.send // without a copy
+		}
+		if err := write(buf[:k]); err != nil {
 			return err
 		}
 		// The lock is free between two pieces, for a goodbye.

@@ -32,9 +32,15 @@ func (s *session) pick(set imap.NumSet) []int {
 				runs = append(runs, run{i, i + 1})
 			}
 		}
-	default:
-		runs = s.runs(set)
+	case s.view.Len() > 0:
+		n := s.view.Len()
+		runs = runsOf(set, n, s.view.Entry(n-1).UID, s.view.Find)
 	}
+	return numbersIn(runs)
+}
+
+// numbersIn are the numbers of all runs, in order.
+func numbersIn(runs []run) []int {
 	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.from, b.from) })
 	var out []int
 	next := 0
@@ -47,11 +53,9 @@ func (s *session) pick(set imap.NumSet) []int {
 	return out
 }
 
-func (s *session) runs(set imap.NumSet) (runs []run) {
-	n := s.view.Len()
-	if n == 0 {
-		return nil
-	}
+// runsOf resolves a set in a mailbox of n messages, one at least, whose last has a UID;
+// find returns the number of the first with at least a UID.
+func runsOf(set imap.NumSet, n int, last uint32, find func(uid uint32) (i int, exact bool)) (runs []run) {
 	switch set := set.(type) {
 	case imap.SeqSet:
 		for _, r := range set {
@@ -59,11 +63,10 @@ func (s *session) runs(set imap.NumSet) (runs []run) {
 			runs = append(runs, run{int(max(a, 1)) - 1, int(min(b, uint32(n)))})
 		}
 	case imap.UIDSet:
-		last := s.view.Entry(n - 1).UID
 		for _, r := range set {
 			a, b := ordered(uint32(r.Start), uint32(r.Stop), last)
-			from, _ := s.view.Find(a)
-			to, exact := s.view.Find(b)
+			from, _ := find(a)
+			to, exact := find(b)
 			if exact {
 				to++
 			}

@@ -18,7 +18,7 @@ const smuggled = "x DELETE Victim\r\n"
 
 // forms reads testdata/smuggling.txt. PAYLOAD is as many bytes of commands as the
 // literal before it announces.
-func forms(t *testing.T) (names, sends []string) {
+func forms(t testing.TB) (names, sends []string) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/smuggling.txt")
 	if err != nil {
@@ -50,6 +50,12 @@ func forms(t *testing.T) (names, sends []string) {
 		names, sends = append(names, name), append(sends, text)
 	}
 	return names, sends
+}
+
+// smuggling are the bytes of all forms.
+func smuggling(t testing.TB) []string {
+	_, sends := forms(t)
+	return sends
 }
 
 // The smuggling table: whatever is refused, and however, nothing in the bytes of a

@@ -1,0 +1,220 @@
+package imapd_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway/gatewaytest"
+)
+
+// descriptors are the open files of this process; -1 where that can't be told.
+func descriptors() int {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	return len(all)
+}
+
+// live is the memory in use after a collection.
+func live() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse + m.StackInuse
+}
+
+// Clients who leave wherever they are leave nothing behind: no goroutine, no open
+// file, no memory.
+func TestNothingIsLeft(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Limit("connections", "100000"))
+	receive(t, g, simple(1)+strings.Repeat("0123456789abcdef\r\n", 100_000))
+	selected := func() *gatewaytest.Chat {
+		c := gatewaytest.NewChat(t, g.Addr("imaps"), g.TLS())
+		c.Secure()
+		c.Script("S: \\* OK\nC: a LOGIN " + gatewaytest.Account + " " + g.Keys.Account + "\nS: a OK\nC: s SELECT INBOX\nS~ s OK")
+		return c
+	}
+	kinds := []struct {
+		name string
+		cut  func() net.Conn
+	}{
+		{"TCP", func() net.Conn { return gatewaytest.NewChat(t, g.Addr("imaps"), g.TLS()).Conn }},
+		{"TLS", func() net.Conn {
+			c := gatewaytest.NewChat(t, g.Addr("imaps"), g.TLS())
+			c.Raw("\x16\x03\x01\x02\x00\x01")
+			return c.Conn
+		}},
+		{"STARTTLS", func() net.Conn {
+			c := gatewaytest.NewChat(t, g.Addr("imap"), g.TLS())
+			c.Script("S: \\* OK\nC: a STARTTLS\nS: a OK")
+			return c.Conn
+		}},
+		{"AUTHENTICATE", func() net.Conn {
+			c := gatewaytest.NewChat(t, g.Addr("imaps"), g.TLS())
+			c.Secure()
+			c.Script("S: \\* OK\nC: a AUTHENTICATE PLAIN\nS: \\+")
+			return c.Conn
+		}},
+		{"SELECT", func() net.Conn { return selected().Conn }},
+		{"IDLE", func() net.Conn {
+			c := selected()
+			c.Script("C: b IDLE\nS: \\+")
+			return c.Conn
+		}},
+		{"FETCH", func() net.Conn {
+			c := selected()
+			c.Script("C: b FETCH 1 BODY.PEEK[]\nS: \\* 1 FETCH")
+			return c.Conn
+		}},
+		{"APPEND", func() net.Conn {
+			c := selected()
+			c.Script("C: b APPEND Drafts {9000000}\nS: \\+")
+			c.Raw("Subject: half\r\n")
+			return c.Conn
+		}},
+		{"a literal", func() net.Conn {
+			c := selected()
+			c.Script("C: b STATUS {4000}\nS: \\+")
+			c.Raw("half")
+			return c.Conn
+		}},
+	}
+	round := func(n int) {
+		for range n {
+			var cuts sync.WaitGroup
+			for _, k := range kinds {
+				cuts.Go(func() { _ = k.cut().Close() })
+			}
+			cuts.Wait()
+		}
+	}
+	calm := func() int { return runtime.NumGoroutine() }
+	round(4) // what is made once and kept
+	goroutines, files, memory := settled(t, calm, 1<<30), descriptors(), live()
+	round(112) // a thousand sessions
+	if now := settled(t, calm, goroutines+3); now > goroutines+3 {
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%d goroutines, there were %d: %s", now, goroutines, stacks[:runtime.Stack(stacks, true)])
+	}
+	if now := descriptors(); now > files+8 { // the store may have opened some
+		t.Errorf("%d open files, there were %d", now, files)
+	}
+	if now := live(); now > memory+8<<20 {
+		t.Errorf("%d KiB in use, there were %d", now>>10, memory>>10)
+	}
+}
+
+// settled waits until a count is at most want, or stays as it is.
+func settled(t *testing.T, count func() int, want int) int {
+	t.Helper()
+	var last []int
+	gatewaytest.Eventually(t, "the count settles", func() bool {
+		last = append(last, count())
+		n := len(last)
+		return last[n-1] <= want && n > 40 && slices.Max(last[n-40:]) == slices.Min(last[n-40:]) || n > 2000
+	})
+	return last[len(last)-1]
+}
+
+// A stop says goodbye to everybody who idles, all at once.
+func TestStopManyIdle(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, simple(1))
+	const many = 200
+	chats := make([]*gatewaytest.Chat, many)
+	for i := range chats {
+		chats[i] = login(t, g)
+		chats[i].Script("C: a SELECT INBOX\nS~ a OK\nC: b IDLE\nS: \\+")
+	}
+	began := time.Now()
+	g.Stop()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+	for _, c := range chats {
+		c.Script("S: \\* BYE\nEND")
+	}
+}
+
+// A body of 50 MB goes out in pieces: many who read it, and one who does not, take
+// no memory of its size, and the others don't wait.
+func TestLargeFetch(t *testing.T) {
+	const size = 49 << 20
+	g := gatewaytest.Start(t)
+	line := strings.Repeat("0123456789abcdef", 60) + "\r\n"
+	receive(t, g, simple(1)+strings.Repeat(line, size/len(line)))
+	stalled := make([]*gatewaytest.Chat, 4)
+	for i := range stalled {
+		stalled[i] = login(t, g)
+		stalled[i].Script("C: a SELECT INBOX\nS~ a OK\nC: b FETCH 1 BODY.PEEK[]\nS: \\* 1 FETCH") // and reads on no more
+	}
+	readers, other := []*gatewaytest.Chat{login(t, g), login(t, g)}, login(t, g)
+	other.Script("C: a SELECT INBOX\nS~ a OK")
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var reading sync.WaitGroup
+	for _, c := range readers {
+		c.Script("C: a EXAMINE INBOX\nS~ a OK\nC: b FETCH 1 BODY[]")
+		head, _ := c.Line()
+		var n int64
+		if _, err := fmt.Sscanf(head[strings.LastIndexByte(head, '{'):], "{%d}", &n); err != nil || n < size-1<<10 {
+			t.Fatalf("%q", head)
+		}
+		reading.Go(func() {
+			buf := make([]byte, 64<<10)
+			for left := n - int64(c.Buffered()); left > 0; {
+				k, err := c.Conn.Read(buf[:min(int64(len(buf)), left)])
+				if left -= int64(k); err != nil && err != io.EOF {
+					t.Errorf("%d bytes are missing: %v", left, err)
+					return
+				}
+			}
+		})
+	}
+	var took []time.Duration
+	for i := range 200 {
+		began := time.Now()
+		other.Script(fmt.Sprintf("C: b%d STORE 1 +FLAGS (k%d)\nS: \\* 1 FETCH\nS: b%d OK", i, i%3, i))
+		took = append(took, time.Since(began))
+	}
+	reading.Wait()
+	runtime.ReadMemStats(&now)
+	slices.Sort(took)
+	if p99 := took[len(took)*99/100]; p99 > time.Second { // on a busy machine; a lock that was held would be writeTimeout
+		t.Errorf("others waited %v", p99)
+	}
+	if grew := now.TotalAlloc - before.TotalAlloc; grew > size {
+		t.Errorf("%d KiB were allocated for two bodies of %d", grew>>10, size>>10)
+	}
+	if status, _ := g.Do("DELETE", "/emails/1?permanent=true", g.Keys.Account, nil); status != 200 {
+		t.Errorf("delete beside stalled readers: %d", status)
+	}
+}
+
+// A key that ends closes at once also the session of who reads nothing.
+func TestRevokedStalled(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, simple(1)+strings.Repeat("0123456789abcdef\r\n", 1_000_000))
+	_, k := g.Do("POST", "/api-keys", g.Keys.Account, `{"name":"short-lived"}`)
+	c := g.Dial(t, "imaps")
+	c.Script("S: \\* OK\nC: a LOGIN " + gatewaytest.Account + " " + k.Str("token") + "\nS: a OK\nC: s SELECT INBOX\nS~ s OK\nC: b FETCH 1 BODY.PEEK[]\nS: \\* 1 FETCH")
+	if status, a := g.Do("DELETE", "/api-keys/"+k.Str("id"), g.Keys.Account, nil); status != 200 {
+		t.Fatalf("%d %v", status, a)
+	}
+	began := time.Now()
+	g.Stop() // it waits for every session
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the session ended after %v", took)
+	}
+}
