@@ -21,7 +21,7 @@ func (s *Server) ServeInside(ctx context.Context, ln net.Listener) error {
 	ended := make(chan error, 1)
 	go func() { ended <- library.Serve(d.after) }()
 	err := s.cfg.Guard.Serve(ctx, ln, guard.Door{Name: d.name, Handle: func(gc *guard.Conn) {
-		d.after.Give(newConn(gc, s.cfg.Limits, s.offers))
+		d.after.Give(newConn(gc, s.cfg.Limits, s.offers, identity(s.cfg.Version)))
 	}})
 	d.after.Close()
 	err = errors.Join(err, <-ended)

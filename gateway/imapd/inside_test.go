@@ -2,6 +2,7 @@ package imapd_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -24,7 +25,30 @@ type inside struct {
 	g    *gatewaytest.Gateway
 	next chan net.Conn
 	done chan struct{}
-	log  *gatewaytest.Log
+	log  *panics
+}
+
+// panics keeps the lines of a log that tell of a panic.
+type panics struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (p *panics) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("panic")) {
+		p.mu.Lock()
+		p.lines = append(p.lines, string(b))
+		p.mu.Unlock()
+	}
+	return len(b), nil
+}
+
+// take returns what came since it was last asked.
+func (p *panics) take() (lines []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lines, p.lines = p.lines, nil
+	return lines
 }
 
 func (in *inside) Accept() (net.Conn, error) {
@@ -41,7 +65,7 @@ func (in *inside) Addr() net.Addr { return &net.TCPAddr{} }
 
 func newInside(t testing.TB, options ...gatewaytest.Option) *inside {
 	t.Helper()
-	in := &inside{g: gatewaytest.Start(t, options...), next: make(chan net.Conn), done: make(chan struct{}), log: &gatewaytest.Log{}}
+	in := &inside{g: gatewaytest.Start(t, options...), next: make(chan net.Conn), done: make(chan struct{}), log: &panics{}}
 	lim := gateway.DefaultLimits()
 	lim.Connections, lim.NetworkConnections, lim.NetworkConnects = 1<<40, 1<<40, 1<<40
 	log := slog.New(slog.NewTextHandler(in.log, &slog.HandlerOptions{Level: slog.LevelDebug}))

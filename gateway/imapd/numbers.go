@@ -34,7 +34,7 @@ func (s *session) pick(set imap.NumSet) []int {
 		}
 	case s.view.Len() > 0:
 		n := s.view.Len()
-		runs = runsOf(set, n, s.view.Entry(n-1).UID, s.view.Find)
+		runs = runsIn(set, n, s.view.Entry(n-1).UID, s.view.Find)
 	}
 	return numbersIn(runs)
 }
@@ -53,9 +53,9 @@ func numbersIn(runs []run) []int {
 	return out
 }
 
-// runsOf resolves a set in a mailbox of n messages, one at least, whose last has a UID;
+// runsIn resolves a set in a mailbox of n messages, one at least, whose last has a UID;
 // find returns the number of the first with at least a UID.
-func runsOf(set imap.NumSet, n int, last uint32, find func(uid uint32) (i int, exact bool)) (runs []run) {
+func runsIn(set imap.NumSet, n int, last uint32, find func(uid uint32) (i int, exact bool)) (runs []run) {
 	switch set := set.(type) {
 	case imap.SeqSet:
 		for _, r := range set {

@@ -46,7 +46,7 @@ func picked(have []uint32, uid bool, ranges [][2]uint32) []int {
 		}
 		set = s
 	}
-	return numbersIn(runsOf(set, len(have), have[len(have)-1], func(uid uint32) (int, bool) { return slices.BinarySearch(have, uid) }))
+	return numbersIn(runsIn(set, len(have), have[len(have)-1], func(uid uint32) (int, bool) { return slices.BinarySearch(have, uid) }))
 }
 
 // FuzzPick: a set picks what it means, number by number; gaps are between the UIDs,
