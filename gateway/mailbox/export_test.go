@@ -17,3 +17,10 @@ func (m *Mail) AskIndex(ctx context.Context, s gateway.Scope, d gateway.DomainID
 
 // Mergeable says which segments should become one.
 var Mergeable = mergeable
+
+// UpdateIndex brings the indexes of all accounts up to date, unless another process does.
+func (m *Mail) UpdateIndex(ctx context.Context) error {
+	x := newIndexer(m)
+	defer x.release(context.WithoutCancel(ctx))
+	return x.round(ctx, true)
+}

@@ -89,13 +89,6 @@ func (x *indexer) wait(ctx context.Context, sweep <-chan time.Time) bool {
 	return false
 }
 
-// UpdateIndex brings the indexes of all accounts up to date, unless another process does.
-func (m *Mail) UpdateIndex(ctx context.Context) error {
-	x := newIndexer(m)
-	defer x.release(context.WithoutCancel(ctx))
-	return x.round(ctx, true)
-}
-
 // indexer writes segments.
 type indexer struct {
 	mail    *Mail

@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 
 	"github.com/centerleap/postern/gateway"
@@ -46,8 +45,7 @@ func (x *indexer) heal(ctx context.Context, scope gateway.Scope, ref gateway.Acc
 	if !errors.Is(err, search.ErrDamaged) && gateway.KindOf(err) != gateway.NotFound {
 		return err
 	}
-	x.mail.cfg.Log.LogAttrs(ctx, slog.LevelError, "a search index is damaged and is made again",
-		slog.Uint64("domain", uint64(ref.Domain)), slog.Uint64("account", uint64(ref.Account)), slog.Any("err", err))
+	x.mail.tellDamage(ctx, ref, err)
 	return x.mail.cfg.Store.DropSegments(ctx, scope, ref.Domain, ref.Account)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/centerleap/postern/gateway"
@@ -37,23 +38,34 @@ type IndexStore interface {
 // askIndex asks the index of an account which messages a query means. What it does not
 // know, behind Found.Through, and what it says may match, has to be looked at.
 func (m *Mail) askIndex(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, q search.Query) (search.Found, error) {
-	for again := true; ; again = false {
+	var before []gateway.IndexSegment
+	for range mergesMet {
 		segments, _, err := m.cfg.Store.Segments(ctx, s, d, a)
 		if err != nil {
 			return search.Found{}, err
 		}
 		found, err := m.segments.ask(ctx, m.cfg.Store, s, segments, q)
 		missing := err != nil && gateway.KindOf(err) == gateway.NotFound
-		switch {
-		case missing && again: // merged meanwhile
-		case missing || errors.Is(err, search.ErrDamaged):
-			m.cfg.Log.LogAttrs(ctx, slog.LevelError, "a search index is damaged and is made again",
-				slog.Uint64("domain", uint64(d)), slog.Uint64("account", uint64(a)), slog.Any("err", err))
-			return search.Found{}, m.cfg.Store.DropSegments(ctx, s, d, a)
-		default:
-			return found, err
+		if missing && !slices.Equal(segments, before) { // merged meanwhile
+			before = segments
+			continue
 		}
+		if missing || errors.Is(err, search.ErrDamaged) {
+			m.tellDamage(ctx, gateway.AccountRef{Domain: d, Account: a}, err)
+			return search.Found{}, m.cfg.Store.DropSegments(ctx, s, d, a)
+		}
+		return found, err
 	}
+	return search.Found{}, nil
+}
+
+// mergesMet is how often a search looks again for segments that were merged while it
+// read them; then it does without the index. Ours.
+const mergesMet = 10
+
+func (m *Mail) tellDamage(ctx context.Context, ref gateway.AccountRef, err error) {
+	m.cfg.Log.LogAttrs(ctx, slog.LevelError, "a search index is damaged and is made again",
+		slog.Uint64("domain", uint64(ref.Domain)), slog.Uint64("account", uint64(ref.Account)), slog.Any("err", err))
 }
 
 // openSegments keeps what was read of segments: those asked last, within a bound.

@@ -222,6 +222,38 @@ func TestIndexingDies(t *testing.T) {
 	h.fits()
 }
 
+// Who asks while segments are merged gets the same answer, and takes nothing for damage.
+func TestAskWhileMerging(t *testing.T) {
+	h := newHouse(t, 0)
+	none := func(l *gateway.Limits) { l.IndexBatch, l.IndexCache = 1, 0 }
+	s := newShelf(t, h, "ann", h.Store, none)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 80 {
+			s.put(fmt.Sprintf("Subject: number %d\r\n\r\nbody\r\n", i))
+			if err := s.mail.UpdateIndex(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	asking := &shelf{h, s.a, h.reader(h.Store, none), s.day}
+	for asked, more := 0, true; more; asked++ {
+		select {
+		case <-done:
+			more = false
+		default:
+		}
+		f, err := asking.mail.AskIndex(t.Context(), s.scope(), s.a.Domain, s.a.ID, search.Query{Text: "bod", Fields: search.Body})
+		if err != nil || len(f.Sure) != int(f.Through) || !more && f.Through != 80 {
+			t.Fatalf("asked %d times: %d through %d, %v", asked, len(f.Sure), f.Through, err)
+		}
+	}
+	if strings.Contains(h.log.String(), "damaged") {
+		t.Error(h.log.String())
+	}
+}
+
 // What an index can't hold is looked at; another account's mail answers nobody.
 func TestIndexOf(t *testing.T) {
 	h := newHouse(t, 0)
