@@ -1,10 +1,8 @@
 package mailbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -155,13 +153,14 @@ func (x *indexer) hold(ctx context.Context) (mine bool, err error) {
 		x.lease = nil
 	}
 	lease, err := x.mail.cfg.Store.Lease(ctx, x.mail.cfg.System, indexJob, indexLease)
-	if gateway.KindOf(err) == gateway.InvalidState && err != nil {
+	switch {
+	case err == nil:
+		x.lease, x.renewed = lease, now
+		return true, nil
+	case gateway.KindOf(err) == gateway.InvalidState:
 		return false, nil
-	} else if err != nil {
-		return false, err
 	}
-	x.lease, x.renewed = lease, now
-	return true, nil
+	return false, err
 }
 
 func (x *indexer) release(ctx context.Context) {
@@ -269,16 +268,9 @@ func (x *indexer) add(ctx context.Context, scope gateway.Scope, ref gateway.Acco
 // read puts a message into a segment. A body that can't be read is to be looked at: it
 // must not hold up the others.
 func (x *indexer) read(ctx context.Context, scope gateway.Scope, msg *gateway.Message, b *search.Builder) error {
-	t := texts{msg: msg, lim: x.mail.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
-		return x.mail.cfg.Store.OpenBlob(ctx, scope, msg.Blob, off, n)
-	}}
+	t := x.mail.texts(ctx, scope, msg)
 	if msg.Blob.Size <= indexWhole {
-		raw := make([]byte, msg.Blob.Size)
-		if _, err := (blobAt{ctx, x.mail.cfg.Store, scope, msg.Blob}).ReadAt(raw, 0); err == nil {
-			t.open = func(off, n int64) (io.ReadCloser, error) {
-				return io.NopCloser(io.NewSectionReader(bytes.NewReader(raw), off, n)), nil
-			}
-		}
+		t.openOnce(ctx, scope, x.mail.cfg.Store)
 	}
 	err := t.addTo(b, x.mail.cfg.Limits.IndexText)
 	if err == nil || ctx.Err() != nil || gateway.KindOf(err) == gateway.Unavailable {

@@ -78,7 +78,7 @@ func (t *texts) openOnce(ctx context.Context, s gateway.Scope, store Store) {
 	t.open = func(off, n int64) (io.ReadCloser, error) {
 		if raw == nil {
 			raw = make([]byte, t.msg.Blob.Size)
-			if _, err := (blobAt{ctx, store, s, t.msg.Blob}).ReadAt(raw, 0); err != nil {
+			if _, err := blobAt(ctx, store, s, t.msg.Blob).ReadAt(raw, 0); err != nil {
 				raw = nil
 				return nil, err
 			}

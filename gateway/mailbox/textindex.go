@@ -95,8 +95,8 @@ func newOpenSegments(most int64) *openSegments {
 
 func (o *openSegments) ask(ctx context.Context, store Store, s gateway.Scope, segments []gateway.IndexSegment, q search.Query) (f search.Found, err error) {
 	for i := range segments {
-		r := blobAt{ctx, store, s, segments[i].Blob}
-		seg, err := o.open(r)
+		r := blobAt(ctx, store, s, segments[i].Blob)
+		seg, err := o.open(r, segments[i].Blob)
 		if err != nil {
 			return search.Found{}, err
 		}
@@ -112,8 +112,8 @@ func (o *openSegments) ask(ctx context.Context, store Store, s gateway.Scope, se
 	return f, nil
 }
 
-func (o *openSegments) open(r blobAt) (*search.Segment, error) {
-	key := segmentKey{r.blob.Domain, r.blob.ID}
+func (o *openSegments) open(r io.ReaderAt, b gateway.Blob) (*search.Segment, error) {
+	key := segmentKey{b.Domain, b.ID}
 	o.mu.Lock()
 	if e := o.byBlob[key]; e != nil {
 		o.newest.MoveToFront(e)
@@ -121,7 +121,7 @@ func (o *openSegments) open(r blobAt) (*search.Segment, error) {
 		return e.Value.(*openSegment).segment, nil
 	}
 	o.mu.Unlock()
-	seg, err := search.Open(r, r.blob.Size)
+	seg, err := search.Open(r, b.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -144,22 +144,20 @@ func (o *openSegments) open(r blobAt) (*search.Segment, error) {
 	return seg, nil
 }
 
-// blobAt reads pieces of a body.
-type blobAt struct {
-	ctx   context.Context
-	store interface {
-		OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error)
-	}
-	scope gateway.Scope
-	blob  gateway.Blob
-}
+// readerAt is io.ReaderAt as a function.
+type readerAt func(p []byte, off int64) (int, error)
 
 // ReadAt is io.ReaderAt.
-func (b blobAt) ReadAt(p []byte, off int64) (int, error) {
-	r, err := b.store.OpenBlob(b.ctx, b.scope, b.blob, off, int64(len(p)))
-	if err != nil {
-		return 0, err
+func (r readerAt) ReadAt(p []byte, off int64) (int, error) { return r(p, off) }
+
+// blobAt reads pieces of a body.
+func blobAt(ctx context.Context, store Store, s gateway.Scope, b gateway.Blob) readerAt {
+	return func(p []byte, off int64) (int, error) {
+		r, err := store.OpenBlob(ctx, s, b, off, int64(len(p)))
+		if err != nil {
+			return 0, err
+		}
+		defer r.Close()
+		return io.ReadFull(r, p)
 	}
-	defer r.Close()
-	return io.ReadFull(r, p)
 }

@@ -37,11 +37,11 @@ func fieldBits(group int) int {
 // Builder makes a segment of the texts of messages, which come in the order of their
 // numbers. Use it once, in one goroutine.
 type Builder struct {
-	first, now gateway.MessageNumber
-	numbers    []gateway.MessageNumber
-	look       [len(groups)][]uint32 // ordinals of messages that are not indexed whole
-	terms      [len(groups)]termTable
-	size       int
+	first   gateway.MessageNumber
+	numbers []gateway.MessageNumber
+	look    [len(groups)][]uint32 // ordinals of messages that are not indexed whole
+	terms   [len(groups)]termTable
+	size    int
 }
 
 // NewBuilder starts a segment of the messages from a number on.

@@ -25,7 +25,9 @@ import (
 //	  lists        of each term: bytes of its postings, then the differences of the
 //	               messages' ordinals, above the bits of the fields in the first group
 const (
-	magic      = 0x50534901 // "PSI" and the version
+	// magic is "PSI" and a version, which is another one when other texts are indexed: an
+	// older segment then counts as damaged, and its index is made again.
+	magic      = 0x50534902
 	groupHead  = 6 * 4
 	headBytes  = 4 + 4 + 8 + 8 + 4 + 4 + 4 + len(groups)*groupHead
 	blockBytes = 12

@@ -53,9 +53,10 @@ func classOf(r rune) class {
 // run is the longest piece of a folded text, from its start, that is of one class.
 func run(s string) (n int, of class) {
 	for n < len(s) {
-		c, size := boundary, 1
-		if s[n] < utf8.RuneSelf {
-			c = ascii[s[n]]
+		var c class
+		size := 1
+		if b := s[n]; b < utf8.RuneSelf {
+			c = ascii[b]
 		} else {
 			var r rune
 			r, size = utf8.DecodeRuneInString(s[n:])
@@ -153,11 +154,11 @@ func planOf(text string) (p plan) {
 	for at := 0; at < whole; {
 		n, of := run(s[at:])
 		piece, first, last := s[at:at+n], at == 0, at+n == whole
-		switch {
-		case of == word:
+		switch of {
+		case word:
 			p.exact = first && last && n <= termOverlap
 			p.patterns = append(p.patterns, wordPattern(piece, !first, !last))
-		case of == unspaced:
+		case unspaced:
 			pairs := 0
 			eachPair(piece, func(pair string) {
 				pairs++
