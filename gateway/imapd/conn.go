@@ -73,6 +73,9 @@ const (
 const (
 	// gather is how much is written to the client in one go.
 	gather = 16 << 10
+	// lineBuffer is how much is read of a client at once, but for the message of an APPEND,
+	// which passes it by. Most lines are shorter, and an idle connection keeps it.
+	lineBuffer = 1 << 10
 	// writeTimeout is how long a client may take to read that much.
 	writeTimeout = 30 * time.Second
 	// goodbyeTime is how long it may take over what is left, once the end is decided.
@@ -80,7 +83,7 @@ const (
 )
 
 func newConn(gc *guard.Conn, lim gateway.Limits, o offers, identity string) *conn {
-	c := &conn{Conn: gc, in: bufio.NewReader(gc), user: userBounds(lim), began: time.Now(), identity: identity, offers: o, note: &note{}}
+	c := &conn{Conn: gc, in: bufio.NewReaderSize(gc, lineBuffer), user: userBounds(lim), began: time.Now(), identity: identity, offers: o, note: &note{}}
 	gc.OnStop(c.stop)
 	return c
 }

@@ -92,6 +92,6 @@ func (d *door) startTLS(c *conn, cmd *command) bool {
 	if c.say(cmd.tag+" OK begin TLS") != nil || c.Secure(d.cfg.TLS) != nil {
 		return false
 	}
-	c.in = bufio.NewReader(c.Conn)
+	c.in = bufio.NewReaderSize(c.Conn, lineBuffer)
 	return true
 }
