@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -93,7 +94,7 @@ func (l lister) read(ctx context.Context, numbers []gateway.MessageNumber) ([]ga
 			}
 		}
 	}
-	slices.SortFunc(keys, func(a, b []byte) int { return slices.Compare(a, b) })
+	slices.SortFunc(keys, bytes.Compare)
 	if l.rng.Reverse {
 		slices.Reverse(keys)
 	}

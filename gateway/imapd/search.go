@@ -58,7 +58,7 @@ func (s *session) find(c *imap.SearchCriteria) ([]int, error) {
 func (s *session) save(found []int, o *imap.SearchOptions) {
 	if ends := o.ReturnMin || o.ReturnMax; ends && !o.ReturnCount && !s.asksAll() && len(found) > 1 {
 		first, last := found[0], found[len(found)-1]
-		switch found = nil; {
+		switch {
 		case o.ReturnMin && o.ReturnMax:
 			found = []int{first, last}
 		case o.ReturnMin:

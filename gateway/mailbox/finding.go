@@ -3,7 +3,6 @@ package mailbox
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -16,14 +15,6 @@ import (
 // ErrSearchTime ends a search that takes too long: it never tells a part of what
 // there is.
 var ErrSearchTime = gateway.Errorf(gateway.Unavailable, "the search takes too long; narrow it")
-
-const (
-	// readAtOnce is how many messages a search reads before it lets others go on.
-	readAtOnce = 64
-	// fewMessages are looked at without asking the index. Ours: to read one is as
-	// quick.
-	fewMessages = 4
-)
 
 // finder is one search on its way over the messages of a view.
 type finder struct {
@@ -229,80 +220,4 @@ func (f *finder) records(c *Criteria) (all []step) {
 		}})
 	}
 	return all
-}
-
-// look shows judge the messages of a set but some, and takes out those that it does not
-// want.
-func (f *finder) look(ctx context.Context, in, but marks, structure bool, judge func(context.Context, *gateway.Message) (bool, error)) error {
-	var batch []int
-	for i := range in.all() {
-		if but != nil && but.has(i) {
-			continue
-		}
-		if batch = append(batch, i); len(batch) == readAtOnce {
-			if err := f.batch(ctx, in, batch, structure, judge); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	if len(batch) == 0 {
-		return nil
-	}
-	return f.batch(ctx, in, batch, structure, judge)
-}
-
-// batch is look for a few messages, in one turn of the domain.
-func (f *finder) batch(ctx context.Context, in marks, numbers []int, structure bool, judge func(context.Context, *gateway.Message) (bool, error)) error {
-	give, err := f.v.mail.turn(ctx, f.v.at.Domain, f.until)
-	if err != nil {
-		return err
-	}
-	defer give()
-	messages, err := f.v.Messages(ctx, numbers, structure)
-	if err != nil {
-		return err
-	}
-	for k, m := range messages {
-		if time.Now().After(f.until) {
-			return ErrSearchTime
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if m == nil {
-			f.lost.set(numbers[k])
-			continue
-		}
-		ok, err := judge(ctx, m)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			in.clear(numbers[k])
-		}
-	}
-	return nil
-}
-
-// turn waits until a domain may read many messages, and gives that back when it is
-// done: nobody tells that a client has left. ErrSearchTime when there is no turn
-// until a time.
-func (m *Mail) turn(ctx context.Context, d gateway.DomainID, until time.Time) (give func(), err error) {
-	wait, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	share, err := m.shares.Take(wait, d)
-	if err == nil {
-		select {
-		case m.walks <- struct{}{}:
-			return func() { <-m.walks; share() }, nil
-		case <-wait.Done():
-			share()
-			err = wait.Err()
-		}
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = ErrSearchTime
-	}
-	return nil, err
 }

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,8 +64,7 @@ func TestSnippet(t *testing.T) {
 			if len(marked) > snippetRunes+2 {
 				t.Errorf("%d runes", len(marked))
 			}
-			for i := len(sn.Hits) - 1; i >= 0; i-- {
-				h := sn.Hits[i]
+			for _, h := range slices.Backward(sn.Hits) {
 				marked = []rune(string(marked[:h.Start]) + "[" + string(marked[h.Start:h.End]) + "]" + string(marked[h.End:]))
 			}
 			if string(marked) != tt.want {
