@@ -1,6 +1,7 @@
 package imapd_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -98,7 +99,7 @@ func TestNothingIsLeft(t *testing.T) {
 			cuts.Wait()
 		}
 	}
-	calm := func() int { return runtime.NumGoroutine() }
+	calm := runtime.NumGoroutine
 	round(4) // what is made once and kept
 	goroutines, files, memory := settled(t, calm, 1<<30), descriptors(), live()
 	round(112) // a thousand sessions
@@ -175,7 +176,7 @@ func TestLargeFetch(t *testing.T) {
 			buf := make([]byte, 64<<10)
 			for left := n - int64(c.Buffered()); left > 0; {
 				k, err := c.Conn.Read(buf[:min(int64(len(buf)), left)])
-				if left -= int64(k); err != nil && err != io.EOF {
+				if left -= int64(k); err != nil && !errors.Is(err, io.EOF) {
 					t.Errorf("%d bytes are missing: %v", left, err)
 					return
 				}
