@@ -12,15 +12,22 @@ import (
 // envelope are the fields whose terms share a dictionary: few, and looked for often.
 const envelope = From | To | Cc | Bcc | Subject
 
-// groups are the fields of each dictionary of a segment.
-var groups = [...]Fields{envelope, Body, Header}
+// groups are the fields of each dictionary of a segment. The last one is of no field: it
+// has the neighbours in bodies.
+var groups = [...]Fields{envelope, Body, Header, neighbours: 0}
+
+// bodies and neighbours are two of the groups.
+const (
+	bodies     = 1
+	neighbours = 3
+)
 
 func groupOf(f Fields) int {
 	switch {
 	case f&envelope != 0:
 		return 0
 	case f&Body != 0:
-		return 1
+		return bodies
 	}
 	return 2
 }
@@ -40,7 +47,8 @@ type Builder struct {
 	first   gateway.MessageNumber
 	numbers []gateway.MessageNumber
 	look    [len(groups)][]uint32 // ordinals of messages that are not indexed whole
-	terms   [len(groups)]termTable
+	terms   [neighbours]termTable
+	pairs   []posting // of neighbours; term is the list
 	size    int
 }
 
@@ -64,7 +72,13 @@ func (b *Builder) Add(field Fields, text string) {
 		value |= uint32(field & envelope)
 	}
 	t := &b.terms[g]
-	eachTerm(Fold(text), func(term string) { b.size += t.add(term, value, fieldBits(g)) })
+	text = Fold(text)
+	eachTerm(text, func(term string) { b.size += t.add(term, value, fieldBits(g)) })
+	if g == bodies {
+		before := len(b.pairs)
+		b.pairs = appendNeighbours(b.pairs, text, value)
+		b.size += (len(b.pairs) - before) * postingMemory
+	}
 }
 
 // Look says that texts of the message in some fields were not added, or not all: a query
@@ -89,6 +103,8 @@ func (b *Builder) Segment(last gateway.MessageNumber) []byte {
 		w.groups[g].group = g
 		b.terms[g].write(&w.groups[g])
 	}
+	w.groups[neighbours].group = neighbours
+	writeNeighbours(b.pairs, &w.groups[neighbours])
 	return w.bytes()
 }
 

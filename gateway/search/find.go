@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/bits"
 	"slices"
+	"sort"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -14,17 +15,14 @@ import (
 func (s *Segment) Find(r io.ReaderAt, q Query) (sure, maybe []gateway.MessageNumber, err error) {
 	p := planOf(q.Text)
 	found := newSet(len(s.numbers))
-	found.fill(len(s.numbers))
-	for _, pattern := range p.patterns {
-		one := newSet(len(s.numbers))
-		for g := range s.groups {
-			if fields := q.Fields & groups[g]; fields != 0 {
-				if err := s.find(r, g, pattern, fields, one); err != nil {
-					return nil, nil, err
-				}
+	for g := range s.groups {
+		if fields := q.Fields & groups[g]; fields != 0 { // all of the text stands in one field
+			docs, err := s.findIn(r, g, &p, fields)
+			if err != nil {
+				return nil, nil, err
 			}
+			found.join(docs)
 		}
-		found.keep(one)
 	}
 	look := newSet(len(s.numbers))
 	for g := range s.groups {
@@ -39,6 +37,34 @@ func (s *Segment) Find(r io.ReaderAt, q Query) (sure, maybe []gateway.MessageNum
 	}
 	found.join(look)
 	return nil, s.numbersOf(found), nil
+}
+
+// findIn says which messages a plan finds in some fields of a group.
+func (s *Segment) findIn(r io.ReaderAt, g int, p *plan, fields Fields) (set, error) {
+	docs := newSet(len(s.numbers))
+	docs.fill(len(s.numbers))
+	for _, pattern := range p.patterns {
+		one := newSet(len(s.numbers))
+		if err := s.find(r, g, pattern, fields, one); err != nil {
+			return nil, err
+		}
+		docs.keep(one)
+	}
+	if g != bodies {
+		return docs, nil
+	}
+	for _, two := range p.pairs {
+		if docs.count() <= fewToLookAt {
+			break
+		}
+		one := newSet(len(s.numbers))
+		if known, err := s.adjacent(r, two, one); err != nil {
+			return nil, err
+		} else if known {
+			docs.keep(one)
+		}
+	}
+	return docs, nil
 }
 
 func (s *Segment) numbersOf(docs set) []gateway.MessageNumber {
@@ -60,7 +86,12 @@ func (s *Segment) find(r io.ReaderAt, g int, pattern string, fields Fields, docs
 	if err := grp.load(r, s.size); err != nil {
 		return err
 	}
-	hits := grp.hits([]byte(pattern))
+	var hits []hit
+	if n := len(pattern); n > 1 && pattern[0] == separator[0] && pattern[n-1] == separator[0] {
+		hits = grp.term([]byte(pattern))
+	} else {
+		hits = grp.hits([]byte(pattern))
+	}
 	for len(hits) > 0 {
 		// Blocks that are close to each other are read together.
 		n := 1
@@ -118,6 +149,27 @@ func (g *group) hits(pattern []byte) (all []hit) {
 		}
 		from = i + bytes.IndexByte(g.dict[i:], separator[0])
 	}
+}
+
+// term finds the one term that a pattern with a separator on both sides is.
+func (g *group) term(pattern []byte) []hit {
+	name := pattern[1 : len(pattern)-1]
+	b := sort.Search(len(g.blocks), func(i int) bool {
+		first := g.dict[g.blocks[i].dict:]
+		return bytes.Compare(first[:bytes.IndexByte(first, separator[0])], name) > 0
+	}) - 1
+	if b < 0 {
+		return nil
+	}
+	start, end := int(g.blocks[b].dict)-1, len(g.dict) // the separator before it is part of the pattern
+	if b+1 < len(g.blocks) {
+		end = int(g.blocks[b+1].dict)
+	}
+	i := bytes.Index(g.dict[start:end], pattern)
+	if i < 0 {
+		return nil
+	}
+	return []hit{{b, 1 << bytes.Count(g.dict[start+1:start+i+1], []byte(separator))}}
 }
 
 // rarest is where in a pattern the byte is that a dictionary has least often.

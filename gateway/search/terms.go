@@ -144,13 +144,15 @@ const maxPatterns = 8
 // of the terms around one are those that may match; of all patterns, those of each.
 type plan struct {
 	patterns []string
-	exact    bool // those are all that match, and no others
+	pairs    []pair
+	exact    bool // the patterns find all that match, and no others
 }
 
 // planOf turns the text of a query into patterns. Without any, the index can't tell.
 func planOf(text string) (p plan) {
 	s := Fold(text)
 	whole := len(s)
+	var before *side
 	for at := 0; at < whole; {
 		n, of := run(s[at:])
 		piece, first, last := s[at:at+n], at == 0, at+n == whole
@@ -158,8 +160,14 @@ func planOf(text string) (p plan) {
 		case word:
 			p.exact = first && last && n <= termOverlap
 			p.patterns = append(p.patterns, wordPattern(piece, !first, !last))
+			now := &side{piece, !first, !last}
+			if before != nil && len(p.pairs) < maxPatterns {
+				p.pairs = append(p.pairs, pair{*before, *now})
+			}
+			before = now
 		case unspaced:
 			pairs := 0
+			before = nil
 			eachPair(piece, func(pair string) {
 				pairs++
 				if utf8.RuneCountInString(pair) > 1 {
