@@ -107,7 +107,8 @@ func (s *session) arrangedLine(ctx context.Context, found []int, uid bool, o *im
 	keys := s.c.note.arrange.keys
 	if len(keys) == 0 {
 		threads, err := s.view.Threads(ctx, found)
-		b := append(s.buf[:0], "* THREAD"...)
+		b := s.buf[:0]
+		b = append(b, "* THREAD"...)
 		for i, t := range threads {
 			if i == 0 {
 				b = append(b, ' ')
@@ -122,7 +123,8 @@ func (s *session) arrangedLine(ctx context.Context, found []int, uid bool, o *im
 	if s.c.note.arrange.extended { // RFC 5267 section 3
 		return s.searchLine(ids, uid, o), err
 	}
-	b := append(s.buf[:0], "* SORT"...)
+	b := s.buf[:0]
+	b = append(b, "* SORT"...)
 	for _, id := range ids {
 		b = strconv.AppendUint(append(b, ' '), uint64(id), 10)
 	}

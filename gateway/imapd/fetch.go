@@ -224,7 +224,8 @@ func (s *session) fetchOne(b []byte, p *fetchPlan, n int, m *gateway.Message, ma
 			b = append(b, ' ')
 		}
 		if item.section != nil || item.decoded != nil {
-			write, sent := s.appendSection, false
+			var sent bool
+			write := s.appendSection
 			if item.decoded != nil {
 				write = s.appendBinary
 			}
