@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/smtp"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,7 +43,6 @@ type shownEmail struct {
 	Read    bool     `json:"is_read"`
 	Starred bool     `json:"is_starred"`
 	Labels  []string `json:"labels"`
-	raw     []byte
 }
 
 // rest makes a request with the account's key that has to succeed.
@@ -231,27 +228,6 @@ func maildirFlags(path string, keywords map[rune]string) (flags []string) {
 	return flags
 }
 
-// receive has messages arrive at the MX.
-func (p *process) receive(raws ...string) {
-	p.Helper()
-	c, err := smtpClient(p.banner.MX)
-	if err != nil {
-		p.Fatal(err)
-	}
-	defer c.Close()
-	for _, raw := range raws {
-		if err := takeOne(c, raw); err != nil {
-			p.Fatal(err)
-		}
-	}
-}
-
-// mailOf is a mail of a subject.
-func mailOf(subject string) string {
-	return "From: Ann <ann@elsewhere.example>\r\nTo: " + gatewaytest.Account + "\r\nSubject: " + subject +
-		"\r\nMessage-ID: <" + strings.ReplaceAll(subject, " ", ".") + "@elsewhere.example>\r\n\r\nThis is " + subject + ".\r\n"
-}
-
 // imap is a session of the account with a folder open.
 func (p *process) imap(folder string) *opened {
 	p.Helper()
@@ -277,22 +253,4 @@ func (p *process) tell(r *opened, command string, literals ...string) []string {
 		p.Fatal(err)
 	}
 	return lines
-}
-
-// takeOne sends one mail in an SMTP session.
-func takeOne(c *smtp.Client, raw string) error {
-	if err := c.Mail("ann@elsewhere.example"); err != nil {
-		return err
-	}
-	if err := c.Rcpt(gatewaytest.Account); err != nil {
-		return err
-	}
-	w, err := c.Data()
-	if err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, raw); err != nil {
-		return err
-	}
-	return w.Close()
 }

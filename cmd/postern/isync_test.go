@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -156,42 +155,6 @@ func TestIsyncRename(t *testing.T) {
 	if s.find("Work/One", "first") == nil || len(s.files("Work/One")) != 1 {
 		t.Error("the mail did not come along")
 	}
-}
-
-// many is how much mail a first sync fetches.
-const many = 5000
-
-// receiveMany has many mails arrive.
-func (p *process) receiveMany() {
-	p.Helper()
-	const clients = 10
-	failed := make(chan error, clients)
-	for c := range clients {
-		go func() {
-			c, first := c, c*many/clients
-			failed <- p.receiveSome(first, (c+1)*many/clients)
-		}()
-	}
-	for range clients {
-		if err := <-failed; err != nil {
-			p.Fatal(err)
-		}
-	}
-}
-
-func (p *process) receiveSome(from, to int) error {
-	c, err := smtpClient(p.banner.MX)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	for ; from < to; from++ {
-		mail := mailOf("number "+strconv.Itoa(from)) + strings.Repeat("More than the buffers between the two hold at once.\r\n", 200)
-		if err := takeOne(c, mail); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // A first sync of many, in which the gateway is killed and started again: the next one
