@@ -195,7 +195,7 @@ func TestLargeFetch(t *testing.T) {
 	if p99 := took[len(took)*99/100]; p99 > time.Second { // on a busy machine; a lock that was held would be writeTimeout
 		t.Errorf("others waited %v", p99)
 	}
-	if grew := now.TotalAlloc - before.TotalAlloc; grew > size {
+	if grew := now.TotalAlloc - before.TotalAlloc; grew > 3*size/2 { // what else runs takes some
 		t.Errorf("%d KiB were allocated for two bodies of %d", grew>>10, size>>10)
 	}
 	if status, _ := g.Do("DELETE", "/emails/1?permanent=true", g.Keys.Account, nil); status != 200 {
