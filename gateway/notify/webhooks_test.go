@@ -79,7 +79,7 @@ func TestTellWebhook(t *testing.T) {
 		"takes it":   {func(http.ResponseWriter, *http.Request) {}, 200, "", false},
 		"accepts":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, 202, "", false},
 		"fails":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, long, 500) }, 500, "answered 500", false},
-		"redirects":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", 308) }, 308, "answered 308", false},
+		"redirects":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusPermanentRedirect) }, 308, "answered 308", false},
 		"is gone":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, 410, "answered 410", true},
 		"hangs":      {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, 0, "in time", false},
 		"hangs up":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "could not be reached", false},
