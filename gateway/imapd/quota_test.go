@@ -55,6 +55,30 @@ func TestQuota(t *testing.T) {
 	early.Script("S: \\* OK \\[CAPABILITY .* ID\\]\nC: a GETQUOTA \"\"\nS: a BAD\nC: b GETQUOTAROOT INBOX\nS: b BAD\nC: c NOOP\nS: c OK")
 }
 
+// What does not fit is refused, and nothing of it is kept; what frees room is not.
+func TestOverQuota(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, simple(1))
+	c := login(t, g)
+	c.Script("C: a SELECT INBOX\nS~ a OK")
+	if status, a := g.Do("PATCH", "/accounts/"+gatewaytest.Account, g.Keys.Domain, `{"quota_bytes":1}`); status != 200 {
+		t.Fatalf("%d %v", status, a)
+	}
+	c.Script(`
+		C: b APPEND Drafts {5+}
+		C: hello
+		S: b NO \[OVERQUOTA\]
+		C: c COPY 1 Archive
+		S: c NO \[OVERQUOTA\]
+		C: d STATUS Drafts (MESSAGES)
+		S: \* STATUS "?Drafts"? \(MESSAGES 0\)
+		S: d OK
+		C: e MOVE 1 Archive
+		S: \* OK \[COPYUID
+		S: \* 1 EXPUNGE
+		S: e OK`)
+}
+
 // DELETED-STORAGE is what an expunge gives back, RFC 9208 section 4.1.4: not the bytes of
 // a message that stands elsewhere, too, and those of one that stands there twice once.
 func TestDeletedStorage(t *testing.T) {

@@ -325,6 +325,20 @@ func TestMailboxRules(t *testing.T) {
 	}
 }
 
+// Who is in a mailbox that somebody deletes hears that it is gone, not that another is
+// missing.
+func TestCopyFromDeleted(t *testing.T) {
+	for _, verb := range []string{"COPY", "MOVE"} {
+		g := gatewaytest.Start(t)
+		receive(t, g, simple(1))
+		reader, owner := login(t, g), login(t, g)
+		owner.Script("C: a CREATE Box\nS: a OK\nC: b SELECT INBOX\nS~ b OK\nC: c COPY 1 Box\nS: c OK")
+		reader.Script("C: a SELECT Box\nS~ a OK")
+		owner.Script("C: d DELETE Box\nS: d OK")
+		reader.Script("C: b " + verb + " 1 INBOX\nS~ \\* BYE the mailbox was deleted\nEND")
+	}
+}
+
 // A mailbox has at most 128 keywords; PERMANENTFLAGS says whether there is room.
 func TestKeywordLimit(t *testing.T) {
 	g := gatewaytest.Start(t)

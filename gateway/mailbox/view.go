@@ -238,7 +238,7 @@ type Copied struct {
 }
 
 // Copy copies messages into another mailbox of the account, or moves them there.
-// NotFound if there is none of that name.
+// NotFound if there is none of that name, ErrClosed if their own is gone.
 func (v *View) Copy(ctx context.Context, numbers []int, name string, move bool) (Copied, error) {
 	boxes, err := v.mail.folders(ctx, v.scope, v.at.Domain, v.at.Account)
 	if err != nil {
@@ -249,5 +249,8 @@ func (v *View) Copy(ctx context.Context, numbers []int, name string, move bool) 
 		return Copied{}, err
 	}
 	moved, err := v.mail.cfg.Store.Copy(ctx, v.scope, v.at, v.uids(numbers), to.ID, move)
+	if err != nil && gateway.KindOf(err) == gateway.NotFound && errors.Is(v.shared.look(ctx), ErrClosed) {
+		err = ErrClosed // what is missing is not the other one
+	}
 	return Copied{to.UIDValidity, moved}, err
 }
