@@ -2,9 +2,7 @@ package imapd
 
 import (
 	"context"
-	"errors"
 	"strconv"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -84,16 +82,14 @@ func (n *note) asSearch(c *command, returns, program []token) error {
 	return n.searchKeys(c)
 }
 
-// arranged answers SORT or THREAD with what was found.
-func (s *session) arranged(found []int, uid bool, o *imap.SearchOptions) error {
-	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(s.door.cfg.Limits.SearchSeconds)*time.Second)
-	defer cancel()
+// arranged answers SORT or THREAD with what was found, in what is left of the time of the
+// search: stop ends that.
+func (s *session) arranged(ctx context.Context, stop func(), found []int, uid bool, o *imap.SearchOptions) error {
 	line, err := s.arrangedLine(ctx, found, uid, o)
-	if errors.Is(err, context.DeadlineExceeded) && s.ctx.Err() == nil {
-		return refuse("LIMIT", mailbox.ErrSearchTime.Message)
-	} else if err != nil {
-		return s.failed(err)
+	if err != nil {
+		return s.unfound(ctx, err)
 	}
+	stop()
 	if err := s.c.data(line); err != nil {
 		return err
 	}

@@ -251,23 +251,33 @@ func (c *conn) response(l string) {
 	case len(c.note.splice) > 0 && strings.HasPrefix(l, "* STATUS "):
 		l = c.note.spliced(l)
 	case c.tag != "" && strings.HasPrefix(l, c.tag+" "):
-		if l == c.tag+libraryFault {
-			l = c.tag + " BAD the command can't be read\r\n"
-		}
-		l = strings.Replace(l, " NO [BADCHARSET] ", " NO [BADCHARSET (US-ASCII UTF-8)] ", 1)
-		if strings.HasPrefix(l[len(c.tag):], " OK ") && (c.note.name == "LOGIN" || c.note.name == "AUTHENTICATE") {
-			c.authed = true
-			l = c.addCapability(l)
-		}
-		if c.note.before != nil && strings.HasPrefix(l[len(c.tag):], " OK ") {
-			_ = c.note.before(c.insert) // a failure is kept in c.fail
-		}
+		l = c.tagged(l)
 		c.tag = ""
 	}
 	_ = c.put([]byte(l)) // a failure is kept in c.fail
 	if c.stopping && c.tag == "" {
 		c.bye("the server is shutting down")
 	}
+}
+
+// tagged is the tagged line of the command in flight as the client gets it, behind what is
+// to stand before it. mu is held.
+func (c *conn) tagged(l string) string {
+	if l == c.tag+libraryFault {
+		return c.tag + " BAD the command can't be read\r\n"
+	}
+	l = strings.Replace(l, " NO [BADCHARSET] ", " NO [BADCHARSET (US-ASCII UTF-8)] ", 1)
+	if !strings.HasPrefix(l[len(c.tag):], " OK ") {
+		return l
+	}
+	if c.note.name == "LOGIN" || c.note.name == "AUTHENTICATE" {
+		c.authed = true
+		l = c.addCapability(l)
+	}
+	if c.note.before != nil {
+		_ = c.note.before(c.insert) // a failure is kept in c.fail
+	}
+	return l
 }
 
 // insert puts lines of the session's ahead of one of the library's. mu is held, but for
@@ -475,50 +485,52 @@ func (c *conn) nextPiece(b []byte) error {
 
 // nextCommand reads commands until there is one for the library.
 func (c *conn) nextCommand() error {
-	for {
+	for len(c.pending) == 0 {
 		cmd, err := readCommand(c.in, c.waitForCommand(), func() error { return c.say("+ go on") })
-		if r, ok := errors.AsType[refusal](err); ok {
-			if err := c.say(r.tag + " " + r.text); err != nil {
-				return err
-			}
-			if r.fatal {
-				c.hangUp("what follows can't be read")
-				return net.ErrClosed
-			}
-			continue
-		} else if err != nil {
-			return err
-		}
-		if cmd.name == "ID" {
-			if err := c.say(c.identity + "\r\n" + cmd.tag + " OK ID completed"); err != nil {
-				return err
-			}
-			continue
-		}
-		n, err := c.rewrite(cmd)
-		line := cmd.String()
-		if err == nil && len(line) > maxPrinted {
-			err = commandError("the command is too long")
+		r, refused := errors.AsType[refusal](err)
+		switch {
+		case refused:
+			err = c.refuse(r)
+		case err != nil:
+		case cmd.name == "ID":
+			err = c.say(c.identity + "\r\n" + cmd.tag + " OK ID completed")
+		default:
+			err = c.hand(cmd)
 		}
 		if err != nil {
-			if cmd.message >= 0 && cmd.nonSync {
-				c.hangUp("what follows can't be read")
-				return net.ErrClosed
-			}
-			if err := c.say(cmd.tag + " BAD " + err.Error()); err != nil {
-				return err
-			}
-			continue
+			return err
 		}
-		c.mu.Lock()
-		c.note, c.tag, c.asked = n, cmd.tag, false
-		if cmd.message >= 0 {
-			c.upload, c.left, c.sending = cmd, cmd.message, time.Time{}
-		}
-		c.mu.Unlock()
-		c.pending = []byte(line)
-		return nil
 	}
+	return nil
+}
+
+// refuse answers a command that can't be; after a fatal one it hangs up.
+func (c *conn) refuse(r refusal) error {
+	if err := c.say(r.tag + " " + r.text); err != nil || !r.fatal {
+		return err
+	}
+	c.hangUp("what follows can't be read")
+	return net.ErrClosed
+}
+
+// hand prints a command for the library, or refuses it.
+func (c *conn) hand(cmd *command) error {
+	n, err := c.rewrite(cmd)
+	line := cmd.String()
+	if err == nil && len(line) > maxPrinted {
+		err = commandError("the command is too long")
+	}
+	if err != nil {
+		return c.refuse(refusal{cmd.tag, "BAD " + err.Error(), cmd.message >= 0 && cmd.nonSync})
+	}
+	c.mu.Lock()
+	c.note, c.tag, c.asked = n, cmd.tag, false
+	if cmd.message >= 0 {
+		c.upload, c.left, c.sending = cmd, cmd.message, time.Time{}
+	}
+	c.mu.Unlock()
+	c.pending = []byte(line)
+	return nil
 }
 
 // rewrite is the function of that name, in the dialect of the client.
@@ -526,6 +538,9 @@ func (c *conn) rewrite(cmd *command) (*note, error) {
 	c.mu.Lock()
 	d := c.dialect
 	c.mu.Unlock()
+	if err := d.conflict(cmd); err != nil {
+		return nil, err
+	}
 	d.toLibrary(cmd)
 	n, err := rewrite(cmd, c.offers)
 	if err == nil {

@@ -10,15 +10,33 @@ import (
 // dialect is what a client has enabled that changes how everything is said. Nothing
 // of it is ever forgotten.
 type dialect struct {
-	utf8 bool // names of mailboxes stand in UTF-8: UTF8=ACCEPT, RFC 6855, or IMAP4rev2
-	rev2 bool // RFC 9051: SEARCH is answered with ESEARCH, SELECT with LIST
+	utf8   bool // names of mailboxes stand in UTF-8: UTF8=ACCEPT, RFC 6855, or IMAP4rev2
+	accept bool // UTF8=ACCEPT itself: SEARCH names no charset
+	rev2   bool // RFC 9051: SEARCH is answered with ESEARCH, SELECT with LIST
 }
 
 // enabled takes over what the library's ENABLED line says.
 func (d *dialect) enabled(l string) {
 	caps := strings.Fields(strings.ToUpper(l))
 	d.rev2 = d.rev2 || slices.Contains(caps, "IMAP4REV2")
-	d.utf8 = d.utf8 || d.rev2 || slices.Contains(caps, "UTF8=ACCEPT")
+	d.accept = d.accept || slices.Contains(caps, "UTF8=ACCEPT")
+	d.utf8 = d.utf8 || d.rev2 || d.accept
+}
+
+// conflict refuses a SEARCH with a charset to a client that has said that all is in
+// UTF-8, RFC 6855 section 3.
+func (d *dialect) conflict(c *command) error {
+	if !d.accept || strings.TrimPrefix(c.name, "UID ") != "SEARCH" || len(c.args) == 0 {
+		return nil
+	}
+	at := 0
+	if c.args[0].upper() == "RETURN" {
+		at = listEnd(c.args, 1) + 1
+	}
+	if at < len(c.args) && c.args[at].upper() == "CHARSET" {
+		return commandError("SEARCH takes no charset after ENABLE UTF8=ACCEPT")
+	}
+	return nil
 }
 
 // named are the commands that name mailboxes, outside of parentheses or, LIST, anywhere.

@@ -1,8 +1,11 @@
 package imapd
 
 import (
+	"context"
 	"errors"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -13,7 +16,9 @@ import (
 // Search writes which messages match.
 func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *imap.SearchOptions) (*imap.SearchData, error) {
 	s.enable()
-	found, err := s.find(c)
+	ctx, stop := s.searching()
+	defer stop()
+	found, err := s.find(ctx, c)
 	if o.ReturnSave {
 		s.save(found, o) // of a search that failed, nothing: RFC 5182 section 2.1
 	}
@@ -21,8 +26,9 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *ima
 		return nil, err
 	}
 	if s.c.note.arrange != nil {
-		return nil, s.arranged(found, kind == imapserver.NumKindUID, o)
+		return nil, s.arranged(ctx, stop, found, kind == imapserver.NumKindUID, o)
 	}
+	stop()
 	s.c.note.newest = s.newest(found, o)
 	ids := s.ids(found, kind == imapserver.NumKindUID)
 	if err := s.c.data(s.searchLine(ids, kind == imapserver.NumKindUID, o)); err != nil {
@@ -34,23 +40,39 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *ima
 	return nil, done("", s.c.note.name+" completed")
 }
 
+// searching gives a context with the time of one search, which ends when the client
+// leaves. stop must be called before anything is written; it may be called twice.
+func (s *session) searching() (ctx context.Context, stop func()) {
+	timed, cancel := context.WithTimeout(s.ctx, time.Duration(s.door.cfg.Limits.SearchSeconds)*time.Second)
+	ctx, disconnect := s.c.whileConnected(timed)
+	return ctx, sync.OnceFunc(func() {
+		disconnect()
+		cancel()
+	})
+}
+
 // find returns the numbers of the messages that match, in order. Its error is what
 // the client is told.
-func (s *session) find(c *imap.SearchCriteria) ([]int, error) {
+func (s *session) find(ctx context.Context, c *imap.SearchCriteria) ([]int, error) {
 	criteria, err := s.criteria(c, maxDepth)
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := s.c.whileConnected(s.ctx)
-	defer stop()
 	found, err := s.view.Search(ctx, criteria)
-	if errors.Is(err, mailbox.ErrSearchTime) {
-		return nil, refuse("LIMIT", mailbox.ErrSearchTime.Message)
+	return found, s.unfound(ctx, err)
+}
+
+// unfound is failed for a search.
+func (s *session) unfound(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, mailbox.ErrSearchTime), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return refuse("LIMIT", mailbox.ErrSearchTime.Message)
+	case ctx.Err() != nil:
+		return refuse("UNAVAILABLE", "the client has left")
 	}
-	if ctx.Err() != nil {
-		return nil, refuse("UNAVAILABLE", "the client has left")
-	}
-	return found, s.failed(err)
+	return s.failed(err)
 }
 
 // save keeps what $ means from now on. Who asks for the first or the last alone

@@ -1,6 +1,7 @@
 package imapd_test
 
 import (
+	"crypto/tls"
 	"runtime"
 	"strings"
 	"testing"
@@ -90,6 +91,48 @@ func TestSearchRefused(t *testing.T) {
 			c.Script("S: x OK")
 		}
 	}
+}
+
+// After ENABLE UTF8=ACCEPT a SEARCH names no charset, RFC 6855 section 3; SORT, whose
+// grammar has one, does, and so does a SEARCH under IMAP4rev2.
+func TestSearchCharset(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, simple(1))
+	c := login(t, g)
+	c.Script("C: a ENABLE IMAP4rev2\nS~ a OK\nC: b SELECT INBOX\nS~ b OK\nC: c SEARCH CHARSET UTF-8 ALL\nS: \\* ESEARCH .* ALL 1\nS: c OK\n" +
+		"C: d ENABLE UTF8=ACCEPT\nS~ d OK")
+	for send, want := range map[string]string{
+		"SEARCH CHARSET UTF-8 ALL": "BAD", "UID SEARCH CHARSET UTF-8 ALL": "BAD", "SEARCH RETURN (MIN) CHARSET UTF-8 ALL": "BAD",
+		"SEARCH ALL": "OK", "SEARCH SUBJECT CHARSET": "OK", "SORT (DATE) UTF-8 ALL": "OK", "THREAD REFERENCES UTF-8 ALL": "OK",
+	} {
+		c.Raw("x " + send + "\r\n")
+		c.Script("S~ x " + want)
+	}
+}
+
+// SORT and THREAD have the time of one search, together with what they search for.
+func TestSortTime(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Limit("search_seconds", "1"))
+	receive(t, g, "Subject: long\r\n\r\n"+strings.Repeat("some words\r\n", 400_000))
+	c := login(t, g)
+	c.Script("C: a SELECT INBOX\nS~ a OK")
+	for _, verb := range []string{"SORT (DATE) UTF-8", "UID SORT (DATE) UTF-8", "THREAD REFERENCES UTF-8"} {
+		c.Raw("x " + verb + strings.Repeat(" NOT BODY nothing", 1000) + "\r\n")
+		c.Script("S: x NO \\[LIMIT\\] the search takes too long; narrow it\nC: y NOOP\nS: y OK")
+	}
+}
+
+// A client that has said its last, and still reads, gets its answer.
+func TestSearchOfOneWhoOnlyListens(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, "Subject: long\r\n\r\n"+strings.Repeat("some words\r\n", 400_000))
+	c := login(t, g)
+	c.Script("C: a SELECT INBOX\nS~ a OK")
+	c.Raw("b SEARCH" + strings.Repeat(" NOT BODY nothing", 100) + "\r\n")
+	if err := c.Conn.(*tls.Conn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.Script("S~ \\* SEARCH 1$\nS: b OK\nEND")
 }
 
 // A search does not go on for a client that has left, although nothing is read from it

@@ -183,7 +183,7 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 		select {
 		case <-wake:
 		case <-keepalive.C: // a client that is gone is found out, and networks remember it
-			if err := s.c.data([]byte(stillHere)); err != nil {
+			if err := s.c.say(stillHere); err != nil {
 				return err
 			}
 		case <-stop:
@@ -195,7 +195,7 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 }
 
 // stillHere is said in an IDLE in which nothing happens.
-const stillHere = "* OK still here\r\n"
+const stillHere = "* OK still here"
 
 // startIdle notes that Idle runs: the library starts it on the side, and a client that
 // leaves at once has the session closed before, or meanwhile. False if it is closed.
