@@ -200,6 +200,21 @@ func (s *Store) Mailboxes(ctx context.Context, sc gateway.Scope, d gateway.Domai
 	return all, err
 }
 
+// MailboxNamed finds a mailbox of an account; names match exactly, but for INBOX.
+func (s *Store) MailboxNamed(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (box gateway.Mailbox, err error) {
+	if !sc.Covers(d, a) {
+		return box, denied("folder")
+	}
+	err = s.view(ctx, func(r engine.Reader) error {
+		found, err := mailboxNamed(r, d, a, name)
+		if err == nil {
+			box = *found
+		}
+		return err
+	})
+	return box, err
+}
+
 func mailboxes(r engine.Reader, d gateway.DomainID, a gateway.AccountID) (all []gateway.Mailbox, err error) {
 	err = r.Scan(engine.Prefix(key(subMailbox, d).account(a)), func(k, v []byte) error {
 		m, err := decodeMailbox(gateway.MailboxID(binary.BigEndian.Uint32(k[9:])), v)

@@ -182,6 +182,7 @@ func TestWalls(t *testing.T) {
 	w.ok(w.CreateKey(w.ctx(), inside(w.ours.ID), key))
 	for name, s := range map[string]gateway.Scope{"their domain": inside(w.them.ID), "their account": of(w.spy), "neighbour": of(w.eve), "nobody": {}} {
 		for what, err := range map[string]error{
+			"MailboxNamed":  second(w.MailboxNamed(w.ctx(), s, m.Domain, m.Account, gateway.Inbox)),
 			"Message":       second(w.Message(w.ctx(), s, id)),
 			"MessageByUID":  second(w.MessageByUID(w.ctx(), s, at)),
 			"List":          second(w.List(w.ctx(), s, gateway.ListQuery{Domain: m.Domain, Account: m.Account, Mailbox: at.Mailbox, Limit: 1})),

@@ -137,6 +137,16 @@ func (shelf) Mailboxes(context.Context, gateway.Scope, gateway.DomainID, gateway
 	return all, nil
 }
 
+func (s shelf) MailboxNamed(ctx context.Context, sc gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (gateway.Mailbox, error) {
+	all, err := s.Mailboxes(ctx, sc, d, a)
+	for i := range all {
+		if all[i].Name == gateway.FoldMailbox(name) {
+			return all[i], err
+		}
+	}
+	return gateway.Mailbox{}, gateway.Errorf(gateway.NotFound, "no such folder")
+}
+
 func (shelf) CreateBlob(context.Context, gateway.Scope, gateway.DomainID, int64) (gateway.BlobWriter, error) {
 	return nowhere{io.Discard}, nil
 }

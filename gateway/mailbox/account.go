@@ -83,5 +83,9 @@ func (f folders) named(name string) (gateway.Mailbox, error) {
 			return box, nil
 		}
 	}
-	return gateway.Mailbox{}, gateway.Fieldf(gateway.NotFound, "folder", "no such folder: %s", name)
+	return gateway.Mailbox{}, noFolder(name)
+}
+
+func noFolder(name string) error {
+	return gateway.Fieldf(gateway.NotFound, "folder", "no such folder: %s", name)
 }

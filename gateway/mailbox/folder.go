@@ -32,11 +32,11 @@ func (m *Mail) CheckFolder(name string) error {
 
 // Box finds a mailbox of an account by name.
 func (m *Mail) Box(ctx context.Context, s gateway.Scope, a *gateway.Account, name string) (gateway.Mailbox, error) {
-	boxes, err := m.folders(ctx, s, a.Domain, a.ID)
-	if err != nil {
-		return gateway.Mailbox{}, err
+	box, err := m.cfg.Store.MailboxNamed(ctx, s, a.Domain, a.ID, name)
+	if gateway.KindOf(err) == gateway.NotFound {
+		err = noFolder(name)
 	}
-	return boxes.named(name)
+	return box, err
 }
 
 // Boxes lists the mailboxes of an account.
@@ -166,6 +166,9 @@ type Appending struct {
 	Size   int64 // of Body
 }
 
+// appendBuffer is how much of a message is read at once, in bytes; ours.
+const appendBuffer = 32 << 10
+
 // Append puts a message into a mailbox, as an IMAP client does with what it sent
 // or drafted. The bytes stay as they are. NotFound if there is no such mailbox.
 func (m *Mail) Append(ctx context.Context, s gateway.Scope, a *gateway.Account, in Appending) (Appended, error) {
@@ -181,7 +184,7 @@ func (m *Mail) Append(ctx context.Context, s gateway.Scope, a *gateway.Account, 
 		return Appended{}, err
 	}
 	defer body.Close()
-	if _, err := io.Copy(body, in.Body); err != nil {
+	if _, err := io.CopyBuffer(body, in.Body, make([]byte, min(max(in.Size, 1), appendBuffer))); err != nil {
 		return Appended{}, err
 	}
 	msg, err := m.read(ctx, s, a, body, in.At)

@@ -22,6 +22,8 @@ type Store interface {
 	Account(ctx context.Context, s gateway.Scope, d gateway.DomainID, email string) (*gateway.Account, error)
 	AccountByID(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.AccountID) (*gateway.Account, error)
 	Mailboxes(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) ([]gateway.Mailbox, error)
+	// MailboxNamed finds one of them; names match exactly, but for INBOX.
+	MailboxNamed(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, name string) (gateway.Mailbox, error)
 	List(ctx context.Context, s gateway.Scope, q gateway.ListQuery) (gateway.Listing, error)
 	// Walk shows fn entry after entry until it returns false. cut says that it ended
 	// after q.Limit although there were more.
@@ -66,8 +68,6 @@ type Store interface {
 	// only; those that are gone are passed over. See the store.
 	Described(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, fn func(i int, c *gateway.Content)) error
 	Bodies(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, fn func(i int, m *gateway.Message)) error
-	Flag(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange) ([]gateway.Entry, error)
-	FlagUnchanged(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, c gateway.FlagChange, since uint64) (after []gateway.Entry, others []uint32, err error)
 	Vanished(ctx context.Context, s gateway.Scope, at gateway.Selection, since uint64) (uids []gateway.UIDRange, all bool, err error)
 	// FlagKnown changes entries whose mod-sequence is since or less, and returns them with
 	// the UIDs of the others.

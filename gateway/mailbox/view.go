@@ -39,11 +39,7 @@ var ErrClosed = errors.New("the mailbox was deleted")
 
 // View opens a mailbox of an account. Close it.
 func (m *Mail) View(ctx context.Context, s gateway.Scope, a *gateway.Account, name string) (*View, error) {
-	boxes, err := m.folders(ctx, s, a.Domain, a.ID)
-	if err != nil {
-		return nil, err
-	}
-	box, err := boxes.named(name)
+	box, err := m.Box(ctx, s, a, name)
 	if err != nil {
 		return nil, err
 	}
@@ -240,11 +236,7 @@ type Copied struct {
 // Copy copies messages into another mailbox of the account, or moves them there.
 // NotFound if there is none of that name, ErrClosed if their own is gone.
 func (v *View) Copy(ctx context.Context, numbers []int, name string, move bool) (Copied, error) {
-	boxes, err := v.mail.folders(ctx, v.scope, v.at.Domain, v.at.Account)
-	if err != nil {
-		return Copied{}, err
-	}
-	to, err := boxes.named(name)
+	to, err := v.mail.Box(ctx, v.scope, &gateway.Account{Domain: v.at.Domain, ID: v.at.Account}, name)
 	if err != nil {
 		return Copied{}, err
 	}
