@@ -373,14 +373,18 @@ func (c *conn) Read(b []byte) (int, error) {
 		err := c.flush()
 		c.waiting = true
 		c.mu.Unlock()
+		n := 0
 		if err == nil {
-			err = c.next(b)
+			n, err = c.next(b)
 		}
 		c.mu.Lock()
 		c.waiting = false
 		c.mu.Unlock()
 		if err != nil {
-			return 0, c.ended(err)
+			return n, c.ended(err)
+		}
+		if n > 0 {
+			return n, nil
 		}
 	}
 	n := copy(b, c.pending)
@@ -407,8 +411,9 @@ func isTimeout(err error) bool {
 	return ok && t.Timeout()
 }
 
-// next reads what the library is to get now.
-func (c *conn) next(b []byte) error {
+// next reads what the library is to get now: n bytes of a message into b, or a line into
+// pending.
+func (c *conn) next(b []byte) (n int, err error) {
 	c.mu.Lock()
 	running, asked, name := c.tag != "", c.asked, c.note.name
 	c.mu.Unlock()
@@ -417,15 +422,15 @@ func (c *conn) next(b []byte) error {
 		return c.nextPiece(b)
 	case c.upload != nil && !running:
 		if err := c.dropUpload(); err != nil {
-			return err
+			return 0, err
 		}
 	case running && asked && (name == "IDLE" || name == "AUTHENTICATE"):
-		return c.nextLine(name)
+		return 0, c.nextLine(name)
 	case running:
 		c.hangUp("the command was not understood")
-		return net.ErrClosed
+		return 0, net.ErrClosed
 	}
-	return c.nextCommand()
+	return 0, c.nextCommand()
 }
 
 // dropUpload reads a message that the library refused before it asked.
@@ -469,18 +474,16 @@ func (c *conn) nextLine(name string) error {
 }
 
 // nextPiece continues the message of an APPEND.
-func (c *conn) nextPiece(b []byte) error {
+func (c *conn) nextPiece(b []byte) (n int, err error) {
 	if c.left > 0 {
-		n, err := c.piece(b)
-		c.pending = append(c.pending[:0], b[:n]...)
-		return err
+		return c.piece(b)
 	}
 	if err := c.endUpload(); err != nil {
-		return err
+		return 0, err
 	}
 	c.left = -1
 	c.pending = []byte("\r\n")
-	return nil
+	return 0, nil
 }
 
 // nextCommand reads commands until there is one for the library.
