@@ -54,7 +54,7 @@ func (v *View) FlagUnchanged(ctx context.Context, numbers []int, c gateway.FlagC
 	}
 	v.shared.noting.RLock()
 	defer v.shared.noting.RUnlock()
-	after, others, err := v.mail.cfg.Store.FlagUnchanged(ctx, v.scope, v.at, v.uids(numbers), c, since)
+	after, others, err := v.mail.cfg.Store.FlagKnown(ctx, v.scope, v.at, v.known(numbers), c, since)
 	r.Done = v.took(numbers, after)
 	for _, n := range numbers {
 		if _, refused := slices.BinarySearch(others, v.Row(n).UID); refused {
