@@ -24,14 +24,14 @@ const longRun = "\x01"
 // each other with nothing but boundaries between. Scripts without spaces have pairs
 // already.
 func appendNeighbours(to []posting, s string, message uint32) []posting {
-	before := ""
+	before, room := "", make([]byte, 0, pairBytes)
 	for len(s) > 0 {
 		n, of := run(s)
 		switch of {
 		case word:
 			now := whole(s[:n])
 			if before != "" {
-				to = append(to, posting{neighbourList(before, now), message})
+				to = append(to, posting{neighbourListIn(room, before, now), message})
 			}
 			before = now
 		case unspaced:
@@ -79,7 +79,15 @@ func whole(run string) string {
 
 // neighbourList is the list of a pair.
 func neighbourList(left, right string) uint32 {
-	h := crc32.Update(crc32.Update(0, castagnoli, []byte(left)), castagnoli, []byte(separator+right))
+	return neighbourListIn(make([]byte, 0, pairBytes), left, right)
+}
+
+// pairBytes is the room for a pair as it is hashed.
+const pairBytes = 2*termBytes + len(separator)
+
+// neighbourListIn is neighbourList in memory that the caller uses again.
+func neighbourListIn(room []byte, left, right string) uint32 {
+	h := crc32.Checksum(append(append(append(room[:0], left...), separator...), right...), castagnoli)
 	return (h ^ h>>16) & (1<<neighbourBits - 1)
 }
 
