@@ -6,13 +6,7 @@
 // that the message has to be looked at: nothing that matches is ever left out.
 package search
 
-import (
-	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/centerleap/postern/gateway"
-)
+import "github.com/centerleap/postern/gateway"
 
 // Fields are where in a message a text stands; a set of bits.
 type Fields uint16
@@ -45,40 +39,4 @@ type Found struct {
 	Maybe []gateway.MessageNumber // they may: look at them
 	// Through is how far the index reaches: later messages it does not know.
 	Through gateway.MessageNumber
-}
-
-// Contains reports whether a text holds another one, in any case.
-func Contains(text, part string) bool { return strings.Contains(Fold(text), Fold(part)) }
-
-// Fold makes texts equal that differ in case alone: Unicode simple case folding, each
-// letter as the first of those it may be written as.
-func Fold(s string) string {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return strings.Map(foldRune, s)
-		}
-	}
-	b := make([]byte, len(s)) // far quicker than strings.ToUpper: mail is mostly lower case
-	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		b[i] = c
-	}
-	return string(b)
-}
-
-func foldRune(r rune) rune {
-	switch {
-	case 'a' <= r && r <= 'z':
-		return r - 'a' + 'A'
-	case r < utf8.RuneSelf:
-		return r
-	}
-	first := r
-	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-		first = min(first, next)
-	}
-	return first
 }
