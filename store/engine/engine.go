@@ -264,6 +264,10 @@ type Blobs interface {
 	// Open reads n bytes from off; n < 0 means to the end. It works for linked
 	// bodies and for bodies sealed by a writer that is not closed yet.
 	Open(ctx context.Context, ref BlobRef, off, n int64) (io.ReadCloser, error)
+	// Read shows fn many bodies, whole and in any order, with the place of each in refs;
+	// the bytes are fn's during the call only. Those that are gone are passed over. An
+	// error of fn ends it and is returned.
+	Read(ctx context.Context, refs []BlobRef, fn func(i int, body []byte) error) error
 	// Each calls fn for every linked body of a domain, in order of their ids, with
 	// the number of its references.
 	Each(ctx context.Context, domain uint32, fn func(ref BlobRef, references uint32) error) error

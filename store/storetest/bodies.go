@@ -135,3 +135,66 @@ func testSnapshotCopy(t *testing.T, f *fixture) {
 		t.Errorf("a snapshot of %d bytes holds no body of 1 MiB", out.Len())
 	}
 }
+
+// testManyBodies: many are read at once, wherever each lies, over a restart too; those
+// that are gone are passed over, and an error ends it.
+func testManyBodies(_ *testing.T, f *fixture) {
+	var refs []engine.BlobRef
+	want := make(map[int][]byte)
+	for i, size := range append(bodySizes, 5000, 6000, 7000) {
+		ref, data := f.body(size, 1)
+		refs, want[i] = append(refs, ref), data
+	}
+	w, err := f.e.Blobs().Create(f.Context(), 1, 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := w.Write([]byte("not linked yet")); err != nil {
+		f.Fatal(err)
+	}
+	sealed, err := w.Seal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	refs, want[len(refs)] = append(refs, sealed), []byte("not linked yet")
+	foreign := refs[2]
+	foreign.Domain = 2
+	refs = append(refs, foreign)
+	f.unlink(refs[2])
+	f.unlink(refs[5])
+	delete(want, 2)
+	delete(want, 5)
+	f.checkBodies(refs, want)
+	f.want(w.Close(), nil, "Close")
+	delete(want, len(refs)-2)
+	f.restart()
+	f.checkBodies(refs, want)
+	f.checkBodies(nil, nil)
+	stop := errors.New("on purpose")
+	for _, refs := range [][]engine.BlobRef{refs, refs[4:5]} {
+		calls := 0
+		err := f.e.Blobs().Read(f.Context(), refs, func(int, []byte) error { calls++; return stop })
+		f.want(fmt.Sprint(err, calls), fmt.Sprint(stop, 1), "an error of fn")
+	}
+}
+
+func (f *fixture) checkBodies(refs []engine.BlobRef, want map[int][]byte) {
+	f.Helper()
+	got := make(map[int][]byte)
+	err := f.e.Blobs().Read(f.Context(), refs, func(i int, body []byte) error {
+		if got[i] != nil {
+			f.Errorf("body %d is shown twice", i)
+		}
+		got[i] = append([]byte{}, body...)
+		return nil
+	})
+	if err != nil {
+		f.Fatalf("Read: %v", err)
+	}
+	f.want(len(got), len(want), "bodies")
+	for i := range want {
+		if !bytes.Equal(got[i], want[i]) {
+			f.Errorf("body %d has %d bytes, want %d", i, len(got[i]), len(want[i]))
+		}
+	}
+}

@@ -43,6 +43,7 @@ func Run(t *testing.T, open Opener) {
 		{"many feeds", testManyFeeds},
 		{"lease", testLease},
 		{"bodies", testBodies},
+		{"many bodies", testManyBodies},
 		{"bodies dropped", testBodiesDropped},
 		{"bodies apart", testBodyDomains},
 		{"cancel", testCancel},
