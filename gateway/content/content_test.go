@@ -654,3 +654,32 @@ func BenchmarkCompose(b *testing.B) {
 		}
 	}
 }
+
+// Where bytes are said to be plain, Text of ASCII is what stands there.
+func TestPlain(t *testing.T) {
+	const stands = "It stands\r\nas it is: =3D +AGE- ~{ \\ %.\r\n"
+	for _, tt := range []struct {
+		charset, encoding string
+		want              bool
+	}{
+		{"", "", true},
+		{"UTF-8", "8bit", true},
+		{"us-ascii", "7bit", true},
+		{"iso-8859-1", "binary", true},
+		{"windows-1252", "x-unknown", true},
+		{"utf-8", "quoted-printable", false},
+		{"utf-8", "base64", false},
+		{"utf-7", "", false},
+		{"utf-16", "", false},
+		{"iso-2022-jp", "", false},
+	} {
+		p := gateway.Part{Type: "text/plain", Charset: tt.charset, Encoding: tt.encoding, BodySize: int64(len(stands)), DecodedSize: int64(len(stands))}
+		if got := Plain(&p); got != tt.want {
+			t.Errorf("%q in %q: %v", tt.charset, tt.encoding, got)
+		}
+		got, _, err := Text(strings.NewReader(stands), &p, 1<<10)
+		if same := err == nil && got == strings.ReplaceAll(stands, "\r\n", "\n"); tt.want && !same {
+			t.Errorf("%q in %q: %q, %v", tt.charset, tt.encoding, got, err)
+		}
+	}
+}

@@ -28,6 +28,20 @@ func Encoded(p *gateway.Part) bool {
 	return !same && !strings.HasPrefix(p.Type, "multipart/")
 }
 
+// Plain reports whether the bytes of a text part, where they are ASCII without a NUL, are
+// its text as Text gives it, but for their line ends.
+func Plain(p *gateway.Part) bool {
+	t, _ := newTransfer(p.Encoding)
+	if _, same := t.(identity); !same {
+		return false
+	}
+	switch strings.ToLower(p.Charset) {
+	case "", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "windows-1252":
+		return true
+	}
+	return false
+}
+
 // Text decodes a text part whose encoded body r gives: valid UTF-8 with \n line
 // ends. At most most bytes are decoded; cut says that there was more.
 func Text(r io.Reader, p *gateway.Part, most int64) (text string, cut bool, err error) {

@@ -209,12 +209,12 @@ func (f *finder) records(c *Criteria) (all []step) {
 			}
 			return nil
 		}}, step{ofRecords, func(ctx context.Context, in marks) error {
-			return f.look(ctx, in, known, false, func(_ context.Context, m *gateway.Message) (bool, error) { return c.arrival(m.Arrived, m.Size()), nil })
+			return f.look(ctx, in, known, func(_ context.Context, m *gateway.Message) (bool, error) { return c.arrival(m.Arrived, m.Size()), nil })
 		}})
 	}
 	if c.ofDate() {
 		all = append(all, step{ofRecords, func(ctx context.Context, in marks) error {
-			return f.look(ctx, in, nil, false, func(ctx context.Context, m *gateway.Message) (bool, error) {
+			return f.look(ctx, in, nil, func(ctx context.Context, m *gateway.Message) (bool, error) {
 				return f.v.sent(ctx, m, c.SentSince, c.SentBefore)
 			})
 		}})

@@ -3,6 +3,7 @@ package mailbox_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +25,9 @@ func benchmarkSearch(b *testing.B, n int) {
 	s := newShelf(b, h, "ann", h.Store, nil)
 	h.follow()
 	s.mail = h.mail
-	fillShelf(s, n)
+	r := rand.New(rand.NewPCG(1, 1))
+	zipf := rand.NewZipf(r, 1.1, 4, 50_000)
+	fillShelf(s, n, func(i int) string { return longLetter(r, zipf, i) })
 	h.ok(s.mail.UpdateIndex(b.Context()))
 	v, err := s.mail.View(b.Context(), s.scope(), s.a, gateway.Inbox)
 	h.ok(err)
@@ -85,10 +88,8 @@ func benchmarkSearch(b *testing.B, n int) {
 	}
 }
 
-// fillShelf puts n long letters on a shelf, many at once.
-func fillShelf(s *shelf, n int) {
-	r := rand.New(rand.NewPCG(1, 1))
-	zipf := rand.NewZipf(r, 1.1, 4, 50_000)
+// fillShelf puts n letters on a shelf, many at once.
+func fillShelf(s *shelf, n int, letter func(i int) string) {
 	letters := make(chan string)
 	var all sync.WaitGroup
 	for range 64 {
@@ -99,8 +100,73 @@ func fillShelf(s *shelf, n int) {
 		})
 	}
 	for i := range n {
-		letters <- "Date: " + s.day.Add(-time.Duration(i)*time.Minute).Format(time.RFC1123Z) + "\r\n" + longLetter(r, zipf, i)
+		letters <- "Date: " + s.day.Add(-time.Duration(i)*time.Minute).Format(time.RFC1123Z) + "\r\n" + letter(i)
 	}
 	close(letters)
 	all.Wait()
+}
+
+// The worst for an index: mail of a few words, of which each has nearly all, in texts and
+// markup. What the index leaves open is looked at.
+func BenchmarkSearchFewWords(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			if n > 10_000 && testing.Short() {
+				b.Skip("it takes a minute to fill")
+			}
+			h := newHouse(b, 0)
+			s := newShelf(b, h, "ann", h.Store, nil)
+			h.follow()
+			s.mail = h.mail
+			r := rand.New(rand.NewPCG(1, 1))
+			fillShelf(s, n, func(i int) string { return letterOfFewWords(r, i) })
+			h.ok(s.mail.UpdateIndex(b.Context()))
+			v, err := s.mail.View(b.Context(), s.scope(), s.a, gateway.Inbox)
+			h.ok(err)
+			defer v.Close()
+			for _, tt := range []struct {
+				name string
+				c    mailbox.Criteria
+			}{
+				{"three", mailbox.Criteria{Bodies: []string{"shipping deploy deadline"}}},
+				{"two", mailbox.Criteria{Bodies: []string{"shipping deploy"}}},
+				{"text", mailbox.Criteria{Texts: []string{"shipping deploy"}}},
+				{"subject", mailbox.Criteria{Headers: []mailbox.HeaderText{{Name: "Subject", Text: "deploy deadline"}}}},
+			} {
+				b.Run(tt.name, func(b *testing.B) {
+					found := 0
+					for b.Loop() {
+						list, err := v.Search(b.Context(), &tt.c)
+						if err != nil || len(list) == 0 {
+							b.Fatal(len(list), err)
+						}
+						found = len(list)
+					}
+					b.ReportMetric(float64(found), "found")
+				})
+			}
+		})
+	}
+}
+
+// fewWords are all that letterOfFewWords has.
+var fewWords = strings.Fields("invoice meeting report project update agent reply please review the a of for with tomorrow attached " +
+	"customer order shipping question about our plan and thanks regards deadline budget quarter release server deploy")
+
+// letterOfFewWords is a mail of about 4.5 KB.
+func letterOfFewWords(r *rand.Rand, i int) string {
+	words := func(n int, line string) string {
+		var b strings.Builder
+		for b.Len() < n {
+			b.WriteString(line)
+			for range 8 + r.IntN(8) {
+				b.WriteString(fewWords[r.IntN(len(fewWords))] + " ")
+			}
+			b.WriteString("\r\n")
+		}
+		return b.String()
+	}
+	return fmt.Sprintf("From: Ann Example <ann%d@x.test>\r\nTo: box@h.test\r\nSubject: %s %s number %d\r\nMessage-ID: <%x@x.test>\r\n", i%500, fewWords[r.IntN(32)], fewWords[r.IntN(32)], i, r.Uint64()) +
+		"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + words(1200, "") +
+		"--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html><body>\r\n" + words(2600, "<p>") + "</body></html>\r\n--b--\r\n"
 }

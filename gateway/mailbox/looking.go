@@ -16,16 +16,16 @@ const (
 	fewMessages = 4
 )
 
-// look shows judge the messages of a set but some, and takes out those that it does not
+// look shows judge the records of the messages of a set but some, and takes out those that it does not
 // want.
-func (f *finder) look(ctx context.Context, in, but marks, structure bool, judge func(context.Context, *gateway.Message) (bool, error)) error {
+func (f *finder) look(ctx context.Context, in, but marks, judge func(context.Context, *gateway.Message) (bool, error)) error {
 	var batch []int
 	for i := range in.all() {
 		if but != nil && but.has(i) {
 			continue
 		}
 		if batch = append(batch, i); len(batch) == readAtOnce {
-			if err := f.batch(ctx, in, batch, structure, judge); err != nil {
+			if err := f.batch(ctx, in, batch, judge); err != nil {
 				return err
 			}
 			batch = batch[:0]
@@ -34,17 +34,17 @@ func (f *finder) look(ctx context.Context, in, but marks, structure bool, judge 
 	if len(batch) == 0 {
 		return nil
 	}
-	return f.batch(ctx, in, batch, structure, judge)
+	return f.batch(ctx, in, batch, judge)
 }
 
 // batch is look for a few messages, in one turn of the domain.
-func (f *finder) batch(ctx context.Context, in marks, numbers []int, structure bool, judge func(context.Context, *gateway.Message) (bool, error)) error {
+func (f *finder) batch(ctx context.Context, in marks, numbers []int, judge func(context.Context, *gateway.Message) (bool, error)) error {
 	give, err := f.v.mail.turn(ctx, f.v.at.Domain, f.until)
 	if err != nil {
 		return err
 	}
 	defer give()
-	messages, err := f.v.Messages(ctx, numbers, structure)
+	messages, err := f.v.Messages(ctx, numbers, false)
 	if err != nil {
 		return err
 	}
@@ -90,4 +90,15 @@ func (m *Mail) turn(ctx context.Context, d gateway.DomainID, until time.Time) (g
 		err = ErrSearchTime
 	}
 	return nil, err
+}
+
+// spare is a turn that nobody waits for, if there is one: for a moment, as those that
+// come wait as long as it is kept.
+func (m *Mail) spare() (give func(), ok bool) {
+	select {
+	case m.walks <- struct{}{}:
+		return func() { <-m.walks }, true
+	default:
+		return nil, false
+	}
 }

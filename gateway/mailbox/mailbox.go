@@ -68,6 +68,9 @@ type Store interface {
 	// only; those that are gone are passed over. See the store.
 	Described(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, fn func(i int, c *gateway.Content)) error
 	Bodies(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, fn func(i int, m *gateway.Message)) error
+	// Searched shows fn what a search looks at of messages, in any order; with whole, the
+	// bodies of at most so many bytes.
+	Searched(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, numbers []gateway.MessageNumber, whole int64, fn func(i int, m *gateway.Message, body []byte) error) error
 	Vanished(ctx context.Context, s gateway.Scope, at gateway.Selection, since uint64) (uids []gateway.UIDRange, all bool, err error)
 	// FlagKnown changes entries whose mod-sequence is since or less, and returns them with
 	// the UIDs of the others.

@@ -7,59 +7,82 @@ import (
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/content"
 	"github.com/centerleap/postern/gateway/search"
 )
 
-// HeaderHas reports whether a field of this name contains a text, in any case;
-// an empty text asks for the field alone. RFC 9051 section 6.4.4.
-func (v *View) HeaderHas(ctx context.Context, m *gateway.Message, name, text string) (bool, error) {
-	if strings.EqualFold(name, "Subject") && text != "" {
-		return search.Contains(m.Content.Subject, text), nil
-	}
-	fields, err := v.texts(ctx, m).header()
+// headerHas reports whether a field of this name contains a text; an empty text asks for
+// the field alone. RFC 9051 section 6.4.4.
+func (t *texts) headerHas(name string, text *search.Finder) (bool, error) {
+	fields, err := t.header()
 	if err != nil {
 		return false, err
 	}
 	for _, f := range fields {
-		if strings.EqualFold(f.Name, name) && search.Contains(f.Value, text) {
+		if strings.EqualFold(f.Name, name) && text.In(f.Value) {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// TextHas reports whether the texts of a message contain a text, in any case;
-// with header, its header too. It reads the whole message.
-func (v *View) TextHas(ctx context.Context, m *gateway.Message, text string, header bool) (found bool, err error) {
-	t := v.texts(ctx, m)
+// has reports whether the texts of the message contain a text; with header, its header
+// too.
+func (t *texts) has(text *search.Finder, header bool) (found bool, err error) {
 	if header {
 		fields, err := t.header()
 		if err != nil {
 			return false, err
 		}
 		for _, f := range fields {
-			if search.Contains(f.Name+": "+f.Value, text) {
+			if text.In(f.Name + ": " + f.Value) {
 				return true, nil
 			}
 		}
-		if search.Contains(m.Content.Subject, text) { // as lists show it
+		if text.In(t.msg.Content.Subject) { // as lists show it
 			return true, nil
 		}
 	}
-	err = t.bodies(func(body string) bool {
-		found = search.Contains(body, text)
+	for i := range t.msg.Content.Parts {
+		if found, err = t.partHas(&t.msg.Content.Parts[i], text); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// partHas reports whether the texts of a part contain a text. Those of most mail need no
+// decoding.
+func (t *texts) partHas(p *gateway.Part, text *search.Finder) (found bool, err error) {
+	if raw := t.plain(p); raw != nil {
+		if found, known := text.InLines(raw); known {
+			return found, nil
+		}
+	}
+	err = t.part(p, func(s string) bool {
+		found = text.In(s)
 		return !found
 	})
 	return found, err
 }
 
-// texts reads what is searched of a message. The message has its structure.
-func (v *View) texts(ctx context.Context, m *gateway.Message) *texts {
-	return v.mail.texts(ctx, v.scope, m)
+// plain is the bytes of a part of a body that was read, if they are its one text as they
+// stand but for their line ends, where they are ASCII.
+func (t *texts) plain(p *gateway.Part) []byte {
+	end := p.BodyAt + p.BodySize
+	if !strings.HasPrefix(p.Type, "text/") || !content.Plain(p) || end > int64(len(t.raw)) || p.BodySize > gateway.MaxTextRead {
+		return nil
+	}
+	raw := t.raw[p.BodyAt:end]
+	if p.Type == "text/html" && bytes.IndexByte(raw, '&') >= 0 {
+		return nil
+	}
+	return raw
 }
 
+// texts reads what is searched of a message. The message has its structure.
 func (m *Mail) texts(ctx context.Context, s gateway.Scope, msg *gateway.Message) *texts {
-	t := &texts{msg: msg, lim: m.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
+	t := &texts{msg: msg, lim: &m.cfg.Limits, open: func(off, n int64) (io.ReadCloser, error) {
 		return m.cfg.Store.OpenBlob(ctx, s, msg.Blob, off, n)
 	}}
 	if msg.Blob.Size <= searchWhole {
@@ -71,6 +94,16 @@ func (m *Mail) texts(ctx context.Context, s gateway.Scope, msg *gateway.Message)
 // searchWhole is the largest body that a search reads at once, in bytes, though it may
 // need the header alone; ours.
 const searchWhole = 32 << 10
+
+// textsOf are the texts of a message whose body was read, or else is to be read.
+func (m *Mail) textsOf(ctx context.Context, s gateway.Scope, msg *gateway.Message, body []byte) *texts {
+	if body == nil {
+		return m.texts(ctx, s, msg)
+	}
+	return &texts{msg: msg, lim: &m.cfg.Limits, raw: body, open: func(off, n int64) (io.ReadCloser, error) {
+		return io.NopCloser(io.NewSectionReader(bytes.NewReader(body), off, n)), nil
+	}}
+}
 
 // openOnce has the body read at once, when some of it is needed.
 func (t *texts) openOnce(ctx context.Context, s gateway.Scope, store Store) {

@@ -16,7 +16,14 @@ type textKey struct {
 	cost  cost
 	query search.Query
 	sure  bool // what is sure for the index is an answer
-	in    func(ctx context.Context, v *View, m *gateway.Message) (bool, error)
+	look  look
+}
+
+// look says whether a text stands in a message.
+type look struct {
+	text  string
+	whole bool // it needs more than the subject
+	in    func(t *texts, f *search.Finder) (bool, error)
 }
 
 // indexed are the fields that the index knows by name.
@@ -33,22 +40,28 @@ func (c *Criteria) texts() (all []textKey) {
 		if h.Text == "" { // the names of all fields are among Header
 			query, sure = search.Query{Text: h.Name, Fields: search.Header}, false
 		}
-		all = append(all, textKey{ofHeaders, query, sure, func(ctx context.Context, v *View, m *gateway.Message) (bool, error) {
-			return v.HeaderHas(ctx, m, h.Name, h.Text)
-		}})
-	}
-	add := func(texts []string, fields search.Fields, header bool) {
-		for _, text := range texts {
-			if text != "" {
-				all = append(all, textKey{ofTexts, search.Query{Text: text, Fields: fields}, true, func(ctx context.Context, v *View, m *gateway.Message) (bool, error) {
-					return v.TextHas(ctx, m, text, header)
-				}})
+		subject := query.Fields == search.Subject && h.Text != ""
+		all = append(all, textKey{ofHeaders, query, sure, look{h.Text, !subject, func(t *texts, f *search.Finder) (bool, error) {
+			if subject {
+				return f.In(t.msg.Content.Subject), nil
 			}
-		}
+			return t.headerHas(h.Name, f)
+		}}})
 	}
-	add(c.Bodies, search.Body, false)
-	add(c.Texts, search.Text, true)
-	return all
+	for _, text := range c.Bodies {
+		all = append(all, ofText(text, search.Body))
+	}
+	for _, text := range c.Texts {
+		all = append(all, ofText(text, search.Text))
+	}
+	return slices.DeleteFunc(all, func(k textKey) bool { return k.cost == ofTexts && k.query.Text == "" })
+}
+
+// ofText asks for a text in those of a message, or in all of it.
+func ofText(text string, fields search.Fields) textKey {
+	return textKey{ofTexts, search.Query{Text: text, Fields: fields}, true, look{text, true, func(t *texts, f *search.Finder) (bool, error) {
+		return t.has(f, fields == search.Text)
+	}}}
 }
 
 // Index says what is known of the messages of an account and a text. What it does not
@@ -81,7 +94,7 @@ func (f *finder) text(t textKey) []step {
 		return nil
 	}}
 	look := step{t.cost, func(ctx context.Context, in marks) error {
-		return f.look(ctx, in, sure, true, func(ctx context.Context, m *gateway.Message) (bool, error) { return t.in(ctx, f.v, m) })
+		return f.through(ctx, in, sure, &t.look)
 	}}
 	return []step{ask, look}
 }

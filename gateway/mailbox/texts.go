@@ -11,11 +11,12 @@ import (
 )
 
 // texts are what searches look at in a message. The index is built from them, and
-// HeaderHas and TextHas look at the same: an answer must not depend on who gives it.
+// has and headerHas look at the same: an answer must not depend on who gives it.
 type texts struct {
 	msg  *gateway.Message
 	open func(off, n int64) (io.ReadCloser, error) // reads its body
-	lim  gateway.Limits
+	lim  *gateway.Limits
+	raw  []byte // its body, if that was read
 }
 
 // header lists the fields, trace fields first, decoded.
@@ -25,32 +26,43 @@ func (t *texts) header() ([]gateway.HeaderField, error) {
 		return nil, err
 	}
 	defer r.Close()
-	return content.Header(io.MultiReader(bytes.NewReader(t.msg.Prefix), r), t.lim)
+	return content.Header(io.MultiReader(bytes.NewReader(t.msg.Prefix), r), *t.lim)
 }
 
 // bodies gives fn the text of each part that is text, markup included, until it returns
 // false; of markup that spells letters, what people read too. A part is read to
 // MaxTextRead.
 func (t *texts) bodies(fn func(text string) bool) error {
-	for i := range t.msg.Content.Parts {
-		p := &t.msg.Content.Parts[i]
-		if !strings.HasPrefix(p.Type, "text/") {
-			continue
-		}
-		r, err := t.open(p.BodyAt, p.BodySize)
+	more := true
+	for i := 0; i < len(t.msg.Content.Parts) && more; i++ {
+		err := t.part(&t.msg.Content.Parts[i], func(text string) bool {
+			more = fn(text)
+			return more
+		})
 		if err != nil {
 			return err
 		}
-		text, _, err := content.Text(r, p, gateway.MaxTextRead)
-		r.Close()
-		if err != nil || !fn(text) {
-			return err
-		}
-		if p.Type == "text/html" && strings.Contains(text, "&") {
-			if visible, _ := content.VisibleText(text); !fn(visible) {
-				return nil
-			}
-		}
+	}
+	return nil
+}
+
+// part gives fn the texts of one part.
+func (t *texts) part(p *gateway.Part, fn func(text string) bool) error {
+	if !strings.HasPrefix(p.Type, "text/") {
+		return nil
+	}
+	r, err := t.open(p.BodyAt, p.BodySize)
+	if err != nil {
+		return err
+	}
+	text, _, err := content.Text(r, p, gateway.MaxTextRead)
+	r.Close()
+	if err != nil || !fn(text) {
+		return err
+	}
+	if p.Type == "text/html" && strings.Contains(text, "&") {
+		visible, _ := content.VisibleText(text)
+		fn(visible)
 	}
 	return nil
 }

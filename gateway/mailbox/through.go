@@ -1,0 +1,176 @@
+package mailbox
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/search"
+)
+
+// A search that has to look through many messages does so on all processors that are idle.
+// It has the turns of its domain for what others wait for; besides, it takes for a moment
+// what nobody else has use for.
+
+// reader looks through messages, a few at a time, on several goroutines.
+type reader struct {
+	f    *finder
+	look *look
+
+	mu      sync.Mutex
+	in      marks
+	numbers []int // that are still to be looked at
+	list    []gateway.MessageNumber
+	left    []int // of these, what is not done in passing; see help
+	err     error
+}
+
+// through looks at the messages of a set but some, and takes out those that do not match.
+func (f *finder) through(ctx context.Context, in, but marks, l *look) error {
+	r := &reader{f: f, look: l, in: in}
+	for i := range in.all() {
+		if !but.has(i) {
+			r.numbers, r.list = append(r.numbers, i), append(r.list, f.v.Row(i).Message)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var helpers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0)-1, (len(r.numbers)-1)/readAtOnce) {
+		helpers.Go(func() {
+			if !r.help(ctx) {
+				cancel()
+			}
+		})
+	}
+	ok := r.work(ctx)
+	if !ok {
+		cancel()
+	}
+	helpers.Wait()
+	if r.numbers, r.list = r.left, nil; ok && len(r.left) > 0 {
+		for _, i := range r.left {
+			r.list = append(r.list, f.v.Row(i).Message)
+		}
+		r.work(ctx)
+	}
+	return r.err
+}
+
+// next takes some of what is to be looked at; none at the end, or after an error.
+func (r *reader) next() (numbers []int, list []gateway.MessageNumber) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := min(len(r.numbers), readAtOnce)
+	if r.err != nil {
+		n = 0
+	}
+	numbers, list = r.numbers[:n], r.list[:n]
+	r.numbers, r.list = r.numbers[n:], r.list[n:]
+	return numbers, list
+}
+
+// work looks until nothing is left, in the turns of the domain; false after an error.
+func (r *reader) work(ctx context.Context) bool {
+	text := search.NewFinder(r.look.text)
+	for {
+		numbers, list := r.next()
+		if len(numbers) == 0 {
+			return true
+		}
+		give, err := r.f.v.mail.turn(ctx, r.f.v.at.Domain, r.f.until)
+		if err == nil {
+			err = r.some(ctx, text, numbers, list, nil)
+			give()
+		}
+		if err != nil {
+			return r.fail(err)
+		}
+	}
+}
+
+// help is work in spare turns, while there are any. What would keep one for long is left.
+func (r *reader) help(ctx context.Context) bool {
+	text := search.NewFinder(r.look.text)
+	for {
+		give, ok := r.f.v.mail.spare()
+		if !ok {
+			return true
+		}
+		numbers, list := r.next()
+		var left []int
+		err := r.some(ctx, text, numbers, list, func(i int, m *gateway.Message) bool {
+			long := r.look.whole && m.Blob.Size > searchWhole
+			if long {
+				left = append(left, i)
+			}
+			return long
+		})
+		give()
+		if err != nil {
+			return r.fail(err)
+		}
+		r.mu.Lock()
+		r.left = append(r.left, left...)
+		r.mu.Unlock()
+		if len(numbers) == 0 {
+			return true
+		}
+	}
+}
+
+// fail notes the first error.
+func (r *reader) fail(err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.err = err
+	}
+	return false
+}
+
+// some looks at some messages but those that are passed by.
+func (r *reader) some(ctx context.Context, text *search.Finder, numbers []int, list []gateway.MessageNumber, pass func(i int, m *gateway.Message) bool) error {
+	mail, whole := r.f.v.mail, int64(0)
+	if r.look.whole {
+		whole = searchWhole
+	}
+	there := make([]bool, len(numbers))
+	var out []int
+	err := mail.cfg.Store.Searched(ctx, r.f.v.scope, r.f.v.at.Domain, r.f.v.at.Account, list, whole, func(i int, m *gateway.Message, body []byte) error {
+		if time.Now().After(r.f.until) {
+			return ErrSearchTime
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if there[i] = true; pass != nil && pass(numbers[i], m) {
+			return nil
+		}
+		ok, err := r.look.in(mail.textsOf(ctx, r.f.v.scope, m, body), text)
+		if gateway.KindOf(err) == gateway.NotFound && err != nil { // expunged meanwhile
+			there[i] = false
+			return nil
+		}
+		if err == nil && !ok {
+			out = append(out, numbers[i])
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, n := range numbers {
+		if !there[i] {
+			r.f.lost.set(n)
+		}
+	}
+	for _, n := range out {
+		r.in.clear(n)
+	}
+	return nil
+}
