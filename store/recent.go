@@ -64,3 +64,27 @@ func recentMessage(r engine.Reader, d gateway.DomainID, a gateway.AccountID, n g
 	}
 	return wholeMessage(r, d, a, n)
 }
+
+// RecentPlace is where a message stands in RecentMessages.
+func (s *Store) RecentPlace(ctx context.Context, sc gateway.Scope, a gateway.AccountID, id gateway.ID) (at []byte, err error) {
+	d := sc.Domain()
+	err = s.view(ctx, func(r engine.Reader) error {
+		b, err := r.Get(uuidKey(d, id))
+		if err != nil {
+			return missing(err, "email")
+		}
+		owner, n, err := messageRef(b)
+		switch {
+		case err != nil:
+			return err
+		case d == 0 || !sc.Covers(d, owner) || a != 0 && owner != a:
+			return denied("email")
+		case a == 0:
+			at = uuidKey(d, id)
+		default:
+			at = key(subMessage, d).account(a).number(n)
+		}
+		return nil
+	})
+	return at, err
+}

@@ -29,6 +29,7 @@ type Linked struct {
 	Scope gateway.Scope // to read the file with
 	Item  Item          // without an entry
 	File  File
+	Raw   bool         // the message itself instead of a file
 	Key   *gateway.Key // that asked for the link; nil: the operator's socket
 }
 
@@ -72,6 +73,15 @@ func (m *Mail) Links(ctx context.Context, s gateway.Scope, it Item, files []File
 		links[i] = Link{c.sign(secret), expires}
 	}
 	return links, nil
+}
+
+// RawLink signs a link to a message as it stands.
+func (m *Mail) RawLink(ctx context.Context, s gateway.Scope, it Item) (Link, error) {
+	links, err := m.Links(ctx, s, it, []File{{}}) // no part is called that
+	if err != nil {
+		return Link{}, err
+	}
+	return links[0], nil
 }
 
 // secret reads the secret of tokens, or makes it.
@@ -163,6 +173,10 @@ func (m *Mail) Linked(ctx context.Context, token string) (Linked, error) {
 	}
 	if len(found) == 0 || found[0] == nil {
 		return Linked{}, none
+	}
+	if c.part == "" {
+		l.Item, l.Raw = Item{Message: found[0]}, true
+		return l, nil
 	}
 	for _, f := range Files(found[0]) {
 		if f.Part.Number == c.part {

@@ -122,3 +122,54 @@ func (m *Mail) show(ctx context.Context, s gateway.Scope, q *PastQuery, it Item,
 	}
 	return show(gateway.Past{Look: look(s, it), Steps: tr.Steps}), nil
 }
+
+// RecentQuery asks for what was sent, or arrived, lately.
+type RecentQuery struct {
+	Email string     // of this account; empty: of all in the scope
+	Sent  bool       // what was sent, rather than what arrived
+	After gateway.ID // those older than this one; zero: the newest
+	Limit int
+}
+
+// recentTurns bounds how often the store is asked for one page: each time it looks at so
+// many messages of either kind.
+const recentTurns = 50
+
+// Recent lists messages of all folders, the newest first. more says that there may be
+// others behind. NotFound if After is none of them.
+func (m *Mail) Recent(ctx context.Context, s gateway.Scope, q RecentQuery) (items []Item, more bool, err error) {
+	a, err := m.account(ctx, s, q.Email)
+	if err != nil {
+		return nil, false, err
+	}
+	var owner gateway.AccountID
+	if a != nil {
+		owner = a.ID
+	}
+	var at []byte
+	if !q.After.IsZero() {
+		if at, err = m.cfg.Store.RecentPlace(ctx, s, owner, q.After); err != nil {
+			return nil, false, err
+		}
+	}
+	known := make(owners)
+	for range recentTurns {
+		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, at, q.Limit-len(items))
+		if err != nil {
+			return nil, false, err
+		}
+		for _, msg := range page {
+			it, err := m.ownedItem(ctx, s, known, msg)
+			if gateway.KindOf(err) == gateway.NotFound && err != nil {
+				continue // its account is being deleted
+			} else if err != nil {
+				return nil, false, err
+			}
+			items = append(items, it)
+		}
+		if at = next; next == nil || len(items) == q.Limit {
+			break
+		}
+	}
+	return items, at != nil, nil
+}

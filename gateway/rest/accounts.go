@@ -45,7 +45,7 @@ func (s *Server) createAccount(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.Status(fiber.StatusCreated).JSON(accountOf(a))
+	return k.answer(fiber.StatusCreated, accountOf(a))
 }
 
 func (s *Server) listAccounts(k *call) error {
@@ -65,7 +65,7 @@ func (s *Server) listAccounts(k *call) error {
 	for i := range all {
 		out = append(out, accountOf(&all[i]))
 	}
-	return k.c.JSON(partOf(out, more))
+	return k.json(partOf(out, more))
 }
 
 func (s *Server) getAccount(k *call) error {
@@ -73,7 +73,7 @@ func (s *Server) getAccount(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(accountOf(a))
+	return k.json(accountOf(a))
 }
 
 func (s *Server) updateAccount(k *call) error {
@@ -89,7 +89,7 @@ func (s *Server) updateAccount(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(accountOf(a))
+	return k.json(accountOf(a))
 }
 
 func (s *Server) deleteAccount(k *call) error {
@@ -97,5 +97,5 @@ func (s *Server) deleteAccount(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "account", "id": a.UUID.String(), "email": a.Email, "deleted": true})
+	return k.json(fiber.Map{"object": "account", "id": a.UUID.String(), "email": a.Email, "deleted": true})
 }

@@ -77,7 +77,7 @@ func (s *Server) listKeys(k *call) error {
 		}
 		out = append(out, shape)
 	}
-	return k.c.JSON(partOf(out, more))
+	return k.json(partOf(out, more))
 }
 
 // newKey is the body of POST /api-keys.
@@ -128,7 +128,7 @@ func (s *Server) createKey(k *call) error {
 	}
 	out.Token = token.Reveal()
 	k.c.Set("Cache-Control", "no-store")
-	return k.c.Status(fiber.StatusCreated).JSON(out)
+	return k.answer(fiber.StatusCreated, out)
 }
 
 // keyScope finds what the new key is for: what the body names, or the caller's
@@ -212,7 +212,7 @@ func (s *Server) updateKey(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 func (s *Server) revokeKey(k *call) error {
@@ -234,5 +234,5 @@ func (s *Server) revokeKey(k *call) error {
 			return err
 		}
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }

@@ -21,7 +21,7 @@ func (s *Server) listAttachments(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(listOf(out))
+	return k.json(listOf(out))
 }
 
 // getAttachment gives the file itself, or what is known of it to who wants JSON and
@@ -48,7 +48,7 @@ func (s *Server) getAttachment(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(out[0])
+	return k.json(out[0])
 }
 
 // wantsJSON reports whether an Accept field, RFC 9110 section 12.5.1, asks for JSON
@@ -83,7 +83,7 @@ func (s *Server) sendFile(k *call, scope gateway.Scope, it mailbox.Item, f mailb
 	if !ok {
 		k.c.Set("Content-Range", fmt.Sprintf("bytes */%d", f.Size))
 		k.c.Status(fiber.StatusRequestedRangeNotSatisfiable)
-		return k.c.JSON(problem{StatusCode: fiber.StatusRequestedRangeNotSatisfiable, Name: gateway.InvalidParameter.String(), Message: "the range lies outside of the file", RequestID: k.id})
+		return k.json(problem{StatusCode: fiber.StatusRequestedRangeNotSatisfiable, Name: gateway.InvalidParameter.String(), Message: "the range lies outside of the file", RequestID: k.id})
 	}
 	r, err := s.cfg.Mail.OpenFile(k.ctx, scope, it, f, off, n)
 	if err != nil {

@@ -73,7 +73,7 @@ func (s *Server) answerDomain(k *call, status int, d *gateway.Domain) error {
 	}
 	out := domainOf(d, k.scope.Level())
 	out.Records = &list
-	return k.c.Status(status).JSON(out)
+	return k.answer(status, out)
 }
 
 func (s *Server) listDomains(k *call) error {
@@ -89,7 +89,7 @@ func (s *Server) listDomains(k *call) error {
 	for i := range all {
 		out = append(out, domainOf(&all[i], k.scope.Level()))
 	}
-	return k.c.JSON(partOf(out, more))
+	return k.json(partOf(out, more))
 }
 
 func (s *Server) createDomain(k *call) error {
@@ -131,7 +131,7 @@ func (s *Server) deleteDomain(k *call) error {
 	if err := s.cfg.Instance.DeleteDomain(k.ctx, k.scope, d.Name); err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "domain", "id": d.UUID.String(), "deleted": true})
+	return k.json(fiber.Map{"object": "domain", "id": d.UUID.String(), "deleted": true})
 }
 
 func (s *Server) getDomain(k *call) error {
@@ -185,14 +185,14 @@ func (k *call) param(name string) string {
 }
 
 // health says that the process answers.
-func (s *Server) health(k *call) error { return k.c.JSON(fiber.Map{"status": "ok"}) }
+func (s *Server) health(k *call) error { return k.json(fiber.Map{"status": "ok"}) }
 
 // ready says that mail is accepted.
 func (s *Server) ready(k *call) error {
 	if err := s.cfg.Ready(); err != nil {
 		return &gateway.Error{Kind: gateway.Unavailable, Message: "not ready", Retry: 5 * time.Second, Err: err}
 	}
-	return k.c.JSON(fiber.Map{"status": "ready"})
+	return k.json(fiber.Map{"status": "ready"})
 }
 
 // updateInstance changes what an operator may of the gateway as a whole.
@@ -209,7 +209,7 @@ func (s *Server) updateInstance(k *call) error {
 	if err := s.cfg.Instance.SetDeliveryMode(k.ctx, gateway.DeliveryMode(*in.Mode)); err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "instance", "delivery_mode": *in.Mode})
+	return k.json(fiber.Map{"object": "instance", "delivery_mode": *in.Mode})
 }
 
 func (s *Server) openapiDocument(k *call) error {

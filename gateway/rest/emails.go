@@ -69,7 +69,7 @@ func (s *Server) getEmail(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(d)
+	return k.json(d)
 }
 
 // item finds the email that a route names, to read it.
@@ -158,7 +158,7 @@ func (s *Server) updateEmail(k *call) error {
 	k.row.Email = it.Message.ID
 	out := itemOf(&it)
 	out.Object = "email"
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // removed is the answer to DELETE; folder and uid say where the email is now.
@@ -188,7 +188,7 @@ func (s *Server) deleteEmail(k *call) error {
 	if r.UID != 0 {
 		out.UID = &r.UID
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 func (s *Server) getRawEmail(k *call) error {
@@ -196,6 +196,11 @@ func (s *Server) getRawEmail(k *call) error {
 	if err != nil {
 		return err
 	}
+	return s.sendRaw(k, scope, it)
+}
+
+// sendRaw answers with a message as it stands.
+func (s *Server) sendRaw(k *call, scope gateway.Scope, it mailbox.Item) error {
 	r, size, err := s.cfg.Mail.Raw(k.ctx, scope, it)
 	if err != nil {
 		return err

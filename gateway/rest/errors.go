@@ -48,6 +48,9 @@ func (s *Server) answerError(k *call, err error) error {
 			slog.String("request", k.id), slog.String("endpoint", k.row.Endpoint), slog.Any("err", err))
 	}
 	k.errorHeaders(e)
+	if k.route != nil && k.route.Present != nil {
+		r.Status = resendStatus(e.Kind, r.Status)
+	}
 	body := problem{StatusCode: r.Status, Name: r.Name, Message: e.Message, Limit: e.Limit, RequestID: k.id}
 	if e.Field != "" {
 		body.Errors = []fault{{e.Field, e.Message}}
@@ -55,7 +58,7 @@ func (s *Server) answerError(k *call, err error) error {
 	for _, id := range e.IDs {
 		body.EmailIDs = append(body.EmailIDs, id.String())
 	}
-	return k.c.Status(r.Status).JSON(body)
+	return k.answer(r.Status, body)
 }
 
 func (k *call) errorHeaders(e *gateway.Error) {

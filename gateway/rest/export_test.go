@@ -30,3 +30,12 @@ func Operation(method, path string) string {
 	}
 	return ""
 }
+
+// ResendRoutes are those under /resend.
+func ResendRoutes() (all []Route) {
+	for i := range resendRoutes {
+		r := &resendRoutes[i]
+		all = append(all, Route{r.Method, r.Path, r.Operation, r.Who == open, r})
+	}
+	return all
+}

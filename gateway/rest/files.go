@@ -76,5 +76,8 @@ func (s *Server) getFile(k *call) error {
 	m := l.Item.Message
 	k.row.Email, k.row.Domain, k.row.Account = m.ID, m.Domain, m.Account
 	k.c.Set("Referrer-Policy", "no-referrer")
+	if l.Raw {
+		return s.sendRaw(k, l.Scope, l.Item)
+	}
 	return s.sendFile(k, l.Scope, l.Item, l.File)
 }

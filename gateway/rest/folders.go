@@ -35,7 +35,7 @@ func (s *Server) listFolders(k *call) error {
 	for i := range all {
 		out = append(out, folderOf(&all[i]))
 	}
-	return k.c.JSON(listOf(out))
+	return k.json(listOf(out))
 }
 
 func (s *Server) createFolder(k *call) error {
@@ -61,7 +61,7 @@ func (s *Server) createFolder(k *call) error {
 	if err != nil {
 		return asName(err)
 	}
-	return k.c.Status(fiber.StatusCreated).JSON(folderOf(&box))
+	return k.answer(fiber.StatusCreated, folderOf(&box))
 }
 
 // asName gives an error about a folder the field that it has here.
@@ -88,5 +88,5 @@ func (s *Server) deleteFolder(k *call) error {
 	if err := s.cfg.Mail.RemoveFolder(k.ctx, scope, a, name); err != nil {
 		return asName(err)
 	}
-	return k.c.JSON(fiber.Map{"object": "folder", "name": name, "deleted": true})
+	return k.json(fiber.Map{"object": "folder", "name": name, "deleted": true})
 }

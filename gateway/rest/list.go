@@ -41,7 +41,7 @@ func (s *Server) listEmails(k *call) error {
 	if q.Filter != nil {
 		out.Capped = &p.Capped
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // pageQuery reads which page of which folder is meant.

@@ -82,7 +82,7 @@ func (s *Server) listLogs(k *call) error {
 	for i := range rows {
 		out.Data = append(out.Data, logOf(&rows[i]))
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // logFilter reads which rows are wanted.
@@ -136,5 +136,5 @@ func (s *Server) getLog(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(logOf(row))
+	return k.json(logOf(row))
 }

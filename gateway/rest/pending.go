@@ -42,7 +42,7 @@ func (s *Server) cancelEmail(k *call) error {
 	if err := s.cfg.Sender.Cancel(k.ctx, scope, it.Message); err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "email", "id": it.Message.ID.String()})
+	return k.json(fiber.Map{"object": "email", "id": it.Message.ID.String()})
 }
 
 // sendStored sends a draft, or lets go what a hook holds for approval.
@@ -55,7 +55,7 @@ func (s *Server) sendStored(k *call) error {
 		if err := s.cfg.Sender.Release(k.ctx, scope, it.Message); err != nil {
 			return err
 		}
-		return k.c.JSON(accepted{it.Message.ID.String(), it.Message.Content.MessageID, it.Message.Thread.String()})
+		return k.json(accepted{it.Message.ID.String(), it.Message.Content.MessageID, it.Message.Thread.String()})
 	}
 	row := k.row
 	row.Status = 200
@@ -65,7 +65,7 @@ func (s *Server) sendStored(k *call) error {
 	}
 	k.logged = k.session != nil
 	k.counted(receipt.Used)
-	return k.c.JSON(answerOf(receipt))
+	return k.json(answerOf(receipt))
 }
 
 // cancelOfKey cancels what a key sent and that waits; an instance key may have sent
@@ -105,7 +105,7 @@ func (s *Server) reschedule(k *call, ch *emailChange) error {
 	it.Message.Scheduled = at
 	out := itemOf(&it)
 	out.Object = "email"
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // scheduledAt reads a time as RFC 3339 writes it.

@@ -62,7 +62,7 @@ func (s *Server) listPluginFailures(k *call) error {
 	for i := range page.Failures {
 		out.Data = append(out.Data, failureOf(&page.Failures[i]))
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // failureCall is the scope and what is named in a call about one failure.
@@ -86,7 +86,7 @@ func (s *Server) retryPluginFailure(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(failureOf(f))
+	return k.json(failureOf(f))
 }
 
 func (s *Server) dropPluginFailure(k *call) error {
@@ -97,5 +97,5 @@ func (s *Server) dropPluginFailure(k *call) error {
 	if err := s.cfg.Plugins.DropFailure(k.ctx, sc, id, n); err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "plugin_failure", "sequence": n, "deleted": true})
+	return k.json(fiber.Map{"object": "plugin_failure", "sequence": n, "deleted": true})
 }

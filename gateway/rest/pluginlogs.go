@@ -62,7 +62,7 @@ func (s *Server) listPluginLogs(k *call) error {
 	for i := range page.Lines {
 		out.Data = append(out.Data, lineOf(&page.Lines[i]))
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // lineFilter reads which lines are wanted.

@@ -96,7 +96,7 @@ func (s *Server) replayPlugin(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(replayOf(p, in.Hook, &out))
+	return k.json(replayOf(p, in.Hook, &out))
 }
 
 // pastOf is the mail that a replay is about.

@@ -184,7 +184,7 @@ func (s *Server) answerPlugin(k *call, sc gateway.Scope, p *gateway.Plugin, stat
 	if err != nil {
 		return err
 	}
-	return k.c.Status(status).JSON(out)
+	return k.answer(status, out)
 }
 
 func (s *Server) listPlugins(k *call) error {
@@ -208,7 +208,7 @@ func (s *Server) listPlugins(k *call) error {
 			out = append(out, shape)
 		}
 	}
-	return k.c.JSON(listOf(out))
+	return k.json(listOf(out))
 }
 
 // installPlugin takes a module for the caller's domain or account, or for the
@@ -337,5 +337,5 @@ func (s *Server) deletePlugin(k *call) error {
 	if err := s.cfg.Plugins.Delete(k.ctx, sc, id); err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "plugin", "id": id.String(), "deleted": true})
+	return k.json(fiber.Map{"object": "plugin", "id": id.String(), "deleted": true})
 }

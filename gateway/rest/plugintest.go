@@ -88,7 +88,7 @@ func (s *Server) testPlugin(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(trialOf(p, in.Hook, &out))
+	return k.json(trialOf(p, in.Hook, &out))
 }
 
 // lookFor finds or makes the message that a plugin is tried on.

@@ -77,7 +77,7 @@ func (s *Server) listQueue(k *call) error {
 	if more {
 		answer.Cursor = orNull(cursor.String())
 	}
-	return k.c.JSON(answer)
+	return k.json(answer)
 }
 
 // queued is the delivery that a route names, and the scope of its domain.
@@ -97,7 +97,7 @@ func (k *call) about(d *gateway.Delivery, err error) error {
 		return err
 	}
 	k.row.Email = d.Email
-	return k.c.JSON(deliveryOf(d))
+	return k.json(deliveryOf(d))
 }
 
 func (s *Server) getDelivery(k *call) error {
@@ -150,5 +150,5 @@ func (s *Server) dropDelivery(k *call) error {
 		return err
 	}
 	k.row.Email = d.Email
-	return k.c.JSON(fiber.Map{"object": "delivery", "id": d.ID.String(), "deleted": true})
+	return k.json(fiber.Map{"object": "delivery", "id": d.ID.String(), "deleted": true})
 }

@@ -55,5 +55,5 @@ func (s *Server) tellIndex(k *call, a *gateway.Account) error {
 	if a != nil {
 		out.Email = &a.Email
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }

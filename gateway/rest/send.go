@@ -36,7 +36,8 @@ func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(out
 	if replayed, err := s.replay(k, scope, r.once); replayed || err != nil {
 		return err
 	}
-	b := outbound.Batch{List: r.list, Permissive: permissive, Once: r.once.keep(answer)}
+	shown := func(out outbound.Receipts) any { return k.present(answer(out)) }
+	b := outbound.Batch{List: r.list, Permissive: permissive, Once: r.once.keep(shown)}
 	for i := range b.List {
 		row := k.row
 		row.Status = 200
@@ -53,7 +54,7 @@ func (s *Server) submit(k *call, r *sendReader, permissive bool, answer func(out
 		k.logged = k.session != nil
 		k.counted(out.Sent[n-1].Used)
 	}
-	return k.c.JSON(answer(out))
+	return k.json(answer(out))
 }
 
 func answerOf(r outbound.Receipt) accepted {

@@ -85,14 +85,23 @@ func (r *sendReader) spool() (*os.File, error) {
 	return f, os.Remove(f.Name())
 }
 
-// file decodes a base64 string into a file.
+// file decodes a base64 string into a file, or an array of bytes.
 func (r *sendReader) file(a *gateway.Attachment) error {
 	f, err := r.spool()
 	if err != nil {
 		return err
 	}
 	d := base64Writer{w: f, most: r.lim.AttachmentBytes, at: r.t.at()}
-	if err := r.t.stream(d.write); err != nil {
+	c, err := r.t.peek()
+	switch {
+	case err != nil:
+		return err
+	case c == '[':
+		err = r.t.octets(d.plain)
+	default:
+		err = r.t.stream(d.write)
+	}
+	if err != nil {
 		return err
 	}
 	if a.Size, err = d.end(); err != nil {
@@ -152,6 +161,12 @@ func (d *base64Writer) write(p []byte) error {
 			return d.bad()
 		}
 	}
+	return d.flush()
+}
+
+// plain takes bytes as they are.
+func (d *base64Writer) plain(p []byte) error {
+	d.buffer = append(d.buffer[:0], p...)
 	return d.flush()
 }
 

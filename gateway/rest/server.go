@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -171,6 +172,7 @@ func (s *Server) serve(ctx context.Context, ln net.Listener, local bool) error {
 // contexts: fiber never cancels one when its client leaves. Streams end when
 // stopping is closed.
 func (s *Server) app(base context.Context, stopping <-chan struct{}, local bool) *fiber.App {
+	all := slices.Concat(routes, resendRoutes)
 	app := fiber.New(fiber.Config{
 		Immutable:             true, // strings of a request stay what they are
 		StreamRequestBody:     true, // bodies only through our capped reader
@@ -187,8 +189,8 @@ func (s *Server) app(base context.Context, stopping <-chan struct{}, local bool)
 	if len(s.cfg.Origins) > 0 && !local {
 		app.Use(s.cors)
 	}
-	for i := range routes {
-		r := &routes[i]
+	for i := range all {
+		r := &all[i]
 		h := func(c *fiber.Ctx) error { return s.run(base, stopping, c, r, local) }
 		app.Add(r.Method, r.Path, h)
 		if r.Method == fiber.MethodGet {

@@ -41,7 +41,7 @@ func (s *Server) addSuppression(k *call) error {
 	if added {
 		status = fiber.StatusCreated
 	}
-	return k.c.Status(status).JSON(suppressionOf(sup))
+	return k.answer(status, suppressionOf(sup))
 }
 
 func (s *Server) listSuppressions(k *call) error {
@@ -65,7 +65,7 @@ func (s *Server) listSuppressions(k *call) error {
 	for i := range all {
 		out = append(out, suppressionOf(&all[i]))
 	}
-	return k.c.JSON(partOf(out, more))
+	return k.json(partOf(out, more))
 }
 
 func (s *Server) getSuppression(k *call) error {
@@ -77,7 +77,7 @@ func (s *Server) getSuppression(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(suppressionOf(sup))
+	return k.json(suppressionOf(sup))
 }
 
 func (s *Server) removeSuppression(k *call) error {
@@ -89,5 +89,5 @@ func (s *Server) removeSuppression(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "suppression", "id": sup.ID.String(), "email": sup.Email, "deleted": true})
+	return k.json(fiber.Map{"object": "suppression", "id": sup.ID.String(), "email": sup.Email, "deleted": true})
 }

@@ -51,7 +51,7 @@ func (s *Server) getThread(k *call) error {
 	for i := range th.Items {
 		out.Data = append(out.Data, itemOf(&th.Items[i]))
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // threadSummary is a conversation in a list: its date and preview are those of its
@@ -107,5 +107,5 @@ func (s *Server) listThreads(k *call) error {
 			"thread_summary", t.Thread.ID.String(), t.Thread.Subject, t.Thread.Count, stamp(t.Newest.Arrived), t.Unread, people, t.Newest.Content.Preview,
 		})
 	}
-	return k.c.JSON(out)
+	return k.json(out)
 }

@@ -45,7 +45,7 @@ func (s *Server) createStreamToken(k *call) error {
 	}
 	k.row.Account = t.Account
 	k.c.Set("Cache-Control", "no-store")
-	return k.c.JSON(streamToken{"stream_token", token, a.Email, t.Folders, stamp(t.Expires)})
+	return k.json(streamToken{"stream_token", token, a.Email, t.Folders, stamp(t.Expires)})
 }
 
 // recognise opens the session of a caller: with a key, or at the stream with a token. All

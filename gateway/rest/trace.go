@@ -117,7 +117,7 @@ func (s *Server) getTrace(k *call) error {
 		return err
 	}
 	out := traceShape{Object: "trace", EmailID: it.Message.ID.String(), Email: it.Email, LeftOut: tr.LeftOut, Data: traceOf(&it, &tr)}
-	return k.c.JSON(out)
+	return k.json(out)
 }
 
 // traceOf lists what happened. What has no time of its own stands behind what it follows

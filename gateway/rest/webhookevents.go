@@ -48,7 +48,7 @@ func (s *Server) listWebhookEvents(k *call) error {
 	for i := range page.Events {
 		out = append(out, heardOf(&page.Events[i]))
 	}
-	return k.c.JSON(partOf(out, page.More))
+	return k.json(partOf(out, page.More))
 }
 
 // webhookEvent finds the event that a route names.
@@ -65,7 +65,7 @@ func (s *Server) getWebhookEvent(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(heardOf(v))
+	return k.json(heardOf(v))
 }
 
 // listWebhookAttempts shows the attempts to tell of an event, the oldest that is kept
@@ -79,7 +79,7 @@ func (s *Server) listWebhookAttempts(k *call) error {
 	for i := range v.Attempts {
 		out = append(out, attemptOf(&v.Attempts[i]))
 	}
-	return k.c.JSON(listOf(out))
+	return k.json(listOf(out))
 }
 
 // replayWebhookEvent has a webhook told of an event once more, with the same id.
@@ -92,5 +92,5 @@ func (s *Server) replayWebhookEvent(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(heardOf(v))
+	return k.json(heardOf(v))
 }

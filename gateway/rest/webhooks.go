@@ -70,7 +70,7 @@ func (s *Server) answerWebhook(k *call, sc gateway.Scope, w *gateway.Webhook, st
 		return err
 	}
 	out.SigningSecret = w.Secret.Reveal()
-	return k.c.Status(status).JSON(out)
+	return k.answer(status, out)
 }
 
 // addWebhook makes a webhook of the caller's domain or account, or of the account that
@@ -130,7 +130,7 @@ func (s *Server) listWebhooks(k *call) error {
 		}
 		out = append(out, shape)
 	}
-	return k.c.JSON(partOf(out, false))
+	return k.json(partOf(out, false))
 }
 
 // webhookCall is the scope and the id of a call about one webhook.
@@ -191,7 +191,7 @@ func (s *Server) deleteWebhook(k *call) error {
 	if err := s.cfg.Webhooks.Delete(k.ctx, sc, id); err != nil {
 		return err
 	}
-	return k.c.JSON(fiber.Map{"object": "webhook", "id": id.String(), "deleted": true})
+	return k.json(fiber.Map{"object": "webhook", "id": id.String(), "deleted": true})
 }
 
 // rotateWebhookSecret gives a webhook a new secret; the former one signs for a day, too.
@@ -237,5 +237,5 @@ func (s *Server) testWebhook(k *call) error {
 	if err != nil {
 		return err
 	}
-	return k.c.JSON(attemptOf(&a))
+	return k.json(attemptOf(&a))
 }
