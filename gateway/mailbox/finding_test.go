@@ -253,8 +253,11 @@ func partIndex(r *rand.Rand, all []*letter, through int) mailbox.Index {
 				}
 				in = in || q.Fields&search.Header != 0 && holds(field[0], q.Text) || q.Fields&bit != 0 && (holds(field[1], q.Text) || (q.Fields == search.Text || !known) && holds(field[0]+": "+field[1], q.Text))
 			}
+			if q.AnySpace { // it knows of each word where it may be
+				in = !slices.ContainsFunc(strings.Fields(q.Text), func(word string) bool { return !l.whole(word) })
+			}
 			switch unsure := r.IntN(4) == 0; {
-			case unsure:
+			case unsure || in && q.AnySpace:
 				f.Maybe = append(f.Maybe, l.number)
 			case in:
 				f.Sure = append(f.Sure, l.number)

@@ -69,65 +69,32 @@ type topic struct {
 // topics lists the conversations of a folder that match, in order: the first want
 // of them and, if there are, more.
 func (m *Mail) topics(ctx context.Context, s gateway.Scope, q gateway.ListQuery, f *Filter, want int) (all []*topic, cut bool, err error) {
-	var w *wordSearch
-	if f != nil {
-		if w, err = m.wordSearch(ctx, s, &q, f, nil); err != nil {
-			return nil, false, err
-		}
-	}
-	known := make(map[gateway.ID]*topic)
-	cut, err = m.walk(ctx, s, q, func(msg *gateway.Message) bool {
-		t := known[msg.Thread]
-		if t == nil {
-			t = &topic{newest: msg.Entries[0].UID}
-			known[msg.Thread] = t
-			all = append(all, t)
-		}
-		match := matches
-		if w != nil {
-			match = w.of(msg.Number)
-		}
-		if t.matches = t.matches || match == matches; match == matchesMaybe {
-			t.open = append(t.open, msg.Number)
-		}
-		return w != nil || len(all) <= want
-	})
-	if w == nil || err != nil {
+	met := make(meeting)
+	if f == nil {
+		cut, err = m.walk(ctx, s, q, func(msg *gateway.Message) bool {
+			all, _ = met.topic(all, msg.Thread, msg.Entries[0].UID)
+			return len(all) <= want
+		})
 		return all, cut, err
 	}
-	all, err = w.topics(ctx, q, all, want)
-	return all, cut, err
-}
-
-// topics looks which conversations match, until there are more than want.
-func (w *wordSearch) topics(ctx context.Context, q gateway.ListQuery, all []*topic, want int) (found []*topic, err error) {
-	for _, t := range all {
-		for chunk := range slices.Chunk(t.open, readAtOnce) {
-			if t.matches {
-				break
-			}
-			if t.matches, err = w.any(ctx, q, chunk); err != nil {
-				return nil, err
-			}
-		}
-		if t.matches {
-			if found = append(found, t); len(found) > want {
-				break
-			}
-		}
-	}
-	return found, nil
-}
-
-// any reports whether one of some messages has the words.
-func (w *wordSearch) any(ctx context.Context, q gateway.ListQuery, numbers []gateway.MessageNumber) (bool, error) {
-	give, err := w.m.turn(ctx, q.Domain, w.until)
+	w, err := m.wordSearch(ctx, s, &q, f, nil)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
-	defer give()
-	ok, err := w.say(ctx, q.Domain, q.Account, numbers)
-	return slices.Contains(ok, true), err
+	return w.topics(ctx, q, want)
+}
+
+// meeting finds the topics that a walk has met.
+type meeting map[gateway.ID]*topic
+
+// topic is that of a conversation, which is appended to all if it is new.
+func (m meeting) topic(all []*topic, thread gateway.ID, uid uint32) ([]*topic, *topic) {
+	t := m[thread]
+	if t == nil {
+		t = &topic{newest: uid}
+		m[thread], all = t, append(all, t)
+	}
+	return all, t
 }
 
 // summary describes the conversation of an entry, from at most most messages, and

@@ -68,20 +68,18 @@ func (m *Mail) hits(ctx context.Context, s gateway.Scope, d gateway.DomainID, a 
 	first, exact := true, true
 	for _, term := range t {
 		exact = exact && len(term) == 1
-		for _, word := range term {
-			found, err := m.index(ctx, s, d, a, search.Query{Text: word, Fields: wordFields})
-			if err != nil {
-				return nil, err
-			}
-			some := append(slices.Clone(found.Sure), found.Maybe...)
-			slices.Sort(some)
-			if first {
-				h.wanted.Among, h.sure = some, found.Sure
-			} else {
-				h.wanted.Among, h.sure = both(h.wanted.Among, some), both(h.sure, found.Sure)
-			}
-			h.wanted.Behind, first = min(h.wanted.Behind, found.Through), false
+		found, err := m.index(ctx, s, d, a, search.Query{Text: strings.Join(term, " "), Fields: wordFields, AnySpace: len(term) > 1})
+		if err != nil {
+			return nil, err
 		}
+		some := append(slices.Clone(found.Sure), found.Maybe...)
+		slices.Sort(some)
+		if first {
+			h.wanted.Among, h.sure = some, found.Sure
+		} else {
+			h.wanted.Among, h.sure = both(h.wanted.Among, some), both(h.sure, found.Sure)
+		}
+		h.wanted.Behind, first = min(h.wanted.Behind, found.Through), false
 	}
 	end, _ := slices.BinarySearch(h.wanted.Among, h.wanted.Behind+1)
 	h.wanted.Among = h.wanted.Among[:end]
@@ -210,29 +208,26 @@ func (w *wordSearch) say(ctx context.Context, d gateway.DomainID, a gateway.Acco
 	if len(numbers) == 0 {
 		return out, nil
 	}
-	msgs, err := w.m.cfg.Store.Messages(ctx, w.scope, d, a, numbers, true)
-	for i := 0; i < len(msgs) && err == nil; i++ {
+	err := w.m.cfg.Store.Searched(ctx, w.scope, d, a, numbers, searchWhole, func(i int, msg *gateway.Message, body []byte) (err error) {
 		if time.Now().After(w.until) {
-			return nil, ErrSearchTime
+			return ErrSearchTime
 		}
-		if msgs[i] != nil {
-			out[i], err = w.m.says(ctx, w.scope, msgs[i], w.terms)
-		}
-	}
+		out[i], err = w.m.textsOf(ctx, w.scope, msg, body).say(w.terms)
+		return err
+	})
 	return out, err
 }
 
-// says reports whether each term occurs in a message: its subject, a name or an address
-// of it, or its texts. The message has its structure.
-func (m *Mail) says(ctx context.Context, s gateway.Scope, msg *gateway.Message, t terms) (bool, error) {
-	left := slices.Clone(t)
+// say reports whether each term occurs in the message: its subject, a name or an address
+// of it, or its texts.
+func (t *texts) say(all terms) (bool, error) {
+	left := slices.Clone(all)
 	see := func(text string) {
 		folded := search.Fold(text)
 		left = slices.DeleteFunc(left, func(term []string) bool { return in(folded, term) })
 	}
-	see(msg.Content.Subject)
-	texts := m.texts(ctx, s, msg)
-	fields, err := texts.header()
+	see(t.msg.Content.Subject)
+	fields, err := t.header()
 	if err != nil {
 		return false, err
 	}
@@ -242,7 +237,7 @@ func (m *Mail) says(ctx context.Context, s gateway.Scope, msg *gateway.Message, 
 		}
 	}
 	if len(left) > 0 {
-		err = texts.bodies(func(text string) bool {
+		err = t.bodies(func(text string) bool {
 			see(text)
 			return len(left) > 0
 		})

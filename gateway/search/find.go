@@ -32,7 +32,7 @@ func (s *Segment) Find(r io.ReaderAt, q Query) (sure, maybe []gateway.MessageNum
 			}
 		}
 	}
-	if p.exact {
+	if p.exact && !q.AnySpace {
 		return s.numbersOf(found), s.numbersOf(look.without(found)), nil
 	}
 	found.join(look)

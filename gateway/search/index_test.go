@@ -81,7 +81,11 @@ func (m *mail) segment(first, last gateway.MessageNumber) []byte {
 func (m *mail) scan(q search.Query) (all []gateway.MessageNumber) {
 	for i, n := range m.numbers {
 		if slices.ContainsFunc(append(slices.Clone(m.texts[i]), m.hidden[i]...), func(l letter) bool {
-			return l.field&q.Fields != 0 && search.Contains(l.text, q.Text)
+			text := l.text
+			if q.AnySpace {
+				text = strings.Join(strings.Fields(text), " ")
+			}
+			return l.field&q.Fields != 0 && search.Contains(text, q.Text)
 		}) {
 			all = append(all, n)
 		}
@@ -99,6 +103,9 @@ func (m *mail) randomQuery(r *rand.Rand) search.Query {
 		if text := m.texts[i][r.IntN(len(m.texts[i]))].text; text != "" {
 			from := r.IntN(len(text))
 			q.Text = text[from : from+1+r.IntN(min(len(text)-from, 90))] // it may cut a character in two
+			if words := strings.Fields(q.Text); len(words) > 1 && r.IntN(2) == 0 {
+				q.Text, q.AnySpace = strings.Join(words, " "), true
+			}
 			return q
 		}
 	}

@@ -30,6 +30,9 @@ const (
 type Query struct {
 	Text   string
 	Fields Fields
+	// AnySpace asks for the words of the text with any space between them. Then all that
+	// match are among those to be looked at.
+	AnySpace bool
 }
 
 // Found is what an index knows of a query. Both lists are in order and have no number
