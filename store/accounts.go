@@ -27,6 +27,7 @@ const (
 	countSuppressed         // suppressed addresses
 	countQueued             // deliveries to other hosts that have not ended
 	countQueuedBytes        // sizes of what they carry
+	countValidity           // UIDVALIDITY up to which an address of it may have had mailboxes before
 )
 
 // Places in an account's counters. Its quota stands beside what it bounds, so that
@@ -109,7 +110,7 @@ func (t *tx) openAccount(a, old *gateway.Account) error {
 	}
 	t.Set(accountKey(t.domain, a.ID), encodeAccount(a))
 	if old == nil {
-		return t.standardMailboxes(a)
+		return t.standardMailboxes(a, n[countValidity])
 	}
 	return t.setQuota(a)
 }
@@ -156,8 +157,10 @@ func (t *tx) countAccount(a *gateway.Account, n *numbers) error {
 	return nil
 }
 
-func (t *tx) standardMailboxes(a *gateway.Account) error {
-	n := numbers{countFrom: 1, countQuota: uint64(a.Quota)}
+// standardMailboxes makes those of a new account. Its address may be that of a former one,
+// which clients knew: UIDVALIDITY goes on behind it, RFC 9051 section 2.3.1.1.
+func (t *tx) standardMailboxes(a *gateway.Account, validity uint64) error {
+	n := numbers{countFrom: 1, countQuota: uint64(a.Quota), countUIDValidity: validity}
 	for i, m := range gateway.StandardMailboxes {
 		n[countMailboxes]++
 		n[countUIDValidity]++

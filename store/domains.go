@@ -50,7 +50,7 @@ func (s *Store) CreateDomain(ctx context.Context, sc gateway.Scope, d *gateway.D
 		}
 		t.Set(domainKey(d.ID), encodeDomain(d))
 		t.emit(gateway.Event{Type: gateway.EventDomain, Detail: d.Name})
-		return nil
+		return t.beginValidity()
 	})
 }
 

@@ -28,6 +28,9 @@ func (s *Store) CloseAccount(ctx context.Context, sc gateway.Scope, d gateway.Do
 		if err != nil {
 			return missing(err, "account")
 		}
+		if err := t.outlive(id); err != nil {
+			return err
+		}
 		t.Set(closingKey(d, id), encodeAccount(a))
 		t.Delete(accountKey(d, id))
 		t.Delete(accountSeqKey(d, id))

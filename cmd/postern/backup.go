@@ -197,8 +197,9 @@ func backupRestore() *cobra.Command {
 		Long: `Make a data folder of a backup; DIR is empty or does not exist, and stays so if the
 backup is damaged. A gateway started on it has the mail and the keys of the moment
 at which the backup was made: a key that was revoked since works again, and a
-delivery that waited then is tried again, also if it has been made meanwhile. FILE
-- is standard input.`,
+delivery that waited then is tried again, also if it has been made meanwhile. Every
+mailbox gets a new UIDVALIDITY, so that IMAP clients read it anew: UIDs that they saw
+since then come again for other mail. FILE - is standard input.`,
 	}
 	cmd.Flags().StringVar(&data, "data", "", "the data folder to make")
 	cmd.Flags().StringVar(&identity, "identity", "", "age identity file, for an encrypted backup")

@@ -159,7 +159,7 @@ func TestIsyncRename(t *testing.T) {
 
 // A first sync of many, in which the gateway is killed and started again: the next one
 // goes on, nothing comes twice and nothing is lost. The same when all is restored from a
-// backup: no UIDVALIDITY is another.
+// backup: every UIDVALIDITY is another, and isync finds out that the mail is not.
 func TestIsyncMany(t *testing.T) {
 	s := newIsync(t)
 	s.receiveMany()
@@ -187,8 +187,10 @@ func TestIsyncMany(t *testing.T) {
 		t.Errorf("%d near before, %d after, want %d", near, len(s.files("INBOX")), many)
 	}
 	s.restored()
-	if after := s.folders(); !slices.Equal(before, after) {
-		t.Errorf("the folders are %+v, and were %+v", after, before)
+	for i, after := range s.folders() {
+		if was := before[i]; after.Name != was.Name || after.UIDNext != was.UIDNext || after.UIDValidity <= was.UIDValidity {
+			t.Errorf("the folder is %+v, and was %+v", after, was)
+		}
 	}
 	all := s.files("INBOX")
 	s.run("mbsync", "all")

@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/centerleap/postern/gateway/keys"
+	"github.com/centerleap/postern/gateway/threading"
+	"github.com/centerleap/postern/store"
 	"github.com/centerleap/postern/store/badgerstore"
 )
 
@@ -165,7 +168,24 @@ func restoreInto(ctx context.Context, r io.Reader, dir string, log *slog.Logger)
 	if err == nil && more > 0 {
 		err = damagedBackup(errors.New("something follows the store"))
 	}
+	if err == nil {
+		err = restored(ctx, storeConfig(dir, log))
+	}
 	return b.info, err
+}
+
+// restored has clients see that a store is not the one they knew.
+func restored(ctx context.Context, cfg badgerstore.Config) (err error) {
+	e, err := badgerstore.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	s, err := store.New(e, store.Config{Threading: threading.Rules{}})
+	if err != nil {
+		return err
+	}
+	return s.Restored(ctx, keys.System())
 }
 
 // cancelReader ends when ctx does: restoring has no other place to ask.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/gatewaytest"
 	"github.com/centerleap/postern/gateway/serve"
 )
@@ -112,7 +113,8 @@ func TestBackupWhileSending(t *testing.T) {
 		if n := int64(len(before[i])); report.Messages < n || report.Domains != 1 {
 			t.Errorf("backup %d: %+v, at least %d messages were acknowledged", i, report, n)
 		}
-		restored, stop := start(t, data)
+		b, stop := start(t, data)
+		restored := b.REST
 		for _, id := range before[i] {
 			if n, err := textOf(restored+"/emails/"+id, g.Keys.Domain); err != nil || n != 100 && n != 300<<10 {
 				t.Errorf("backup %d: %s was acknowledged before it: a text of %d bytes, %v", i, id, n, err)
@@ -123,7 +125,7 @@ func TestBackupWhileSending(t *testing.T) {
 }
 
 // start runs a gateway over an existing data folder, which has keys.
-func start(t *testing.T, data string) (url string, stop func()) {
+func start(t *testing.T, data string) (banner *serve.Banner, stop func()) {
 	t.Helper()
 	cfg := serve.LocalDefaults()
 	cfg.Data = data
@@ -136,19 +138,86 @@ func start(t *testing.T, data string) (url string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	banner, err := g.Start(t.Context(), serve.Quickstart{Domain: gatewaytest.Domain})
+	banner, err = g.Start(t.Context(), serve.Quickstart{Domain: gatewaytest.Domain})
 	if err != nil || banner.Keys != nil {
 		t.Errorf("the keys of a restored gateway are there, and shown to nobody: %v, %v", banner, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
-	return g.URL(), func() {
+	return banner, func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	}
+}
+
+// What a client saw after a backup was made is not taken for what came after it was
+// restored: no mailbox has the UIDVALIDITY it had, nor does one made later have the
+// one of that name in the lost store, and streams go on with other numbers.
+func TestRestoredIsNotWhatWasLost(t *testing.T) {
+	g := gatewaytest.Start(t)
+	send := func(url, subject string) {
+		t.Helper()
+		req, err := http.NewRequest("POST", url+"/emails", strings.NewReader(`{"from":"a@demo.localhost","to":"`+gatewaytest.Account+`","text":"x","subject":"`+subject+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"Authorization": {"Bearer " + g.Keys.Domain}, "Content-Type": {"application/json"}}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	}
+	send(g.URL, "before")
+	file := take(t, g)
+	send(g.URL, "lost")
+	lost := states(t, g.Addr("imaps"), g.Data, g.Keys.Domain)
+	for _, again := range []string{"restored", "restored once more"} {
+		data := restore(t, file)
+		b, stop := start(t, data)
+		send(b.REST, again)
+		now := states(t, b.IMAPS, data, g.Keys.Domain)
+		for name, is := range now {
+			if was := lost[name]; is.validity <= was.validity || is.id == was.id && name == made || is.modseq <= was.modseq && name == gateway.Inbox {
+				t.Errorf("%s: %s is %+v, and was %+v", again, name, is, was)
+			}
+		}
+		stop()
+	}
+}
+
+// made is a mailbox that states makes.
+const made = "Later"
+
+type state struct {
+	validity, modseq uint64
+	id               string
+}
+
+// states makes a mailbox and returns how all are then.
+func states(t *testing.T, addr, data, key string) map[string]state {
+	t.Helper()
+	c, err := gatewaytest.DialIMAP(addr, gatewaytest.TrustLocal(t, data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	all := make(map[string]state)
+	for _, do := range []string{"LOGIN " + gatewaytest.Account + " " + key, "CREATE " + made, `LIST "" * RETURN (STATUS (UIDVALIDITY HIGHESTMODSEQ MAILBOXID))`} {
+		told, err := c.OK(do)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range told {
+			if s := r.Status; s != nil {
+				all[r.Mailbox] = state{s["UIDVALIDITY"], s["HIGHESTMODSEQ"], r.Rest}
+			}
+		}
+	}
+	return all
 }
 
 // textOf is the length of an email's text.

@@ -49,6 +49,9 @@ func RepairStore(ctx context.Context, data string, log *slog.Logger, found func(
 	tell := r.teller(found)
 	sum, err := badgerstore.Repair(ctx, cfg, func(f badgerstore.Finding) { tell(f.What) })
 	r.read(sum)
+	if err == nil && r.Findings > 0 {
+		err = restored(ctx, cfg) // what is lost was seen, as after a backup
+	}
 	if err == nil {
 		r.StoreSummary, err = checkRecords(ctx, cfg, tell)
 	}

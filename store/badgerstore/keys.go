@@ -39,6 +39,11 @@ func liveKey(segment uint32) []byte {
 
 func sequenceKey(domain uint32) []byte { return append(ownKey(engine.SubMeta, domain), "seq"...) }
 
+// isSequence reports whether a key is the sequence of a domain, or of the instance.
+func isSequence(key []byte) bool {
+	return len(key) == len(sequenceKey(0)) && key[0] == engine.SubMeta && bytes.HasSuffix(key, []byte("seq"))
+}
+
 func feedKey(domain uint32, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(ownKey(engine.SubFeed, domain), seq)
 }

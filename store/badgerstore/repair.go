@@ -59,7 +59,7 @@ func (c *checker) salvage(ctx context.Context, fresh string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	return c.pour(ctx, x, &restorer{store: to})
+	return c.pour(ctx, x, &restorer{store: to, leap: true})
 }
 
 // bestRecords builds, in dir, an index of the newest records that can be had.

@@ -173,7 +173,8 @@ type Tx interface {
 	// DeleteRange deletes at most max keys of [from, to) and returns how many.
 	DeleteRange(from, to []byte, max int) (int, error)
 	// Emit appends a change to the feed of the Op's domain and returns its
-	// sequence: 1, 2, 3 ... without gaps. The feed keeps it for FeedRetention.
+	// sequence: 1, 2, 3 ... without gaps, but for one where a store was restored: who
+	// stands before or in it gets ErrTrimmed. The feed keeps it for FeedRetention.
 	Emit(change []byte) uint64
 	// Link adds one reference to a body of the Op's domain: one just sealed, or
 	// one that is linked already. ErrNotFound otherwise.
