@@ -175,7 +175,7 @@ var LimitTable = []Limit{
 	{"delay_report_minutes", 240, "minutes until a sender is told that a delivery takes long; more than queue_hours is never", InvalidParameter, "RFC 5321 section 4.5.4.1 has no time; 4 hours is what Sendmail and Postfix were known for", func(l *Limits) *int64 { return &l.DelayReportMinutes }},
 	{"thread_messages", 2000, "messages of a thread; the next starts a new one", InvalidState, "ours; renumbering stays within one commit", func(l *Limits) *int64 { return &l.ThreadMessages }},
 	{"labels", 64, "labels of a message; more are dropped", InvalidParameter, "ours", func(l *Limits) *int64 { return &l.Labels }},
-	{"keywords", 128, "keywords of a mailbox; an IMAP client brings no more into it", InvalidState, "ours; readers keep a bit for each", func(l *Limits) *int64 { return &l.Keywords }},
+	{"keywords", 128, "keywords of a mailbox, which are the labels of what is in it; who brings more into it is refused, and of what plugins bring they are dropped", InvalidParameter, "ours; what clients show", func(l *Limits) *int64 { return &l.Keywords }},
 	{"failed_logins_minute", 10, "failed logins of a network per minute", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsMinute }},
 	{"failed_logins_day", 50, "failed logins of a network per day", RateLimited, "ours", func(l *Limits) *int64 { return &l.FailedLoginsDay }},
 	{"sends_at_once", 16, "send requests over 1 MiB read at once, all keys together; a quarter for one domain", Unavailable, "ours; bounds spool files and memory", func(l *Limits) *int64 { return &l.SendsAtOnce }},

@@ -22,7 +22,14 @@ type Mailbox struct {
 	Total       int64
 	Unseen      int64
 	Hidden      bool // not subscribed to, RFC 9051 section 6.3.7
+
+	// Keywords came into it since that is kept, as labels of its entries; not all of them
+	// have to be in use still.
+	Keywords []string
 }
+
+// ErrKeywords means that a mailbox has all the keywords it may have, limits.keywords.
+var ErrKeywords = Fieldf(InvalidParameter, "add_labels", "the folder has all the labels that it may have")
 
 // The mailboxes every account has. Source: RFC 6154, and the API guide, "Folders".
 const (

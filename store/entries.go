@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -56,10 +55,11 @@ func mailboxNamed(r engine.Reader, d gateway.DomainID, a gateway.AccountID, name
 }
 
 // addEntry puts m into a mailbox: the next UID, and an event of the given type
-// whose sequence is the entry's MODSEQ. m's record still has to be written.
+// whose sequence is the entry's MODSEQ. m's record still has to be written. Labels that
+// the mailbox has no room for are dropped.
 func (t *tx) addEntry(m *stored, box *gateway.Mailbox, flags gateway.Flags, labels []string, typ gateway.EventType) gateway.Entry {
 	e := gateway.Entry{
-		Mailbox: box.ID, UID: box.UIDNext, Message: m.Number, Flags: flags, Labels: labels, Saved: t.now, Arrived: m.Arrived, Size: m.Size(),
+		Mailbox: box.ID, UID: box.UIDNext, Message: m.Number, Flags: flags, Labels: t.bring(box, labels), Saved: t.now, Arrived: m.Arrived, Size: m.Size(),
 	}
 	e.ModSeq = t.emit(gateway.Event{
 		Type: typ, Account: m.Account, Mailbox: box.ID, Folder: box.Name, UID: e.UID, Message: m.Number, Email: m.ID,
@@ -129,6 +129,9 @@ func (s *Store) change(ctx context.Context, sc gateway.Scope, at gateway.Place, 
 // and labels. What changes nothing draws no sequence.
 func (s *Store) Change(ctx context.Context, sc gateway.Scope, at gateway.Place, c gateway.FlagChange, folder string) (e gateway.Entry, err error) {
 	err = s.change(ctx, sc, at, func(t *tx, st stand) error {
+		if err := t.room(at.Account, st.box, c.AddLabels); err != nil {
+			return err
+		}
 		t.flag(&st, c)
 		if folder != "" {
 			to, err := mailboxNamed(t, t.domain, at.Account, folder)
@@ -136,6 +139,9 @@ func (s *Store) Change(ctx context.Context, sc gateway.Scope, at gateway.Place, 
 				return err
 			}
 			if to.ID != st.box.ID {
+				if err := t.roomToMove(at.Account, to, st.entry.Labels); err != nil {
+					return err
+				}
 				st.entry = t.move(st, to)
 			}
 		}
@@ -145,8 +151,10 @@ func (s *Store) Change(ctx context.Context, sc gateway.Scope, at gateway.Place, 
 	return e, err
 }
 
-// flag applies a change to st, whose entry and mailbox it updates.
+// flag applies a change to st, whose entry and mailbox it updates. Labels that the mailbox
+// has no room for are dropped.
 func (t *tx) flag(st *stand, c gateway.FlagChange) {
+	c.AddLabels = t.bring(st.box, c.AddLabels)
 	e, changed := t.flagged(st.entry, c)
 	if !changed {
 		return
@@ -199,12 +207,9 @@ func unseen(f gateway.Flags) int64 {
 // relabel applies a change to a set of labels; keywords ignore case, RFC 9051
 // section 2.3.2. What is over the limit is dropped.
 func relabel(labels []string, c gateway.FlagChange, most int) []string {
-	has := func(list []string, l string) bool {
-		return slices.ContainsFunc(list, func(o string) bool { return strings.EqualFold(o, l) })
-	}
 	var out []string
 	for _, l := range append(slices.Clone(labels), c.AddLabels...) {
-		if len(out) < most && !has(out, l) && !has(c.RemoveLabels, l) {
+		if len(out) < most && !hasLabel(out, l) && !hasLabel(c.RemoveLabels, l) {
 			out = append(out, l)
 		}
 	}

@@ -79,6 +79,10 @@ type flagging struct {
 }
 
 func (f *flagging) run(known []gateway.Entry) error {
+	if err := f.t.room(f.at.Account, f.box, f.change.AddLabels); err != nil {
+		return err
+	}
+	f.t.bring(f.box, f.change.AddLabels)
 	f.after = make([]gateway.Entry, 0, len(known))
 	if f.current {
 		for i := range known {

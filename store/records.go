@@ -185,6 +185,7 @@ func encodeMailbox(m *gateway.Mailbox) []byte {
 	e.int(7, m.Unseen)
 	e.bool(8, m.Hidden)
 	e.uint(9, m.Vanished)
+	e.texts(10, m.Keywords)
 	return e.b
 }
 
@@ -210,6 +211,8 @@ func decodeMailbox(id gateway.MailboxID, b []byte) (*gateway.Mailbox, error) {
 			m.Hidden = f.bool()
 		case 9:
 			m.Vanished = f.v
+		case 10:
+			m.Keywords = append(m.Keywords, f.text())
 		}
 		return nil
 	})

@@ -297,6 +297,13 @@ func (s *Store) Copy(ctx context.Context, sc gateway.Scope, at gateway.Selection
 				continue
 			}
 			st.box = from
+			room := t.room
+			if move {
+				room = t.roomToMove
+			}
+			if err := room(at.Account, dest, st.entry.Labels); err != nil {
+				return err
+			}
 			var e gateway.Entry
 			if move {
 				e = t.move(st, dest)
@@ -329,6 +336,9 @@ func (s *Store) Append(ctx context.Context, sc gateway.Scope, at gateway.Selecti
 				e = known
 				return err
 			}
+		}
+		if err := t.room(at.Account, box, a.Labels); err != nil {
+			return err
 		}
 		m := &stored{Message: *a.Message, Facts: a.Facts}
 		m.Account, m.Sent, m.Entries = at.Account, box.ID == gateway.SentMailbox, nil

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -39,6 +40,7 @@ type Config struct {
 	// ActivityRetention is how long a row of the log is kept; default
 	// gateway.ActivityRetention.
 	ActivityRetention time.Duration
+	Log               *slog.Logger // default: slog.Default()
 }
 
 // Store is the typed face of an engine.
@@ -64,6 +66,9 @@ func New(e engine.Engine, cfg Config) (*Store, error) {
 	}
 	if cfg.ActivityRetention == 0 {
 		cfg.ActivityRetention = gateway.ActivityRetention
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
 	return &Store{
 		engine: e, cfg: cfg, intents: make(chan struct{}, 1),
@@ -94,11 +99,13 @@ type tx struct {
 	timed  [len(timedIndexes)]timedPut
 	left   []departure         // what it takes out of mailboxes
 	got    []gateway.AccountID // whom it brings mail
+
+	dropped int // labels that mailboxes had no room for
 }
 
 // update runs fn durably in the lane of d.
 func (s *Store) update(ctx context.Context, d gateway.DomainID, fn func(*tx) error) error {
-	return s.commit(ctx, engine.Op{Domain: uint32(d)}, fn)
+	return s.orRecount(ctx, func() error { return s.commit(ctx, engine.Op{Domain: uint32(d)}, fn) })
 }
 
 // frees is update for what gives space back, or has to go on so that space comes
@@ -106,7 +113,7 @@ func (s *Store) update(ctx context.Context, d gateway.DomainID, fn func(*tx) err
 // the disk is nearly full. What adds something is not for it, however small: the
 // rest of the disk is there for this.
 func (s *Store) frees(ctx context.Context, d gateway.DomainID, fn func(*tx) error) error {
-	return s.commit(ctx, engine.Op{Domain: uint32(d), Frees: true}, fn)
+	return s.orRecount(ctx, func() error { return s.commit(ctx, engine.Op{Domain: uint32(d), Frees: true}, fn) })
 }
 
 // committer is update or frees.
@@ -126,6 +133,9 @@ func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) er
 	_, err := s.engine.Update(ctx, op)
 	if ran.plugin { // whatever err says, here and below: it may be there all the same
 		s.installed.forget(d)
+	}
+	if ran.dropped > 0 && err == nil {
+		s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "labels dropped: a folder has all it may have", slog.Any("domain", d), slog.Int("labels", ran.dropped))
 	}
 	s.noteTimed(&ran)
 	s.unindexed.add(d, ran.got...)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/gatewaytest"
 )
 
@@ -355,8 +356,26 @@ func TestKeywordLimit(t *testing.T) {
 	c.Script("C: a SELECT INBOX\nS~ a OK\nC: b STORE 1 +FLAGS.SILENT (" + names(0, 64) + ")\nS: b OK\n" +
 		"C: c STORE 2 +FLAGS.SILENT (" + names(64, 127) + ")\nS: c OK\nC: d SELECT INBOX\nS~ \\* OK \\[PERMANENTFLAGS .* \\\\\\*\\)\\]\nS~ d OK\n" +
 		"C: e STORE 2 +FLAGS.SILENT (k127)\nS: e OK\nC: f STORE 2 +FLAGS (k128)\nS: f NO \\[LIMIT\\]\n" +
+		"C: k APPEND INBOX (k128) {1+}\nC: x\nS: k NO \\[LIMIT\\]\nC: k STORE 2 -FLAGS.SILENT (k9)\nS: k OK\n" +
 		"C: g STORE 2 +FLAGS.SILENT (K0 \\Seen)\nS~ g OK\nC: h SELECT INBOX\nS~ \\* OK \\[PERMANENTFLAGS .*k127\\)\\]\nS~ h OK\n" +
 		"C: i STORE 1 FLAGS.SILENT ()\nS: i OK\nC: j STORE 1 +FLAGS (k128)\nS: \\* 1 FETCH \\(FLAGS \\(k128\\)\nS~ j OK")
+}
+
+// REST's labels are those keywords, and held to the same limit.
+func TestLabelLimit(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Limit("keywords", "1"))
+	receive(t, g, simple(1))
+	for _, tt := range []struct {
+		label string
+		want  int
+	}{{"a", 200}, {"A", 200}, {"b", 422}} {
+		status, a := g.Do("PATCH", "/emails/1", g.Keys.Account, `{"add_labels":["`+tt.label+`"]}`)
+		if status != tt.want || tt.want == 422 && a.Str("message") != gateway.ErrKeywords.Message {
+			t.Errorf("label %s: %d %v, want %d", tt.label, status, a, tt.want)
+		}
+	}
+	c := login(t, g)
+	c.Script("C: a SELECT INBOX\nS~ a OK\nC: b STORE 1 FLAGS (b)\nS: b NO \\[LIMIT\\]\nC: c STORE 1 FLAGS ()\nS~ c OK\nC: d STORE 1 FLAGS (b)\nS: \\* 1 FETCH \\(FLAGS \\(b\\)\nS~ d OK")
 }
 
 // What a client was told of UIDs holds after the process has ended.

@@ -99,8 +99,8 @@ func (s *session) failed(err error) error {
 		s.c.hangUp("the mailbox was deleted")
 		return refuse("NONEXISTENT", "the mailbox was deleted")
 	}
-	if errors.Is(err, mailbox.ErrKeywords) {
-		return refuse("LIMIT", err.Error())
+	if errors.Is(err, gateway.ErrKeywords) {
+		return refuse("LIMIT", gateway.ErrKeywords.Message)
 	}
 	e := gateway.AsError(err)
 	if e.Kind == gateway.Internal && s.ctx.Err() == nil {

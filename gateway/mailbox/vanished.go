@@ -49,9 +49,6 @@ func (v *View) FlagUnchanged(ctx context.Context, numbers []int, c gateway.FlagC
 	if err := checkLabels(c.AddLabels); err != nil {
 		return r, err
 	}
-	if err := v.roomFor(c.AddLabels); err != nil {
-		return r, err
-	}
 	v.shared.noting.RLock()
 	defer v.shared.noting.RUnlock()
 	after, others, err := v.mail.cfg.Store.FlagKnown(ctx, v.scope, v.at, v.known(numbers), c, since)

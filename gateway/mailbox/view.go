@@ -173,9 +173,6 @@ func (v *View) Flag(ctx context.Context, numbers []int, c gateway.FlagChange) (d
 	if err := checkLabels(c.AddLabels); err != nil {
 		return nil, err
 	}
-	if err := v.roomFor(c.AddLabels); err != nil {
-		return nil, err
-	}
 	v.shared.noting.RLock()
 	defer v.shared.noting.RUnlock()
 	after, _, err := v.mail.cfg.Store.FlagKnown(ctx, v.scope, v.at, v.known(numbers), c, 1<<64-1)

@@ -112,7 +112,7 @@ func (g *Gateway) build() (err error) {
 		return err
 	}
 	if g.Store, err = store.New(g.engine, store.Config{
-		Threading: threading.Rules{}, Limits: lim, Now: now, ActivityRetention: days(g.cfg.ActivityDays),
+		Threading: threading.Rules{}, Limits: lim, Now: now, ActivityRetention: days(g.cfg.ActivityDays), Log: g.log,
 	}); err != nil {
 		return err
 	}
