@@ -21,6 +21,8 @@ type subscriber struct {
 	waiting int       // events in the store that are told again
 	due     time.Time // when the first of them is due, those in again left out; zero: none
 	rests   time.Time // until when nothing is told
+	calls   int       // under way
+	failing bool      // the newest that ended has failed
 
 	saved   gateway.Position
 	savedAt time.Time

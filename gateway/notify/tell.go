@@ -49,7 +49,7 @@ func (l *lane) begin(ctx, work context.Context) {
 	now := l.c.cfg.Now()
 	for idle := 0; idle < len(l.subs) && l.running < cap(l.results) && ctx.Err() == nil; l.turn++ {
 		s := l.subs[l.turn%len(l.subs)]
-		if len(s.ready) == 0 || now.Before(s.rests) {
+		if len(s.ready) == 0 || now.Before(s.rests) || !l.mayCall(s) {
 			idle++
 			continue
 		}
@@ -59,8 +59,25 @@ func (l *lane) begin(ctx, work context.Context) {
 		o := outcome{sub: s, job: j, next: s.low()}
 		sub := s.Subscription // the lane may change it meanwhile
 		l.running++
+		s.calls++
 		l.calls.Go(func() { l.results <- l.call(ctx, work, &sub, o) })
 	}
+}
+
+// mayCall reports whether a subscription may have one call more. Who fails has one at a
+// time, and all of those together half of what there is: an endpoint that hangs until the
+// time is up would have others wait behind its events.
+func (l *lane) mayCall(s *subscriber) bool {
+	if !s.failing {
+		return true
+	}
+	failing := 0
+	for _, o := range l.subs {
+		if o.failing {
+			failing += o.calls
+		}
+	}
+	return s.calls == 0 && failing < max(1, cap(l.results)/2)
 }
 
 // call waits for a slot and tells an event.
@@ -143,6 +160,7 @@ func (l *lane) settle(work context.Context, sub *gateway.Subscription, o outcome
 func (l *lane) ended(o outcome) {
 	l.running--
 	s, j := o.sub, o.job
+	s.calls--
 	switch {
 	case o.gone:
 		l.drop(s)
@@ -163,6 +181,7 @@ func (l *lane) ended(o outcome) {
 	if o.told == nil {
 		return
 	}
+	s.failing = o.told.Error != ""
 	if s.saved.Less(o.next) {
 		s.saved, s.savedAt = o.next, l.c.cfg.Now()
 	}
