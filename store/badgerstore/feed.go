@@ -53,6 +53,9 @@ type feed struct {
 	domain uint32
 	after  uint64
 	woken  chan struct{}
+
+	current bool   // it had all that there was
+	asOf    uint64 // after this group
 }
 
 // Feed returns the changes of a domain after a sequence.
@@ -65,10 +68,13 @@ func (s *Store) Feed(domain uint32, from uint64) engine.Feed {
 // Next returns up to most changes. Sequences have no gaps, so a first change
 // that is not the next one means that others before it have expired.
 func (f *feed) Next(ctx context.Context, most int) (out []engine.Change, err error) {
-	if most <= 0 {
-		return nil, nil
+	durable := f.store.durable.Load()
+	if most <= 0 || f.current && f.asOf == durable && f.store.running.Err() == nil {
+		return nil, ctx.Err() // who looks after each command mostly finds nothing
 	}
+	all := false
 	err = f.store.View(ctx, func(r engine.Reader) error {
+		all = true
 		rng := engine.Prefix(ownKey(engine.SubFeed, f.domain))
 		rng.From, rng.Limit = feedKey(f.domain, f.after+1), most
 		if err := r.Scan(rng, func(k, v []byte) error {
@@ -85,7 +91,7 @@ func (f *feed) Next(ctx context.Context, most int) (out []engine.Change, err err
 				return true
 			})
 			if done && err == nil {
-				err = engine.ErrStop
+				all, err = false, engine.ErrStop
 			}
 			return err
 		}); err != nil {
@@ -106,6 +112,7 @@ func (f *feed) Next(ctx context.Context, most int) (out []engine.Change, err err
 	if n := len(out); n > 0 {
 		f.after = out[n-1].Sequence
 	}
+	f.current, f.asOf = all && len(out) < most, durable
 	return out, nil
 }
 
@@ -120,5 +127,5 @@ func (f *feed) Head(ctx context.Context) (head uint64, err error) {
 }
 
 func (f *feed) Wake() <-chan struct{} { return f.woken }
-func (f *feed) Seek(sequence uint64)  { f.after = sequence }
+func (f *feed) Seek(sequence uint64)  { f.after, f.current = sequence, false }
 func (f *feed) Close()                { f.store.feeds.remove(f) }
