@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -55,13 +56,21 @@ func (s *Store) FlagKnown(ctx context.Context, sc gateway.Scope, at gateway.Sele
 			return f.run(chunk)
 		})
 		if err == nil {
-			after, others = append(after, f.after...), append(others, f.others...)
+			after, others = joined(after, f.after), append(others, f.others...)
 			if f.current {
 				known.ModSeq = f.box.ModSeq // nobody else was in between
 			}
 		}
 	}
 	return after, others, err
+}
+
+// joined is a list with another behind it, which becomes it if it is the first.
+func joined[T any](list, more []T) []T {
+	if len(list) == 0 {
+		return more
+	}
+	return append(list, more...)
 }
 
 // flagging changes the flags of some entries in one commit, and as one change.
@@ -83,7 +92,7 @@ func (f *flagging) run(known []gateway.Entry) error {
 		return err
 	}
 	f.t.bring(f.box, f.change.AddLabels)
-	f.after = make([]gateway.Entry, 0, len(known))
+	f.after, f.changed = make([]gateway.Entry, 0, len(known)), make([]int, 0, len(known))
 	if f.current {
 		for i := range known {
 			f.add(known[i])
@@ -119,14 +128,21 @@ func (f *flagging) write() {
 		return
 	}
 	event := gateway.Event{Type: gateway.EventUpdated, Account: f.at.Account, Mailbox: f.box.ID, Folder: f.box.Name}
+	event.UIDs = make([]uint32, 0, len(f.changed))
 	for _, i := range f.changed {
 		event.UIDs = append(event.UIDs, f.after[i].UID)
 	}
 	f.box.ModSeq = f.t.emit(event)
+	first := entryKey(f.t.domain, f.at.Account, f.box.ID, 0)
+	room := make([]byte, 0, len(f.changed)*(len(first)+entryBytes)) // for all: each of its own would be most of the work
 	for _, i := range f.changed {
 		e := &f.after[i]
 		e.ModSeq = f.box.ModSeq
-		f.t.Set(entryKey(f.t.domain, f.at.Account, f.box.ID, e.UID), encodeEntry(e))
+		from := len(room)
+		room = binary.BigEndian.AppendUint32(append(room, first[:len(first)-4]...), e.UID)
+		at := len(room)
+		room = appendEntry(room, e)
+		f.t.Set(room[from:at:at], room[at:len(room):len(room)])
 	}
 	f.t.Set(mailboxKey(f.t.domain, f.at.Account, f.box.ID), encodeMailbox(f.box))
 }

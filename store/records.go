@@ -219,8 +219,14 @@ func decodeMailbox(id gateway.MailboxID, b []byte) (*gateway.Mailbox, error) {
 	return m, err
 }
 
-func encodeEntry(n *gateway.Entry) []byte {
-	e := newRecord(32)
+func encodeEntry(n *gateway.Entry) []byte { return appendEntry(make([]byte, 0, entryBytes), n) }
+
+// entryBytes is the room for an entry without labels, and some.
+const entryBytes = 48
+
+// appendEntry is encodeEntry behind what is in b.
+func appendEntry(b []byte, n *gateway.Entry) []byte {
+	e := encoder{append(b, recordVersion)}
 	e.uint(1, uint64(n.Message))
 	e.uint(2, n.ModSeq)
 	e.uint(3, uint64(n.Flags))

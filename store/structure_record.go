@@ -296,7 +296,7 @@ func readDeliveryState(d *gateway.Delivery, f field) {
 }
 
 func encodeEvent(v *gateway.Event) []byte {
-	e := newRecord(96)
+	e := newRecord(96 + 6*len(v.UIDs))
 	e.text(1, string(v.Type))
 	e.time(2, v.At)
 	e.uint(3, uint64(v.Account))

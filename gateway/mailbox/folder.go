@@ -194,6 +194,9 @@ func (m *Mail) Append(ctx context.Context, s gateway.Scope, a *gateway.Account, 
 	e, err := m.cfg.Store.Append(ctx, s, selection(a, box.ID), &gateway.Appending{
 		Message: msg, Facts: threading.Facts(&msg.Content, msg.Arrived), Flags: in.Flags, Labels: in.Labels,
 	})
+	if err == nil {
+		m.selected.tell(selection(a, box.ID), &e)
+	}
 	return Appended{box.UIDValidity, e.UID}, err
 }
 

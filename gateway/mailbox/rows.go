@@ -164,7 +164,7 @@ func (p page) with(updates []update) page {
 }
 
 // replaced returns rows of which some, that are there, stand as given; in order.
-func (r *rows) replaced(by []Row) *rows {
+func (r *rows) replaced(by []update) *rows {
 	pages := slices.Clone(r.pages)
 	for i, p := range pages {
 		for len(by) > 0 && by[0].UID <= p[len(p)-1].UID {
@@ -172,7 +172,7 @@ func (r *rows) replaced(by []Row) *rows {
 				if &pages[i][0] == &p[0] {
 					pages[i] = slices.Clone(p)
 				}
-				pages[i][at] = by[0]
+				pages[i][at] = by[0].Row
 			}
 			by = by[1:]
 		}

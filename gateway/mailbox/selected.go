@@ -51,7 +51,7 @@ func (s *selected) enter(m *Mail, at gateway.Selection, total int64) (*shared, e
 			return nil, gateway.Errorf(gateway.Unavailable, "too many messages are in folders that are selected; try again later")
 		}
 		b = &shared{
-			mail: m, at: at, scope: m.cfg.Internal(at.Domain), outcomes: outcomes{by: make(map[uint64][]gateway.Entry)},
+			mail: m, at: at, scope: m.cfg.Internal(at.Domain), outcomes: outcomes{by: make(map[uint64][]update)},
 			keywords: make(map[string]*Keywords), wakes: make(map[chan struct{}]struct{}),
 		}
 		s.by[at] = b

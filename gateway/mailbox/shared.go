@@ -48,50 +48,6 @@ type shared struct {
 // twice. Ours; some 100 bytes each.
 const maxKeywordSets = 1024
 
-// pending is what events said of the mailbox and the rows do not show yet.
-type pending struct {
-	uids    map[uint32]bool
-	known   map[uint32]gateway.Entry // how some of them stood right after the event
-	uidNext uint32
-	highest uint64
-	box     bool // the mailbox itself changed
-}
-
-// outcomes are what commits of our own readers made of entries, by their sequence, so that
-// nobody reads them again.
-type outcomes struct {
-	sync.Mutex
-	by map[uint64][]gateway.Entry
-}
-
-// maxOutcomes is how many are kept until their event is seen. Ours: those of commits that
-// run at the same time.
-const maxOutcomes = 64
-
-func (o *outcomes) note(entries []gateway.Entry) {
-	o.Lock()
-	defer o.Unlock()
-	for len(entries) > 0 {
-		seq, n := entries[0].ModSeq, 1
-		for n < len(entries) && entries[n].ModSeq == seq {
-			n++
-		}
-		if len(o.by) < maxOutcomes {
-			o.by[seq] = append(o.by[seq], entries[:n]...)
-		}
-		entries = entries[n:]
-	}
-}
-
-// take returns the outcome of an event, and forgets those that come too late.
-func (o *outcomes) take(seq uint64) []gateway.Entry {
-	o.Lock()
-	defer o.Unlock()
-	known := o.by[seq]
-	maps.DeleteFunc(o.by, func(s uint64, _ []gateway.Entry) bool { return s <= seq })
-	return known
-}
-
 // begin makes the rows current, for the first reader; mu is held.
 func (b *shared) begin(ctx context.Context) (err error) {
 	if b.now.Load() != nil {
@@ -132,15 +88,6 @@ func (b *shared) load(ctx context.Context) error {
 	b.follower, b.pending = f, pending{}
 	b.now.Store(build(paged(all), box.UIDNext, box.ModSeq))
 	return nil
-}
-
-// rowsOf are entries as rows.
-func (b *shared) rowsOf(entries []gateway.Entry) []Row {
-	all := make([]Row, len(entries))
-	for i := range entries {
-		all[i] = b.row(&entries[i])
-	}
-	return all
 }
 
 // row is an entry as a row.
@@ -190,7 +137,7 @@ func (b *shared) end() {
 	b.stop, b.after = nil, b.follower.At()
 	b.follower.Close()
 	b.follower = nil
-	if len(b.pending.uids) > 0 || b.looked != nil {
+	if len(b.pending.uids)+len(b.pending.sets) > 0 || b.looked != nil {
 		b.now.Store(nil) // what was not looked at would be missing
 	}
 	b.pending, b.looked = pending{}, nil
@@ -289,28 +236,12 @@ func (b *shared) pull(ctx context.Context) error {
 				} else {
 					p.highest = max(p.highest, e.Sequence)
 				}
-				p.note(e, b.outcomes.take(e.Sequence))
+				if known := b.outcomes.take(e.Sequence); b.whole(e, known) {
+					p.sets = append(p.sets, known)
+				} else {
+					p.note(e, known)
+				}
 			}
-		}
-	}
-}
-
-func (p *pending) note(e *gateway.Event, known []gateway.Entry) {
-	if p.uids == nil {
-		p.uids, p.known = make(map[uint32]bool), make(map[uint32]gateway.Entry)
-	}
-	uids := e.UIDs
-	if e.UID != 0 {
-		uids = append(uids, e.UID)
-	}
-	for _, uid := range uids {
-		p.uids[uid] = true
-		p.uidNext = max(p.uidNext, uid+1)
-		delete(p.known, uid)
-	}
-	for _, after := range known {
-		if p.uids[after.UID] {
-			p.known[after.UID] = after
 		}
 	}
 }
@@ -319,6 +250,9 @@ func (p *pending) note(e *gateway.Event, known []gateway.Entry) {
 // that were seen: others happened before it.
 func (b *shared) apply(ctx context.Context) (newer bool, err error) {
 	p := &b.pending
+	if len(p.sets) > 0 {
+		b.applySets(p)
+	}
 	if len(p.uids) == 0 && !p.box {
 		return false, nil
 	}
@@ -337,13 +271,13 @@ func (b *shared) apply(ctx context.Context) (newer bool, err error) {
 	updates := make([]update, len(all))
 	for i, uid := range all {
 		updates[i].UID = uid
-		e, ok := p.known[uid]
+		row, ok := p.known[uid]
 		if !ok && len(found) > 0 && found[0].UID == uid {
-			e, found, ok = found[0], found[1:], true
+			row, found, ok = b.row(&found[0]), found[1:], true
 		}
 		if ok {
-			updates[i] = update{b.row(&e), true}
-			newer = newer || e.ModSeq > p.highest
+			updates[i] = update{row, true}
+			newer = newer || row.ModSeq > p.highest
 		}
 	}
 	b.now.Store(b.now.Load().with(updates, p.uidNext, p.highest))

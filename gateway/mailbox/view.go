@@ -193,7 +193,7 @@ func (v *View) known(numbers []int) gateway.Known {
 // took takes over how entries stand after a change of our own, and returns which numbers
 // they have. shared.noting is held since before its commit.
 func (v *View) took(numbers []int, after []gateway.Entry) (done []int) {
-	var fresh []gateway.Entry
+	fresh := make([]update, 0, len(after))
 	done = make([]int, 0, len(after))
 	for _, n := range numbers {
 		if len(after) == 0 {
@@ -201,13 +201,13 @@ func (v *View) took(numbers []int, after []gateway.Entry) (done []int) {
 		}
 		if r := v.Row(n); r.UID == after[0].UID {
 			if r.ModSeq != after[0].ModSeq {
-				fresh = append(fresh, after[0])
+				fresh = append(fresh, update{v.shared.row(&after[0]), true})
 			}
 			done, after = append(done, n), after[1:]
 		}
 	}
 	v.shared.outcomes.note(fresh)
-	v.rows = v.rows.replaced(v.shared.rowsOf(fresh))
+	v.rows = v.rows.replaced(fresh)
 	return done
 }
 
