@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
@@ -140,6 +141,33 @@ func BenchmarkStore(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Four clients, each waiting for one OK after the other; all have the mailbox selected.
+func BenchmarkAppend(b *testing.B) {
+	g := fullInbox(b, benchMessages)
+	const clients = 4
+	var readers [clients]*reader
+	for i := range readers {
+		readers[i] = newReader(b, g)
+		readers[i].ask("SELECT INBOX")
+	}
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.ResetTimer()
+	var all sync.WaitGroup
+	for _, r := range readers {
+		all.Go(func() {
+			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+				m := letter4K(benchMessages + int(i))
+				if lines, _ := r.ask(fmt.Sprintf("APPEND INBOX {%d+}\r\n%s", len(m), m)); lines == 0 {
+					r.Error("its EXISTS is missing")
+				}
+			}
+		})
+	}
+	all.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
 }
 
 func BenchmarkSearchUnseen(b *testing.B) {
