@@ -40,6 +40,7 @@ type shownEmail struct {
 	ID      string   `json:"email_id"`
 	UID     int      `json:"uid"`
 	Subject string   `json:"subject"`
+	Thread  string   `json:"thread_id"`
 	Read    bool     `json:"is_read"`
 	Starred bool     `json:"is_starred"`
 	Labels  []string `json:"labels"`
