@@ -43,18 +43,23 @@ func appendNeighbours(to []posting, s string, message uint32) []posting {
 }
 
 // writeNeighbours gives the lists in order, each with its messages, which come in order.
-func writeNeighbours(all []posting, w *groupWriter) {
-	starts := make([]uint32, 1<<neighbourBits+1)
-	for _, p := range all {
-		starts[p.term+1]++
+func writeNeighbours(pieces [][]posting, w *groupWriter) {
+	starts, total := make([]uint32, 1<<neighbourBits+1), 0
+	for _, piece := range pieces {
+		for _, p := range piece {
+			starts[p.term+1]++
+		}
+		total += len(piece)
 	}
 	for i := range starts[1:] {
 		starts[i+1] += starts[i]
 	}
-	messages, next := make([]uint32, len(all)), slices.Clone(starts)
-	for _, p := range all {
-		messages[next[p.term]] = p.value
-		next[p.term]++
+	messages, next := make([]uint32, total), slices.Clone(starts)
+	for _, piece := range pieces {
+		for _, p := range piece {
+			messages[next[p.term]] = p.value
+			next[p.term]++
+		}
 	}
 	for list := range uint32(1 << neighbourBits) {
 		of := slices.Compact(messages[starts[list]:starts[list+1]])
