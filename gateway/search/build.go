@@ -48,8 +48,7 @@ type Builder struct {
 	numbers []gateway.MessageNumber
 	look    [len(groups)][]uint32 // ordinals of messages that are not indexed whole
 	terms   [neighbours]termTable
-	pairs   [][]posting // of neighbours, in pieces; term is the list
-	found   []posting   // in one text; reused
+	near    neighbourhood
 	size    int
 }
 
@@ -76,26 +75,9 @@ func (b *Builder) Add(field Fields, text string) {
 	text = Fold(text)
 	eachTerm(text, func(term string) { b.size += t.add(term, value, fieldBits(g)) })
 	if g == bodies {
-		b.found = appendNeighbours(b.found[:0], text, value)
-		b.size += len(b.found) * postingMemory
-		b.keepPairs(b.found)
-	}
-}
-
-// pairsPiece is how many pairs stand in one piece. A list that grows as a whole is copied
-// so often that it was a third of all memory that indexing asked for.
-const pairsPiece = 8 << 10
-
-func (b *Builder) keepPairs(found []posting) {
-	for len(found) > 0 {
-		last := len(b.pairs) - 1
-		if last < 0 || len(b.pairs[last]) == cap(b.pairs[last]) {
-			b.pairs = append(b.pairs, make([]posting, 0, pairsPiece))
-			last++
-		}
-		to := b.pairs[last]
-		n := min(len(found), cap(to)-len(to))
-		b.pairs[last], found = append(to, found[:n]...), found[n:]
+		before := b.near.total
+		b.near.add(text, value)
+		b.size += (b.near.total - before) * postingMemory
 	}
 }
 
@@ -122,7 +104,7 @@ func (b *Builder) Segment(last gateway.MessageNumber) []byte {
 		b.terms[g].write(&w.groups[g])
 	}
 	w.groups[neighbours].group = neighbours
-	writeNeighbours(b.pairs, &w.groups[neighbours])
+	b.near.write(&w.groups[neighbours])
 	return w.bytes()
 }
 

@@ -53,12 +53,20 @@ func (s *Segment) findIn(r io.ReaderAt, g int, p *plan, fields Fields) (set, err
 	if g != bodies {
 		return docs, nil
 	}
+	// The pairs leave fewer for the triples; where few are left, no list is worth its reading.
+	ask := make([]func(set) (bool, error), 0, len(p.pairs)+len(p.triples))
 	for _, two := range p.pairs {
+		ask = append(ask, func(one set) (bool, error) { return s.adjacent(r, two, one) })
+	}
+	for _, three := range p.triples {
+		ask = append(ask, func(one set) (bool, error) { return s.inLine(r, three, one) })
+	}
+	for _, narrow := range ask {
 		if docs.count() <= fewToLookAt {
 			break
 		}
 		one := newSet(len(s.numbers))
-		if known, err := s.adjacent(r, two, one); err != nil {
+		if known, err := narrow(one); err != nil {
 			return nil, err
 		} else if known {
 			docs.keep(one)

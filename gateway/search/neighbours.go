@@ -2,8 +2,8 @@ package search
 
 import (
 	"bytes"
-	"hash/crc32"
 	"io"
+	"math/bits"
 	"slices"
 )
 
@@ -14,54 +14,122 @@ import (
 // pairs of a phrase of three once in 700 times. They are half of a segment, which has 30 %
 // of the size of the texts; with twice as many lists it would be a little larger.
 
+// Mail of few words, as programs write it, has nearly every pair of them: of a message whose
+// texts say each of their words eight times the triples are noted in the same lists. Another
+// message is in noTriples instead.
+
 // neighbourBits is how many bits of the hash of a pair name its list.
 const neighbourBits = 14
+
+const (
+	// noTriples is the list of the messages whose triples are not all known.
+	noTriples = 1 << neighbourBits
+	// sayings is how often a message says a word, on average, whose triples are noted. Ours:
+	// what people write repeats itself less until it is a book.
+	sayings = 8
+)
 
 // longRun stands for a run that is over termBytes, of which the dictionary has pieces.
 const longRun = "\x01"
 
-// appendNeighbours notes, for a message, the lists of the runs of a folded text that follow
-// each other with nothing but boundaries between. Scripts without spaces have pairs
-// already.
-func appendNeighbours(to []posting, s string, message uint32) []posting {
-	before, room := "", make([]byte, 0, pairBytes)
+// neighbourhood collects the lists of messages.
+type neighbourhood struct {
+	pieces [][]posting // term is the list
+	total  int
+
+	// Of the message that is being read: its triples' lists, how many words it has, and the
+	// hashes of these.
+	message uint32
+	triples []uint32
+	words   int
+	seen    [1 << neighbourBits / 64]uint64
+}
+
+// add notes the lists of the runs of a folded text of a message that follow each other with
+// nothing but boundaries between. Scripts without spaces have pairs already.
+func (h *neighbourhood) add(s string, message uint32) {
+	if message != h.message {
+		h.end()
+		h.message = message
+	}
+	two := false
+	var before, beforeIt uint32 // hashes of the run before, and of it with the one before it
+	follows := false
 	for len(s) > 0 {
 		n, of := run(s)
 		switch of {
 		case word:
 			now := whole(s[:n])
-			if before != "" {
-				to = append(to, posting{neighbourListIn(room, before, now), message})
+			if follows {
+				pair := hashOn(before, now)
+				h.note(listOf(pair), message)
+				if two {
+					h.triples = append(h.triples, listOf(hashOn(beforeIt, now)))
+				}
+				beforeIt, two = pair, true
 			}
-			before = now
+			before, follows = hash(now), true
+			h.words++
+			bit := listOf(before)
+			h.seen[bit/64] |= 1 << (bit % 64)
 		case unspaced:
-			before = ""
+			follows, two = false, false
 		}
 		s = s[n:]
 	}
-	return to
 }
 
-// writeNeighbours gives the lists in order, each with its messages, which come in order.
-func writeNeighbours(pieces [][]posting, w *groupWriter) {
-	starts, total := make([]uint32, 1<<neighbourBits+1), 0
-	for _, piece := range pieces {
+// end notes the triples of the message, or that they are not.
+func (h *neighbourhood) end() {
+	distinct := 0
+	for _, w := range h.seen {
+		distinct += bits.OnesCount64(w)
+	}
+	switch {
+	case len(h.triples) == 0:
+	case h.words < sayings*distinct:
+		h.note(noTriples, h.message)
+	default:
+		for _, list := range h.triples {
+			h.note(list, h.message)
+		}
+	}
+	h.triples, h.words, h.seen = h.triples[:0], 0, [len(h.seen)]uint64{}
+}
+
+// piecePostings is how many postings stand in one piece. A list that grows as a whole is
+// copied so often that it was a third of all memory that indexing asked for.
+const piecePostings = 8 << 10
+
+func (h *neighbourhood) note(list, message uint32) {
+	if h.total%piecePostings == 0 {
+		h.pieces = append(h.pieces, make([]posting, 0, piecePostings))
+	}
+	last := &h.pieces[len(h.pieces)-1]
+	*last = append(*last, posting{list, message})
+	h.total++
+}
+
+// write gives the lists in order, each with its messages, which come in order.
+func (h *neighbourhood) write(w *groupWriter) {
+	h.end()
+	starts := make([]uint32, noTriples+2)
+	for _, piece := range h.pieces {
 		for _, p := range piece {
 			starts[p.term+1]++
 		}
-		total += len(piece)
 	}
 	for i := range starts[1:] {
 		starts[i+1] += starts[i]
 	}
-	messages, next := make([]uint32, total), slices.Clone(starts)
-	for _, piece := range pieces {
+	messages, next := make([]uint32, h.total), slices.Clone(starts)
+	for _, piece := range h.pieces {
 		for _, p := range piece {
 			messages[next[p.term]] = p.value
 			next[p.term]++
 		}
 	}
-	for list := range uint32(1 << neighbourBits) {
+	for list := range uint32(noTriples + 1) {
 		of := slices.Compact(messages[starts[list]:starts[list+1]])
 		if len(of) == 0 {
 			continue
@@ -82,19 +150,21 @@ func whole(run string) string {
 	return run
 }
 
-// neighbourList is the list of a pair.
-func neighbourList(left, right string) uint32 {
-	return neighbourListIn(make([]byte, 0, pairBytes), left, right)
+// hash is that of a run, and hashOn that of runs of a hash with one more behind them:
+// FNV-1a, as what is hashed is short.
+func hash(run string) uint32 { return hashOn(2166136261, run) }
+
+func hashOn(h uint32, run string) uint32 {
+	const prime = 16777619
+	h *= prime // as of a separator
+	for i := range len(run) {
+		h = (h ^ uint32(run[i])) * prime
+	}
+	return h
 }
 
-// pairBytes is the room for a pair as it is hashed.
-const pairBytes = 2*termBytes + len(separator)
-
-// neighbourListIn is neighbourList in memory that the caller uses again.
-func neighbourListIn(room []byte, left, right string) uint32 {
-	h := crc32.Checksum(append(append(append(room[:0], left...), separator...), right...), castagnoli)
-	return (h ^ h>>16) & (1<<neighbourBits - 1)
-}
+// listOf is the list of a hash.
+func listOf(h uint32) uint32 { return (h ^ h>>16) & (1<<neighbourBits - 1) }
 
 // listName is what a list is called in the dictionary: three bytes that are no separator,
 // in the order of the lists.
@@ -111,6 +181,13 @@ type side struct {
 
 type pair struct{ left, right side }
 
+// triple has two sides that may not be whole, as pair has.
+type triple struct {
+	left   side
+	middle string
+	right  side
+}
+
 const (
 	// maxNeighbours is how many lists are read for a pair of which one side is not whole.
 	maxNeighbours = 32
@@ -121,22 +198,42 @@ const (
 // adjacent adds the messages in whose bodies two pieces may follow each other; false if
 // there are too many runs that they may be part of.
 func (s *Segment) adjacent(r io.ReaderAt, p pair, docs set) (known bool, err error) {
-	lefts, err := s.runsOf(r, p.left)
+	return s.around(r, p.left, p.right, hash, docs)
+}
+
+// inLine is adjacent for three pieces.
+func (s *Segment) inLine(r io.ReaderAt, t triple, docs set) (known bool, err error) {
+	middle := whole(t.middle)
+	known, err = s.around(r, t.left, t.right, func(left string) uint32 { return hashOn(hash(left), middle) }, docs)
+	if !known || err != nil {
+		return false, err
+	}
+	return true, s.list(r, noTriples, docs)
+}
+
+// around adds the messages of the lists of each left side, as it is hashed with what is
+// between, with each right one.
+func (s *Segment) around(r io.ReaderAt, left, right side, hashed func(string) uint32, docs set) (known bool, err error) {
+	lefts, err := s.runsOf(r, left)
 	if err != nil || lefts == nil {
 		return false, err
 	}
-	rights, err := s.runsOf(r, p.right)
+	rights, err := s.runsOf(r, right)
 	if err != nil || len(lefts)*len(rights) > maxNeighbours || rights == nil {
 		return false, err
 	}
 	for _, left := range lefts {
 		for _, right := range rights {
-			if err := s.find(r, neighbours, separator+listName(neighbourList(left, right))+separator, 0, docs); err != nil {
+			if err := s.list(r, listOf(hashOn(hashed(left), right)), docs); err != nil {
 				return false, err
 			}
 		}
 	}
 	return true, nil
+}
+
+func (s *Segment) list(r io.ReaderAt, list uint32, docs set) error {
+	return s.find(r, neighbours, separator+listName(list)+separator, 0, docs)
 }
 
 // runsOf are the runs in bodies that a piece may be, or be part of; nil if they are too

@@ -47,3 +47,52 @@ func TestPhrase(t *testing.T) {
 		}
 	}
 }
+
+// Of mail of few words each has all pairs of them; where three follow each other is known
+// still. Messages of many words among it, or beside it, lose none of theirs.
+func TestPhraseOfFewWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 2))
+	text := func(n, of int) string {
+		var words []string
+		for range n {
+			words = append(words, fmt.Sprint("word", r.IntN(of)))
+		}
+		return strings.Join(words, []string{" ", ", ", "\n"}[r.IntN(3)])
+	}
+	var m mail
+	for n := range 1500 {
+		texts := []letter{{search.Body, text(600, 32)}}
+		switch n % 10 {
+		case 7:
+			texts = append(texts, letter{search.Body, text(60, 32)}) // of two texts
+		case 8:
+			texts = []letter{{search.Body, text(100, 40)}} // none
+		}
+		m.numbers = append(m.numbers, gateway.MessageNumber(n+1))
+		m.texts, m.hidden = append(m.texts, texts), append(m.hidden, nil)
+	}
+	whole := m.segment(1, 1500)
+	merged, err := search.Merge([][]byte{m.segment(1, 700), m.segment(701, 1500)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(whole, merged) {
+		t.Error("a merge makes another segment")
+	}
+	found, looked := 0, 0
+	for range 300 {
+		line := strings.FieldsFunc(m.texts[r.IntN(1500)][0].text, func(c rune) bool { return c == ' ' || c == ',' || c == '\n' })
+		from := r.IntN(len(line) - 5)
+		q := search.Query{Text: strings.Join(line[from:from+3+r.IntN(3)], pickSpace(r)), Fields: search.Body}
+		q.Text = q.Text[r.IntN(3) : len(q.Text)-r.IntN(2)]
+		sure, maybe := find(t, whole, q)
+		want := m.scan(q)
+		check(t, "phrase", q, sure, maybe, want)
+		found, looked = found+len(want), looked+len(maybe)
+	}
+	if unknown := 300 * 1500 / 5; looked > found+unknown/2 {
+		t.Errorf("%d messages are looked at for %d", looked, found)
+	}
+}
+
+func pickSpace(r *rand.Rand) string { return []string{" ", ", ", "\n"}[r.IntN(3)] }

@@ -145,6 +145,7 @@ const maxPatterns = 8
 type plan struct {
 	patterns []string
 	pairs    []pair
+	triples  []triple
 	exact    bool // the patterns find all that match, and no others
 }
 
@@ -152,7 +153,7 @@ type plan struct {
 func planOf(text string) (p plan) {
 	s := Fold(text)
 	whole := len(s)
-	var before *side
+	var before, beforeIt *side
 	for at := 0; at < whole; {
 		n, of := run(s[at:])
 		piece, first, last := s[at:at+n], at == 0, at+n == whole
@@ -163,11 +164,14 @@ func planOf(text string) (p plan) {
 			now := &side{piece, !first, !last}
 			if before != nil && len(p.pairs) < maxPatterns {
 				p.pairs = append(p.pairs, pair{*before, *now})
+				if beforeIt != nil {
+					p.triples = append(p.triples, triple{*beforeIt, before.piece, *now})
+				}
 			}
-			before = now
+			beforeIt, before = before, now
 		case unspaced:
 			pairs := 0
-			before = nil
+			before, beforeIt = nil, nil
 			eachPair(piece, func(pair string) {
 				pairs++
 				if utf8.RuneCountInString(pair) > 1 {
