@@ -89,6 +89,10 @@ func (m *Mail) RenameFolder(ctx context.Context, s gateway.Scope, a *gateway.Acc
 	return err
 }
 
+// maxEmptied is how often a mailbox is emptied that is to be deleted: mail may come
+// meanwhile. Ours: who goes on filling it wants to have it.
+const maxEmptied = 16
+
 // DeleteFolder removes a mailbox and what is in it, for good.
 func (m *Mail) DeleteFolder(ctx context.Context, s gateway.Scope, a *gateway.Account, name string) error {
 	box, err := m.Box(ctx, s, a, name)
@@ -98,14 +102,20 @@ func (m *Mail) DeleteFolder(ctx context.Context, s gateway.Scope, a *gateway.Acc
 	if err := m.mayDelete(box); err != nil {
 		return err
 	}
-	_, all, err := m.cfg.Store.Entries(ctx, s, selection(a, box.ID))
-	if err != nil {
-		return err
+	for range maxEmptied {
+		_, all, err := m.cfg.Store.Entries(ctx, s, selection(a, box.ID))
+		if err != nil {
+			return err
+		}
+		if _, err := m.cfg.Store.ExpungeAll(ctx, s, selection(a, box.ID), uidsOf(all), false); err != nil {
+			return err
+		}
+		err = m.cfg.Store.DeleteMailbox(ctx, s, selection(a, box.ID))
+		if err == nil || gateway.KindOf(err) != gateway.InvalidState { // else there is mail again
+			return err
+		}
 	}
-	if _, err := m.cfg.Store.ExpungeAll(ctx, s, selection(a, box.ID), uidsOf(all), false); err != nil {
-		return err
-	}
-	return m.cfg.Store.DeleteMailbox(ctx, s, selection(a, box.ID))
+	return gateway.Errorf(gateway.InvalidState, "mail comes into the folder %s all the time", box.Name)
 }
 
 // RemoveFolder removes a mailbox that is empty. InvalidState if something is in it,
