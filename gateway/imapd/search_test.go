@@ -142,7 +142,7 @@ func TestSearchOfOneWhoLeaves(t *testing.T) {
 	receive(t, g, "Subject: long\r\n\r\n"+strings.Repeat("some words\r\n", 400_000))
 	searching := func() bool {
 		stacks := make([]byte, 1<<20)
-		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "mailbox.(*finder).look")
+		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "mailbox.(*View).Search(")
 	}
 	c := login(t, g)
 	c.Script("C: a SELECT INBOX\nS~ a OK")
