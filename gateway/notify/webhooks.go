@@ -121,7 +121,7 @@ func newSecret() gateway.Secret {
 	return gateway.Secret(gateway.WebhookSecretPrefix + base64.StdEncoding.EncodeToString(b))
 }
 
-// Add makes a webhook. The secret is in what it returns, and shown there alone.
+// Add makes a webhook, with a secret of its own: whoever may change it may see that.
 func (w *Webhooks) Add(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, endpoint string, types []gateway.EventType) (*gateway.Webhook, error) {
 	if err := w.check(&endpoint, &types); err != nil {
 		return nil, err
