@@ -150,14 +150,15 @@ func (r *reader) some(ctx context.Context, text *search.Finder, numbers []int, l
 			return nil
 		}
 		ok, err := r.look.in(mail.textsOf(ctx, r.f.v.scope, m, body), text)
-		if gateway.KindOf(err) == gateway.NotFound && err != nil { // expunged meanwhile
+		switch {
+		case err != nil && gateway.KindOf(err) == gateway.NotFound: // expunged meanwhile
 			there[i] = false
-			return nil
-		}
-		if err == nil && !ok {
+		case err != nil:
+			return err
+		case !ok:
 			out = append(out, numbers[i])
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
