@@ -14,11 +14,11 @@ import (
 // their limit without reading entries. Those that no entry has any more are forgotten
 // when there is no room for another.
 
-// keywordsFull is gateway.ErrKeywords of one mailbox.
-type keywordsFull struct{ at gateway.Selection }
+// keywordsError is gateway.ErrKeywords of one mailbox.
+type keywordsError struct{ at gateway.Selection }
 
-func (keywordsFull) Error() string { return gateway.ErrKeywords.Error() }
-func (keywordsFull) Unwrap() error { return gateway.ErrKeywords }
+func (keywordsError) Error() string { return gateway.ErrKeywords.Error() }
+func (keywordsError) Unwrap() error { return gateway.ErrKeywords }
 
 func hasLabel(list []string, label string) bool {
 	return slices.ContainsFunc(list, func(o string) bool { return strings.EqualFold(o, label) })
@@ -57,7 +57,7 @@ func (t *tx) room(a gateway.AccountID, box *gateway.Mailbox, labels []string) er
 			continue
 		}
 		if have = append(slices.Clip(have), l); len(have) > most {
-			return keywordsFull{gateway.Selection{Domain: t.domain, Account: a, Mailbox: box.ID}}
+			return keywordsError{gateway.Selection{Domain: t.domain, Account: a, Mailbox: box.ID}}
 		}
 	}
 	return nil
@@ -67,7 +67,7 @@ func (t *tx) room(a gateway.AccountID, box *gateway.Mailbox, labels []string) er
 // some now.
 func (s *Store) orRecount(ctx context.Context, commit func() error) error {
 	err := commit()
-	full, ok := errors.AsType[keywordsFull](err)
+	full, ok := errors.AsType[keywordsError](err)
 	if !ok {
 		return err
 	}

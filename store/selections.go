@@ -270,9 +270,9 @@ func (t *tx) expunge(st stand, seq uint64) error {
 // Copy adds entries for messages to another mailbox, or with move takes them
 // there. Only entries are written, never bodies. It returns the new UIDs.
 func (s *Store) Copy(ctx context.Context, sc gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) (out []gateway.Moved, err error) {
-	commit := s.update
+	commit, room := s.update, (*tx).room
 	if move {
-		commit = s.frees
+		commit, room = s.frees, (*tx).roomToMove
 	}
 	var done []gateway.Moved
 	err = s.selection(ctx, sc, at, uids, commit, func(t *tx, from *gateway.Mailbox, uids []uint32) error {
@@ -297,11 +297,7 @@ func (s *Store) Copy(ctx context.Context, sc gateway.Scope, at gateway.Selection
 				continue
 			}
 			st.box = from
-			room := t.room
-			if move {
-				room = t.roomToMove
-			}
-			if err := room(at.Account, dest, st.entry.Labels); err != nil {
+			if err := room(t, at.Account, dest, st.entry.Labels); err != nil {
 				return err
 			}
 			var e gateway.Entry
