@@ -168,13 +168,16 @@ func TestHandoff(t *testing.T) {
 	h := NewHandoff(&net.TCPAddr{})
 	a, b := net.Pipe()
 	defer b.Close()
-	go h.Give(a)
-	if c, err := h.Accept(); err != nil || c != a {
+	given := make(chan bool, 1)
+	go func() { given <- h.Give(a) }()
+	if c, err := h.Accept(); err != nil || c != a || !<-given {
 		t.Errorf("Accept: %v, %v", c, err)
 	}
 	h.Close()
 	h.Close()
-	h.Give(a)
+	if h.Give(a) {
+		t.Error("a connection was given after Close")
+	}
 	if _, err := a.Write([]byte("x")); err == nil {
 		t.Error("a connection given after Close is still open")
 	}

@@ -19,12 +19,14 @@ func NewHandoff(addr net.Addr) *Handoff {
 	return &Handoff{addr: addr, next: make(chan net.Conn), done: make(chan struct{})}
 }
 
-// Give passes c on; after Close it closes c.
-func (h *Handoff) Give(c net.Conn) {
+// Give passes c on and reports true; after Close it closes c.
+func (h *Handoff) Give(c net.Conn) bool {
 	select {
 	case h.next <- c:
+		return true
 	case <-h.done:
 		_ = c.Close()
+		return false
 	}
 }
 

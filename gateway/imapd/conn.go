@@ -19,7 +19,7 @@ import (
 // conn stands between the client and the library. Its rules:
 //
 //   - One command is in flight: the next is read when the tagged line of the last
-//     has passed. Only IDLE, AUTHENTICATE and APPEND are continued within.
+//     has passed. Only AUTHENTICATE and APPEND are continued within; IDLE is ours.
 //   - The library sees what the front has printed: one line, without a literal
 //     but the message of an APPEND.
 //   - The library writes lines without literals; data with content goes past the
@@ -36,7 +36,8 @@ type conn struct {
 	began    time.Time // when the client came
 	identity string    // answers ID
 	offers   offers
-	knows    knows // what the client has said it knows; the session's
+	knows    knows    // what the client has said it knows; the session's
+	session  *session // set before the greeting
 
 	hasten atomic.Bool // the end is decided: nobody waits for a slow client any more
 
@@ -59,6 +60,8 @@ type conn struct {
 	upload  *command  // an APPEND whose message is still to come
 	left    int64     // bytes of it; -1 when it was read
 	sending time.Time // when the client began to send it
+	resting *idling   // an IDLE for which the library is to rest
+	replay  []string  // commands that bring it back to where it was
 }
 
 // greetingState is what becomes of the library's first line.
@@ -67,7 +70,7 @@ type greetingState uint8
 const (
 	greetLater  greetingState = iota // it goes to the client
 	greeted                          // it has
-	greetedHere                      // by us, before STARTTLS: it is dropped
+	greetedHere                      // the client was greeted before: it is dropped
 )
 
 const (
@@ -100,7 +103,7 @@ func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 // flush sends what was gathered. mu is held.
 func (c *conn) flush() error {
 	_ = c.send(c.out)
-	if cap(c.out) > gather/4 {
+	if cap(c.out) > gather/4 || c.note.name == "IDLE" {
 		c.out = nil // a quiet connection holds no buffer
 	}
 	c.out = c.out[:0]
@@ -157,21 +160,26 @@ func (c *conn) bye(text string) {
 	_ = c.Conn.Close()
 }
 
+const stopText = "the server is shutting down"
+
 // stop is called when the gateway stops: who idles is told now, others after the
 // command that runs.
 func (c *conn) stop() {
 	c.mu.Lock()
 	c.stopping = true
-	busy := c.tag != "" && c.note.name != "IDLE"
+	busy := c.tag != "" // not so in IDLE
 	c.mu.Unlock()
 	if !busy {
-		c.hangUp("the server is shutting down")
+		c.hangUp(stopText)
 	}
 }
 
 // Close sends what was gathered and closes. After LOGOUT the library closes
 // without reading again.
 func (c *conn) Close() error {
+	if c.rest() {
+		return nil
+	}
 	c.hasten.Store(true)
 	c.writeWithin(goodbyeTime)
 	c.mu.Lock()
@@ -227,6 +235,10 @@ func (c *conn) added() string {
 
 // response passes one line of the library on. mu is held.
 func (c *conn) response(l string) {
+	if c.note.replays && c.tag != "" {
+		c.replayed(l)
+		return
+	}
 	l = c.dialect.fromLibrary(l)
 	switch {
 	case endsInLiteral.MatchString(l):
@@ -256,7 +268,7 @@ func (c *conn) response(l string) {
 	}
 	_ = c.put([]byte(l)) // a failure is kept in c.fail
 	if c.stopping && c.tag == "" {
-		c.bye("the server is shutting down")
+		c.bye(stopText)
 	}
 }
 
@@ -396,6 +408,8 @@ func (c *conn) Read(b []byte) (int, error) {
 // is a failure: after a plain end in IDLE it would go on while IDLE still runs.
 func (c *conn) ended(err error) error {
 	switch {
+	case errors.Is(err, errResting):
+		return io.EOF
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return net.ErrClosed
 	case errors.Is(err, errLineLength):
@@ -424,11 +438,13 @@ func (c *conn) next(b []byte) (n int, err error) {
 		if err := c.dropUpload(); err != nil {
 			return 0, err
 		}
-	case running && asked && (name == "IDLE" || name == "AUTHENTICATE"):
-		return 0, c.nextLine(name)
+	case running && asked && name == "AUTHENTICATE":
+		return 0, c.nextLine()
 	case running:
 		c.hangUp("the command was not understood")
 		return 0, net.ErrClosed
+	case c.nextReplay():
+		return 0, nil
 	}
 	return 0, c.nextCommand()
 }
@@ -453,20 +469,13 @@ func (c *conn) dropUpload() error {
 // name with a key has a tenth of that.
 const maxSASL = 3 << 10
 
-// nextLine continues IDLE or AUTHENTICATE.
-func (c *conn) nextLine(name string) error {
+// nextLine continues AUTHENTICATE.
+func (c *conn) nextLine() error {
 	l, err := readLine(c.in, c.waitForCommand().line)
 	if err != nil {
 		return err
 	}
-	switch {
-	case name == "IDLE" && !strings.EqualFold(l, "DONE"):
-		// The library would go on while its IDLE still runs.
-		c.hangUp("DONE was expected")
-		return net.ErrClosed
-	case name == "IDLE":
-		l = "DONE" // the library knows it in this spelling
-	case len(l) > maxSASL:
+	if len(l) > maxSASL {
 		l = "*" // it would be cut in two: cancelled
 	}
 	c.pending = []byte(l + "\r\n")
@@ -491,13 +500,14 @@ func (c *conn) nextCommand() error {
 	for len(c.pending) == 0 {
 		cmd, err := readCommand(c.in, c.waitForCommand(), func() error { return c.say("+ go on") })
 		r, refused := errors.AsType[refusal](err)
+		ours := false
+		if err == nil {
+			ours, err = c.own(cmd)
+		}
 		switch {
 		case refused:
 			err = c.refuse(r)
-		case err != nil:
-		case cmd.name == "ID":
-			err = c.say(c.identity + "\r\n" + cmd.tag + " OK ID completed")
-		default:
+		case err == nil && !ours:
 			err = c.hand(cmd)
 		}
 		if err != nil {
@@ -534,6 +544,17 @@ func (c *conn) hand(cmd *command) error {
 	c.mu.Unlock()
 	c.pending = []byte(line)
 	return nil
+}
+
+// own answers the commands that the library never sees, and reports whether this is one.
+func (c *conn) own(cmd *command) (bool, error) {
+	switch {
+	case cmd.name == "ID":
+		return true, c.say(c.identity + "\r\n" + cmd.tag + " OK ID completed")
+	case cmd.name == "IDLE" && len(cmd.args) == 0 && c.loggedIn():
+		return true, c.beginIdle(cmd)
+	}
+	return false, nil
 }
 
 // rewrite is the function of that name, in the dialect of the client.

@@ -147,6 +147,41 @@ func TestStopManyIdle(t *testing.T) {
 	}
 }
 
+// A stop ends those, too, who begin to idle and are done just then, over and over.
+func TestStopOnTheWay(t *testing.T) {
+	g := gatewaytest.Start(t)
+	const many = 40
+	var going sync.WaitGroup
+	arrived := make(chan struct{}, many)
+	for range many {
+		c := login(t, g)
+		c.Script("C: a SELECT INBOX\nS~ a OK")
+		going.Go(func() {
+			said := "b IDLE\r\nDONE\r\n"
+			for n, b := 0, make([]byte, 4096); ; n++ {
+				if _, err := io.WriteString(c.Conn, said); err != nil {
+					return
+				}
+				if _, err := c.Conn.Read(b); err != nil {
+					return
+				}
+				if n == 20 {
+					arrived <- struct{}{}
+				}
+			}
+		})
+	}
+	for range many {
+		<-arrived
+	}
+	began := time.Now()
+	g.Stop()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+	going.Wait()
+}
+
 // A body of 50 MB goes out in pieces: many who read it, and one who does not, take
 // no memory of its size, and the others don't wait.
 func TestLargeFetch(t *testing.T) {

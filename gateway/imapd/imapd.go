@@ -132,8 +132,12 @@ func (d *door) session(lib *imapserver.Conn) (imapserver.Session, *imapserver.Gr
 	if !ok {
 		return nil, nil, fmt.Errorf("imapd: a connection of type %T", lib.NetConn())
 	}
+	if c.session != nil { // the library has rested
+		return c.session, &imapserver.GreetingData{PreAuth: true}, nil
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session{door: d, c: c, ctx: ctx, cancel: cancel}
+	c.session = s
 	d.sessions.Add(1)
 	return s, nil, nil
 }

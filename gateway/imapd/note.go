@@ -14,6 +14,7 @@ type note struct {
 	all       bool         // and ALL among what is to be returned
 	arrange   *arrangement // SORT or THREAD, not SEARCH
 
+	replays  bool // it is ours, for the library alone; see rest
 	dialect  dialect
 	offers   offers
 	enables  bool                               // it shows that the client knows of mod-sequences

@@ -10,11 +10,8 @@ import (
 // waitForCommand sets how long a client may be silent, or may take over its next
 // command, and returns how much that may be.
 func (c *conn) waitForCommand() bounds {
-	c.mu.Lock()
-	authed := c.authed
-	c.mu.Unlock()
 	now := time.Now()
-	if authed {
+	if c.loggedIn() {
 		_ = c.Conn.SetReadDeadline(now.Add(gateway.IdleTimeout))
 		return c.user
 	}
@@ -56,6 +53,12 @@ func (c *conn) endUpload() error {
 		return net.ErrClosed
 	}
 	return nil
+}
+
+func (c *conn) loggedIn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.authed
 }
 
 func (c *conn) wait(d time.Duration) { _ = c.Conn.SetReadDeadline(time.Now().Add(d)) }

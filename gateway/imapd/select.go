@@ -3,10 +3,8 @@ package imapd
 import (
 	"cmp"
 	"errors"
-	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -73,6 +71,9 @@ func appendFlags(b []byte, r *mailbox.Row) []byte {
 
 // Select opens a mailbox.
 func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, error) {
+	if s.c.note.replays {
+		return &imap.SelectData{}, nil
+	}
 	if s.c.note.resync != nil && !s.c.knows.resync {
 		return nil, &imap.Error{Type: imap.StatusResponseTypeBad, Text: "QRESYNC is for clients that have enabled it"}
 	}
@@ -126,6 +127,9 @@ func (s *session) Unselect() error {
 
 // Poll tells what has changed, at the end of a command.
 func (s *session) Poll(_ *imapserver.UpdateWriter, allowExpunge bool) error {
+	if s.c.note.replays {
+		return nil
+	}
 	return s.tell(allowExpunge)
 }
 
@@ -159,60 +163,6 @@ func (s *session) tell(allowExpunge bool) error {
 		return nil
 	}
 	return s.c.data(b)
-}
-
-// Idle tells what changes until the client stops it. A wake-up that came before
-// is taken first, so none is lost.
-func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
-	if !s.startIdle() {
-		return net.ErrClosed
-	}
-	defer s.idle.Done()
-	var wake <-chan struct{}
-	if s.view != nil {
-		wake = s.view.Wake()
-	}
-	s.trim()
-	keepalive := time.NewTicker(gateway.IdleKeepalive)
-	defer keepalive.Stop()
-	for {
-		if err := s.tell(true); err != nil {
-			s.c.hangUp("the mailbox can't be read")
-			return err
-		}
-		select {
-		case <-wake:
-		case <-keepalive.C: // a client that is gone is found out, and networks remember it
-			if err := s.c.say(stillHere); err != nil {
-				return err
-			}
-		case <-stop:
-			return nil
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		}
-	}
-}
-
-// stillHere is said in an IDLE in which nothing happens.
-const stillHere = "* OK still here"
-
-// startIdle notes that Idle runs: the library starts it on the side, and a client that
-// leaves at once has the session closed before, or meanwhile. False if it is closed.
-func (s *session) startIdle() bool {
-	s.idling.Lock()
-	defer s.idling.Unlock()
-	if !s.closed {
-		s.idle.Add(1)
-	}
-	return !s.closed
-}
-
-// trim gives back the buffer: an idle session holds little.
-func (s *session) trim() {
-	if cap(s.buf) > gather/4 {
-		s.buf = nil
-	}
 }
 
 func (s *session) writable() error {

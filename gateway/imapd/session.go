@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -17,7 +16,7 @@ import (
 )
 
 // session is what the library calls for the commands of one connection, one
-// after the other; Idle alone runs beside the reading of input.
+// after the other; in IDLE it tells of news beside the reading of input.
 type session struct {
 	door    *door
 	c       *conn
@@ -32,10 +31,6 @@ type session struct {
 	readOnly bool
 	saved    []uint32 // UIDs of the last SEARCH that asked to save, RFC 5182
 	buf      []byte
-
-	idling sync.Mutex // held while the next two change
-	closed bool
-	idle   sync.WaitGroup
 }
 
 var (
@@ -45,14 +40,12 @@ var (
 	_ imapserver.SessionAppendLimit = (*session)(nil)
 )
 
-// Close ends the session. The library does not wait for an IDLE that the client
-// left.
+// Close ends the session, if its connection ends.
 func (s *session) Close() error {
+	if s.c.resting != nil {
+		return nil
+	}
 	s.cancel()
-	s.idling.Lock()
-	s.closed = true
-	s.idling.Unlock()
-	s.idle.Wait()
 	if s.view != nil {
 		s.view.Close()
 	}

@@ -18,14 +18,11 @@ type selected struct {
 
 // enter returns a mailbox with current rows and one reader more. Unavailable when there is
 // no room for it.
-func (m *Mail) enter(ctx context.Context, at gateway.Selection, box *gateway.Mailbox, wake chan struct{}) (*shared, error) {
+func (m *Mail) enter(ctx context.Context, at gateway.Selection, box *gateway.Mailbox) (*shared, error) {
 	b, err := m.selected.enter(m, at, box.Total)
 	if err != nil {
 		return nil, err
 	}
-	b.wakesMu.Lock()
-	b.wakes[wake] = struct{}{}
-	b.wakesMu.Unlock()
 	b.mu.Lock()
 	if b.stop == nil {
 		err = b.begin(ctx)
@@ -35,7 +32,7 @@ func (m *Mail) enter(ctx context.Context, at gateway.Selection, box *gateway.Mai
 		err = b.look(ctx)
 	}
 	if err != nil {
-		m.leave(b, wake)
+		m.leave(b)
 		return nil, err
 	}
 	return b, nil
@@ -52,7 +49,7 @@ func (s *selected) enter(m *Mail, at gateway.Selection, total int64) (*shared, e
 		}
 		b = &shared{
 			mail: m, at: at, scope: m.cfg.Internal(at.Domain), outcomes: outcomes{by: make(map[uint64][]update)},
-			keywords: make(map[string]*Keywords), wakes: make(map[chan struct{}]struct{}),
+			keywords: make(map[string]*Keywords), wakes: make(map[*View]func()),
 		}
 		s.by[at] = b
 	}
@@ -80,10 +77,7 @@ func (b *shared) size() int64 {
 }
 
 // leave counts a reader out.
-func (m *Mail) leave(b *shared, wake chan struct{}) {
-	b.wakesMu.Lock()
-	delete(b.wakes, wake)
-	b.wakesMu.Unlock()
+func (m *Mail) leave(b *shared) {
 	b.mu.Lock() // so that nobody begins before it has ended
 	defer b.mu.Unlock()
 	s := &m.selected

@@ -41,7 +41,7 @@ type shared struct {
 	keywords   map[string]*Keywords
 
 	wakesMu sync.Mutex
-	wakes   map[chan struct{}]struct{}
+	wakes   map[*View]func() // of readers that wait for news
 }
 
 // maxKeywordSets is how many sets of keywords entries share; beyond, some stand in memory
@@ -147,11 +147,8 @@ func (b *shared) end() {
 func (b *shared) wake() {
 	b.wakesMu.Lock()
 	defer b.wakesMu.Unlock()
-	for c := range b.wakes {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+	for _, wake := range b.wakes {
+		wake()
 	}
 }
 

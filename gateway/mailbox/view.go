@@ -22,7 +22,6 @@ type View struct {
 	shared *shared
 	rows   *rows // what the reader was told
 	page   int   // the one that was looked at last
-	wake   chan struct{}
 	closed bool
 }
 
@@ -45,9 +44,9 @@ func (m *Mail) View(ctx context.Context, s gateway.Scope, a *gateway.Account, na
 	}
 	v := &View{
 		mail: m, scope: s, at: gateway.Selection{Domain: a.Domain, Account: a.ID, Mailbox: box.ID},
-		Box: box, wake: make(chan struct{}, 1),
+		Box: box,
 	}
-	if v.shared, err = m.enter(ctx, v.at, &box, v.wake); err != nil {
+	if v.shared, err = m.enter(ctx, v.at, &box); err != nil {
 		return nil, err
 	}
 	v.rows = v.shared.now.Load()
@@ -59,7 +58,8 @@ func (m *Mail) View(ctx context.Context, s gateway.Scope, a *gateway.Account, na
 func (v *View) Close() {
 	if !v.closed {
 		v.closed = true
-		v.mail.leave(v.shared, v.wake)
+		v.OnWake(nil)
+		v.mail.leave(v.shared)
 	}
 }
 
@@ -128,8 +128,19 @@ func (v *View) Find(uid uint32) (i int, exact bool) { return v.rows.find(uid) }
 // IsGone reports whether a message that the reader knows was expunged.
 func (v *View) IsGone(i int) bool { return v.Row(i).gone }
 
-// Wake receives when there may be news: a hint with one slot.
-func (v *View) Wake() <-chan struct{} { return v.wake }
+// OnWake sets what is called when there may be news; nil: nothing. It may be called more
+// often than there are, from any goroutine, keeps others waiting, and may not call the view.
+// Once OnWake(nil) has returned it is not called any more.
+func (v *View) OnWake(wake func()) {
+	b := v.shared
+	b.wakesMu.Lock()
+	defer b.wakesMu.Unlock()
+	if wake == nil {
+		delete(b.wakes, v)
+		return
+	}
+	b.wakes[v] = wake
+}
 
 // News looks for what has changed and says what to tell. Without expunge nothing
 // is taken out yet: RFC 9051 section 5.5 forbids that while numbers are in use.
