@@ -26,7 +26,7 @@ type idling struct {
 
 // restAfter is how long a client idles before the library rests. Ours: who is done at once,
 // to fetch what it has just heard of, keeps it.
-const restAfter = 250 * time.Millisecond
+const restAfter = 100 * time.Millisecond
 
 // beginIdle begins the command, and runs it if it is short.
 func (c *conn) beginIdle(cmd *command) error {

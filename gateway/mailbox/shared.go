@@ -123,12 +123,17 @@ func (b *shared) watch(wake <-chan struct{}, stop <-chan struct{}) {
 		case <-stop:
 			return
 		}
-		b.noting.Lock()   // who commits just now says itself what came of it
-		b.noting.Unlock() //nolint:staticcheck // to have waited is all
+		b.settle()
 		if err := b.look(context.Background()); err != nil {
 			b.wake() // they find out themselves
 		}
 	}
+}
+
+// settle waits for who commits just now: he says himself what came of it.
+func (b *shared) settle() {
+	b.noting.Lock()
+	defer b.noting.Unlock()
 }
 
 // end stops following, when the last reader left; mu is held.

@@ -22,7 +22,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("sent", id)
+	fmt.Fprintln(os.Stdout, "sent", id)
 }
 
 // send tries a few times: at what the gateway can't help, and when it says to wait.
@@ -36,7 +36,7 @@ func send(email map[string]string, once string) (id string, err error) {
 		if id, again, err = try(body, once); !again {
 			return id, err
 		}
-		time.Sleep(wait)
+		<-time.After(wait)
 	}
 	return "", err
 }
