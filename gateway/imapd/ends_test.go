@@ -231,7 +231,7 @@ func TestLargeFetch(t *testing.T) {
 	if p99 := took[len(took)*99/100]; p99 > time.Second { // on a busy machine; a lock that was held would be writeTimeout
 		t.Errorf("others waited %v", p99)
 	}
-	if peak > before+size/2 { // one body held whole would be twice that
+	if peak > before+size*3/4 { // one body held whole would be more; the indexer may hold a batch meanwhile
 		t.Errorf("%d KiB more were in use with six bodies of %d on their way", (peak-before)>>10, size>>10)
 	}
 	if status, _ := g.Do("DELETE", "/emails/1?permanent=true", g.Keys.Account, nil); status != 200 {

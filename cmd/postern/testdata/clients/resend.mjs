@@ -144,7 +144,7 @@ const wrapped = await ok(resend.emails.receiving.forward({ emailId: inbox.id, to
 assert.equal((await ok(resend.emails.get(wrapped.id))).subject, 'Fwd: Hello');
 
 // What the endpoint was told, verified by the SDK.
-const event = await until('the webhook is told', () => told.find((t) => JSON.parse(t.body).type === 'email.received'));
+const event = await until('the webhook is told', () => told.find((t) => JSON.parse(t.body).data.subject === 'Hello' && JSON.parse(t.body).type === 'email.received'));
 calls++;
 const verified = resend.webhooks.verify({
   payload: event.body, webhookSecret: hook.signing_secret,
