@@ -138,9 +138,9 @@ func TestEventHookChanged(t *testing.T) {
 	c := start(t, gatewaytest.Clock(clock.now))
 	id := c.listener("agent", "", `{"labels":"not a list"}`)
 	c.arrive("first")
-	gatewaytest.Eventually(t, "its failure", func() bool {
+	gatewaytest.Eventually(t, "its failure is on record", func() bool {
 		_, a := c.g.Do("GET", "/plugins/"+id, c.key, nil)
-		return a.At("stats.errors") == 1.0
+		return a.At("backlog.waiting") == 1.0
 	})
 	c.g.Do("PATCH", "/plugins/"+id, c.key, `{"status":"disabled"}`)
 	c.arrive("meanwhile")
