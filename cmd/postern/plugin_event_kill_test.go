@@ -2,14 +2,10 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os/exec"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
 	"github.com/centerleap/postern/plugins/hostile"
@@ -22,35 +18,7 @@ func TestKilledEvents(t *testing.T) {
 	const cycles = kills / 5
 	r := newRig(t, "POSTERN_LIMITS_PLUGIN_SENDS_HOUR=200000", "POSTERN_LIMITS_PLUGIN_INTENTS=1000000", "POSTERN_LIMITS_PLUGIN_EVENT_MILLIS=60000")
 	id := r.victim.listen("agent", `{"labels":["told"],"reply":{"text":"thanks"}}`)
-	var mu sync.Mutex
-	accepted := make(map[string]bool) // by subject
-	for cycle := range cycles {
-		if cycle > 0 {
-			r.start()
-		}
-		kill := time.AfterFunc(time.Duration(100+rand.IntN(300))*time.Millisecond, func() { _ = r.cmd.Process.Kill() })
-		var clients sync.WaitGroup
-		for client := range 2 {
-			clients.Go(func() {
-				c := dial(r.banner.MX, patience)
-				defer c.close()
-				c.say("", "220 ")
-				c.say("EHLO peer.example", "250 ")
-				for i := 0; ; i++ {
-					name := fmt.Sprintf("m%d.%d.%d", cycle, client, i)
-					if !letter(c, name) {
-						return
-					}
-					mu.Lock()
-					accepted[name] = true
-					mu.Unlock()
-				}
-			})
-		}
-		clients.Wait()
-		kill.Stop()
-		_ = r.end(syscall.SIGKILL) // if it was not already
-	}
+	accepted := lettersThroughKills(r.process, func() { r.start() }, cycles)
 	r.start()
 	told := func() (n int) {
 		in := r.victim.folder("INBOX")

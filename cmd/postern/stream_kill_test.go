@@ -3,14 +3,12 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
 )
@@ -55,34 +53,7 @@ func TestKilledStream(t *testing.T) {
 		return func() bool { mu.Lock(); defer mu.Unlock(); return ok() }
 	}
 	gatewaytest.Eventually(t, "the client follows", held(func() bool { return connected }))
-	accepted := make(map[string]bool) // by subject
-	for cycle := range cycles {
-		if cycle > 0 {
-			p.start()
-		}
-		kill := time.AfterFunc(time.Duration(100+rand.IntN(300))*time.Millisecond, func() { _ = p.cmd.Process.Kill() })
-		var clients sync.WaitGroup
-		for client := range 2 {
-			clients.Go(func() {
-				c := dial(p.banner.MX, patience)
-				defer c.close()
-				c.say("", "220 ")
-				c.say("EHLO peer.example", "250 ")
-				for i := 0; ; i++ {
-					name := fmt.Sprintf("m%d.%d.%d", cycle, client, i)
-					if !letter(c, name) {
-						return
-					}
-					mu.Lock()
-					accepted[name] = true
-					mu.Unlock()
-				}
-			})
-		}
-		clients.Wait()
-		kill.Stop()
-		p.kill() // if it was not already
-	}
+	accepted := lettersThroughKills(p, p.start, cycles)
 	p.start()
 	gatewaytest.Eventually(t, "all are told", held(func() bool {
 		for name := range accepted {

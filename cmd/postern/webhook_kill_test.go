@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
 )
@@ -31,35 +28,7 @@ func TestKilledWebhooks(t *testing.T) {
 	if status != 201 {
 		t.Fatalf("%d %v", status, hook)
 	}
-	var mu sync.Mutex
-	accepted := make(map[string]bool) // by subject
-	for cycle := range cycles {
-		if cycle > 0 {
-			p.start()
-		}
-		kill := time.AfterFunc(time.Duration(100+rand.IntN(300))*time.Millisecond, func() { _ = p.cmd.Process.Kill() })
-		var clients sync.WaitGroup
-		for client := range 2 {
-			clients.Go(func() {
-				c := dial(p.banner.MX, patience)
-				defer c.close()
-				c.say("", "220 ")
-				c.say("EHLO peer.example", "250 ")
-				for i := 0; ; i++ {
-					name := fmt.Sprintf("m%d.%d.%d", cycle, client, i)
-					if !letter(c, name) {
-						return
-					}
-					mu.Lock()
-					accepted[name] = true
-					mu.Unlock()
-				}
-			})
-		}
-		clients.Wait()
-		kill.Stop()
-		p.kill() // if it was not already
-	}
+	accepted := lettersThroughKills(p, p.start, cycles)
 	p.start()
 	h.Answers(nil)
 	ids := make(map[string]string) // of the events, by subject

@@ -27,19 +27,10 @@ func (s *Server) listAttachments(k *call) error {
 // getAttachment gives the file itself, or what is known of it to who wants JSON and
 // nothing else. Source: API guide, "Download Attachment".
 func (s *Server) getAttachment(k *call) error {
-	scope, ref, err := s.target(k)
+	scope, it, f, err := s.namedFile(k)
 	if err != nil {
 		return err
 	}
-	id, err := gateway.ParseID(k.c.Params("attachmentId"))
-	if err != nil {
-		return gateway.Errorf(gateway.NotFound, "no such attachment")
-	}
-	it, f, err := s.cfg.Mail.File(k.ctx, scope, ref, id)
-	if err != nil {
-		return err
-	}
-	k.row.Email = it.Message.ID
 	k.c.Set("Vary", "Accept")
 	if !wantsJSON(k.c.Get("Accept")) {
 		return s.sendFile(k, scope, it, f)
@@ -49,6 +40,22 @@ func (s *Server) getAttachment(k *call) error {
 		return err
 	}
 	return k.json(out[0])
+}
+
+// namedFile finds the file that a route names.
+func (s *Server) namedFile(k *call) (sc gateway.Scope, it mailbox.Item, f mailbox.File, err error) {
+	sc, ref, err := s.target(k)
+	if err != nil {
+		return sc, it, f, err
+	}
+	id, err := gateway.ParseID(k.c.Params("attachmentId"))
+	if err != nil {
+		return sc, it, f, gateway.Errorf(gateway.NotFound, "no such attachment")
+	}
+	if it, f, err = s.cfg.Mail.File(k.ctx, sc, ref, id); err == nil {
+		k.row.Email = it.Message.ID
+	}
+	return sc, it, f, err
 }
 
 // wantsJSON reports whether an Accept field, RFC 9110 section 12.5.1, asks for JSON

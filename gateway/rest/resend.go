@@ -152,15 +152,7 @@ func (s *Server) getReceived(k *call) error {
 
 // getAttachmentLink is what is known of a file, with a link to it.
 func (s *Server) getAttachmentLink(k *call) error {
-	sc, ref, err := s.target(k)
-	if err != nil {
-		return err
-	}
-	id, err := gateway.ParseID(k.c.Params("attachmentId"))
-	if err != nil {
-		return gateway.Errorf(gateway.NotFound, "no such attachment")
-	}
-	it, f, err := s.cfg.Mail.File(k.ctx, sc, ref, id)
+	sc, it, f, err := s.namedFile(k)
 	if err != nil {
 		return err
 	}
@@ -173,13 +165,9 @@ func (s *Server) getAttachmentLink(k *call) error {
 
 // getWebhookPayload gives an event with the document that it is told with now.
 func (s *Server) getWebhookPayload(k *call) error {
-	v, err := s.webhookEvent(k)
+	sc, v, err := s.webhookEvent(k)
 	if err != nil {
 		return err
-	}
-	sc, err := keys.Narrow(k.scope, v.Event.Domain, 0)
-	if err != nil {
-		sc = k.scope
 	}
 	doc, err := s.Document(k.ctx, sc, &v.Event)
 	if gateway.KindOf(err) == gateway.NotFound && err != nil {

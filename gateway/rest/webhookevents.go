@@ -52,16 +52,16 @@ func (s *Server) listWebhookEvents(k *call) error {
 }
 
 // webhookEvent finds the event that a route names.
-func (s *Server) webhookEvent(k *call) (*gateway.WebhookEvent, error) {
+func (s *Server) webhookEvent(k *call) (sc gateway.Scope, v *gateway.WebhookEvent, err error) {
 	sc, id, err := s.webhookCall(k)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		v, err = s.cfg.Webhooks.Event(k.ctx, sc, id, k.c.Params("event"))
 	}
-	return s.cfg.Webhooks.Event(k.ctx, sc, id, k.c.Params("event"))
+	return sc, v, err
 }
 
 func (s *Server) getWebhookEvent(k *call) error {
-	v, err := s.webhookEvent(k)
+	_, v, err := s.webhookEvent(k)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *Server) getWebhookEvent(k *call) error {
 // listWebhookAttempts shows the attempts to tell of an event, the oldest that is kept
 // first.
 func (s *Server) listWebhookAttempts(k *call) error {
-	v, err := s.webhookEvent(k)
+	_, v, err := s.webhookEvent(k)
 	if err != nil {
 		return err
 	}
