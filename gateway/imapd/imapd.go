@@ -1,7 +1,7 @@
 // Package imapd is the IMAP door: the readers people have see the same mail that
 // REST shows, with the API key as their password.
 //
-// Between the client and go-imap's server stands our front (conn.go). It reads
+// Between the client and go-imap's server stands our front (conn.go, intake.go, response.go). It reads
 // each command whole (command.go), takes out what the library cannot parse and
 // leaves a note about it (note.go), and hands on one line without literals. The
 // library parses the rest, keeps the state of the connection and writes the
