@@ -10,7 +10,7 @@ import (
 	"github.com/centerleap/postern/gateway/mailbox"
 )
 
-// Store changes flags: one commit for the whole set.
+// Store changes flags: one commit for the whole set, unless it is very large.
 func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, f *imap.StoreFlags, _ *imap.StoreOptions) error {
 	if err := s.writable(); err != nil {
 		return err
@@ -43,9 +43,18 @@ func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, f *imap.Stor
 	}
 	changed, err := s.view.Flag(s.ctx, numbers, c)
 	if err != nil {
-		return s.failed(err)
+		return s.halfStored(changed, err)
 	}
 	return s.stored(changed, quiet)
+}
+
+// halfStored ends a change that failed after some of it was durable: the client has to know
+// of that, whatever it asked for.
+func (s *session) halfStored(changed []int, err error) error {
+	if told := s.stored(changed, func(int) bool { return false }); told != nil {
+		return told
+	}
+	return s.failed(err)
 }
 
 // Expunge removes what is marked as deleted; CLOSE does so silently.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,7 +128,7 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set imap.NumSet, o *imap.Fetc
 	if p.marks && !s.readOnly {
 		var err error
 		if marked, err = s.markSeen(numbers); err != nil {
-			return s.failed(err)
+			return s.halfStored(slices.Sorted(maps.Keys(marked)), err)
 		}
 	}
 	var messages mailbox.Batch

@@ -200,7 +200,7 @@ func (c *conn) rewrite(cmd *command) (*note, error) {
 	n, err := rewrite(cmd, c.offers)
 	if err == nil {
 		n.dialect = d
-		n.extended = n.extended || d.rev2
+		n.extended = n.extended || d.rev2 && n.arrange == nil // SORT stays as it is asked for
 	}
 	return n, err
 }

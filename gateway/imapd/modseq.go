@@ -204,7 +204,7 @@ func (s *session) stored(changed []int, quiet func(n int) bool) error {
 func (s *session) storeUnchanged(numbers []int, c gateway.FlagChange, quiet func(n int) bool) error {
 	r, err := s.view.FlagUnchanged(s.ctx, numbers, c, *s.c.note.since)
 	if err != nil {
-		return s.failed(err)
+		return s.halfStored(r.Done, err)
 	}
 	if err := s.stored(r.Done, quiet); err != nil || len(r.Refused)+len(r.Gone) == 0 {
 		return err

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -50,7 +51,11 @@ func (s *session) quota(name string) error {
 	}
 	b := s.buf[:0]
 	if n.name == "GETQUOTAROOT" {
-		b = appendQuoted(append(b, "* QUOTAROOT "...), n.argument.text) // as the client wrote it
+		as := n.argument.text // as the client wrote it: the library has "&" another way
+		if n.dialect.utf8 {
+			as = strings.ReplaceAll(as, "&-", "&")
+		}
+		b = appendQuoted(append(b, "* QUOTAROOT "...), as)
 		if a.Quota > 0 {
 			b = append(b, ` ""`...)
 		}

@@ -149,20 +149,32 @@ func (s *session) tell(allowExpunge bool) error {
 		b = appendVanished(b, "", runsOf(news.UIDs))
 	} else {
 		for _, i := range news.Gone {
-			b = appendNumber(b, i, "EXPUNGE\r\n")
+			if b, err = s.gathered(appendNumber(b, i, "EXPUNGE\r\n")); err != nil {
+				return err
+			}
 		}
 	}
 	if news.Exists >= 0 {
 		b = appendNumber(b, news.Exists-1, "EXISTS\r\n")
 	}
 	for _, i := range news.Changed {
-		b = s.appendChange(b, i, s.view.Row(i))
+		if b, err = s.gathered(s.appendChange(b, i, s.view.Row(i))); err != nil {
+			return err
+		}
 	}
 	s.buf = b[:0]
 	if len(b) == 0 {
 		return nil
 	}
 	return s.c.data(b)
+}
+
+// gathered writes whole lines once there are enough of them, and returns what is left.
+func (s *session) gathered(b []byte) ([]byte, error) {
+	if len(b) < gather {
+		return b, nil
+	}
+	return b[:0], s.c.data(b)
 }
 
 func (s *session) writable() error {
