@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync"
@@ -28,10 +29,10 @@ func descriptors() int {
 // live is the memory in use after a collection.
 func live() uint64 {
 	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse // not what other tests have left in pieces
+	runtime.GC() // what pools kept for one more turn goes with the second
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(sample) // what the last turn marked: nothing that became garbage since, however long the reading takes
+	return sample[0].Value.Uint64() + sample[1].Value.Uint64()
 }
 
 // Clients who leave wherever they are leave nothing behind: no goroutine, no open
