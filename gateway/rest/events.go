@@ -2,8 +2,10 @@ package rest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -33,6 +35,8 @@ type events struct {
 	stop    <-chan struct{}
 	release func()
 	w       *bufio.Writer // while it runs
+	ended   <-chan struct{}
+	over    <-chan time.Time
 }
 
 // teller is what a stream is about. What it writes of events that are its own has their
@@ -83,15 +87,15 @@ type moment struct {
 func (e *events) loop(t teller) {
 	defer e.release()
 	defer t.close()
-	ended := make(<-chan struct{})
 	if e.session != nil {
 		defer e.session.Close()
-		ended = e.session.Done()
+		e.ended = e.session.Done()
 		// A client that reads nothing must not hold the stream open.
 		e.session.OnEnd(func() { time.AfterFunc(endTime, func() { _ = e.conn.Close() }) })
 	}
 	over, stopOver := after(e.lasts)
 	defer stopOver()
+	e.over = over
 	fmt.Fprintf(e.w, "retry: %d\n\n", reconnect.Milliseconds())
 	if t.greet(e) != nil {
 		return
@@ -106,9 +110,9 @@ func (e *events) loop(t teller) {
 		case <-t.wake():
 		case <-beat.C:
 			e.write(t.at(), "heartbeat", moment{Timestamp: e.now()})
-		case <-ended:
+		case <-e.ended:
 			return
-		case <-over:
+		case <-e.over:
 			return
 		case <-e.stop:
 			return
@@ -118,22 +122,40 @@ func (e *events) loop(t teller) {
 
 // write writes one event. Its errors are those of the next flush.
 func (e *events) write(id uint64, name string, data any) {
-	raw, err := encodeJSON(data)
-	if err != nil {
-		return // no type of ours fails
+	e.writeAs(strconv.FormatUint(id, 10), name, data)
+}
+
+func (e *events) writeAs(id, name string, data any) {
+	if raw, err := encodeJSON(data); err == nil { // no type of ours fails
+		e.put(id, name, raw)
 	}
-	fmt.Fprintf(e.w, "id: %d\nevent: %s\ndata: %s\n\n", id, name, raw)
 }
 
-// writePart writes an event, as JSON, that leaves the client's last id as it is.
-func (e *events) writePart(name string, data []byte) {
-	fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", name, data)
+// put writes one event, whose data is JSON. A long one doesn't wait for the flush to go
+// out, so its time begins here.
+func (e *events) put(id, name string, data []byte) {
+	_ = e.conn.SetWriteDeadline(time.Now().Add(flushTime))
+	fmt.Fprintf(e.w, "id: %s\nevent: %s\ndata: %s\n\n", id, name, data)
 }
 
-// flush sends what was written; a client that doesn't read ends its stream.
+// errOver ends a stream that has much to tell still.
+var errOver = errors.New("the stream is over")
+
+// flush sends what was written. It fails when the client doesn't read, and when the stream
+// is to end though there is more to tell.
 func (e *events) flush() error {
 	_ = e.conn.SetWriteDeadline(time.Now().Add(flushTime))
-	return e.w.Flush()
+	if err := e.w.Flush(); err != nil {
+		return err
+	}
+	select {
+	case <-e.ended:
+	case <-e.over:
+	case <-e.stop:
+	default:
+		return nil
+	}
+	return errOver
 }
 
 func (e *events) now() string { return stamp(e.server.cfg.Now()) }

@@ -1,6 +1,12 @@
 package rest
 
-import "github.com/centerleap/postern/gateway"
+import (
+	"bufio"
+	"context"
+	"net"
+
+	"github.com/centerleap/postern/gateway"
+)
 
 // Route is a row of the table, for tests that go through all of them.
 type Route struct {
@@ -39,3 +45,20 @@ func ResendRoutes() (all []Route) {
 	}
 	return all
 }
+
+// PutEvent writes an event to a stream, and does not flush.
+func PutEvent(c net.Conn, w *bufio.Writer, data []byte) {
+	(&events{conn: c, w: w}).put("1", "email.received", data)
+}
+
+// TellParts writes an event of several entries to a stream, behind what a client with the
+// id last has seen of it.
+func TellParts(c net.Conn, n *gateway.Event, last string, document func(uid uint32) ([]byte, error)) error {
+	st := &mailStream{types: map[gateway.EventType]bool{n.Type: true}}
+	_, st.seen, _ = parseEventPlace(last)
+	st.document = func(_ context.Context, e *gateway.Event) ([]byte, error) { return document(e.UID) }
+	return st.tell(&events{conn: c, w: bufio.NewWriter(c)}, n)
+}
+
+// ParseEventPlace reads the id of an event.
+var ParseEventPlace = parseEventPlace

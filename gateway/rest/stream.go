@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -21,8 +20,9 @@ type mailStream struct {
 	email    string
 	folders  map[string]bool // of new_email
 	types    map[gateway.EventType]bool
-	fresh    bool // new_email is told
-	lost     bool // the client's last event is not in the feed any more
+	fresh    bool             // new_email is told
+	lost     bool             // the client's last event is not in the feed any more
+	seen     gateway.Position // what the client has of the event behind that, when it resumes within one
 }
 
 // streamEmails follows a mailbox. Source: API guide, "Real-Time Streaming".
@@ -120,14 +120,16 @@ func (st *mailStream) resume(s *Server, k *call, scope gateway.Scope, a *gateway
 		st.follower, err = st.follow(k.ctx)
 		return err
 	}
-	after, bad := strconv.ParseUint(last, 10, 64)
-	if bad == nil {
+	after, seen, known := parseEventPlace(last)
+	if known {
 		st.follower, err = s.cfg.Streams.Resume(k.ctx, scope, a.Domain, a.ID, after)
 	}
-	if bad != nil || errors.Is(err, gateway.ErrTrimmed) {
+	if !known || errors.Is(err, gateway.ErrTrimmed) {
 		st.lost = true
 		st.follower, err = st.follow(k.ctx)
+		return err
 	}
+	st.seen = seen
 	return err
 }
 
@@ -173,7 +175,11 @@ func (st *mailStream) greet(e *events) error {
 	if st.lost {
 		st.resync(e)
 	}
-	e.write(st.at(), "connected", moment{Email: st.email, Timestamp: e.now()})
+	id := strconv.FormatUint(st.at(), 10)
+	if st.seen.Sequence != 0 {
+		id = eventPlace(st.seen)
+	}
+	e.writeAs(id, "connected", moment{Email: st.email, Timestamp: e.now()})
 	return nil
 }
 
@@ -200,25 +206,27 @@ func (st *mailStream) some(e *events) (int, error) {
 		return 0, err
 	}
 	for i := range found {
-		if err := st.tell(ctx, e, &found[i]); err != nil {
+		if err := st.tell(e, &found[i]); err != nil {
 			return 0, err
 		}
 	}
 	return len(found), nil
 }
 
-// tell writes what is told of one event. Only the last of it has the event's id: a client
-// that is cut off before it is told all of it again.
-func (st *mailStream) tell(ctx context.Context, e *events, n *gateway.Event) error {
+// tell writes what is told of one event. Only the last of it has the event's own number: a
+// client that is cut off before it goes on within the event.
+func (st *mailStream) tell(e *events, n *gateway.Event) error {
 	fresh := st.fresh && n.Type == gateway.EventReceived && st.folders[n.Folder]
 	if st.types[n.Type] {
-		if err := st.tellAs(ctx, e, n, fresh); err != nil {
+		if err := st.tellAs(e, n, fresh); err != nil {
 			return err
 		}
 	}
 	if !fresh {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), gateway.RequestTimeout)
+	defer cancel()
 	m, err := st.told(ctx, n)
 	if err == nil {
 		e.write(n.Sequence, newEmail, m)
@@ -226,29 +234,43 @@ func (st *mailStream) tell(ctx context.Context, e *events, n *gateway.Event) err
 	return err
 }
 
-// tellAs writes an event as webhooks are told it, of each entry that it is about. more says
-// that something else is told of it behind.
-func (st *mailStream) tellAs(ctx context.Context, e *events, n *gateway.Event, more bool) error {
+// tellAs writes an event as webhooks are told it, of each entry that it is about. There may
+// be thousands, and each may be long: so each goes out by itself, and the client may go on
+// behind any of them. more says that something else is told of the event behind.
+func (st *mailStream) tellAs(e *events, n *gateway.Event, more bool) error {
 	uids := n.UIDs
 	if len(uids) == 0 {
 		uids = []uint32{n.UID}
 	}
 	one := *n
 	for i, uid := range uids {
+		p := gateway.Position{Sequence: n.Sequence, Part: uint32(i) + 1} //nolint:gosec // as many as a commit holds
+		if st.seen.Sequence == n.Sequence && p.Part <= st.seen.Part {
+			continue
+		}
 		one.UID, one.UIDs = uid, nil
-		doc, err := st.document(ctx, &one)
+		doc, err := st.documentOf(&one)
 		if gateway.KindOf(err) == gateway.NotFound && err != nil {
 			continue
 		} else if err != nil {
 			return err
 		}
-		if more || i < len(uids)-1 {
-			e.writePart(string(n.Type), doc)
-		} else {
-			e.write(n.Sequence, string(n.Type), json.RawMessage(doc))
+		id := eventPlace(p)
+		if !more && i == len(uids)-1 {
+			id = strconv.FormatUint(n.Sequence, 10)
+		}
+		e.put(id, string(n.Type), doc)
+		if err := e.flush(); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (st *mailStream) documentOf(n *gateway.Event) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), gateway.RequestTimeout)
+	defer cancel()
+	return st.document(ctx, n)
 }
 
 // begin follows anew from now, after the feed was cut behind the follower.
