@@ -36,8 +36,8 @@ func (s *Store) DeleteDomain(ctx context.Context, sc gateway.Scope, id gateway.D
 
 func erasingKey(d gateway.DomainID) []byte { return key(subSetting, 0).text("erasing/").u32(uint32(d)) }
 
-// FinishDeletions goes on with deletions of domains and accounts that were cut
-// short. It returns the domains that are gone now.
+// FinishDeletions goes on with deletions of domains, accounts, plugins and webhooks that
+// were cut short. It returns the domains that are gone now.
 func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (gone []gateway.DomainID, err error) {
 	if sc.Level() != gateway.LevelInstance {
 		return nil, denied("domain")
@@ -59,6 +59,9 @@ func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (gone []g
 	}
 	if err == nil {
 		err = s.finishAccounts(ctx, sc)
+	}
+	if err == nil {
+		err = s.finishPlugins(ctx)
 	}
 	return gone, translate(err)
 }

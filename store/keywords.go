@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -82,24 +83,24 @@ func (s *Store) orRecount(ctx context.Context, commit func() error) error {
 func (s *Store) recountKeywords(ctx context.Context, at gateway.Selection) (freed bool, err error) {
 	var used []string
 	var seen gateway.Mailbox
+	known := false
 	err = s.view(ctx, func(r engine.Reader) error {
 		box, err := readMailbox(r, at.Domain, at.Account, at.Mailbox)
 		if err != nil {
 			return missing(err, "folder")
 		}
-		seen = *box
-		return r.Scan(engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox)), func(k, v []byte) error {
-			e, err := decodeEntry(at.Mailbox, lastUID(k), v)
-			for _, l := range e.Labels {
-				if !hasLabel(used, l) {
-					used = append(used, l)
-				}
-			}
-			return err
-		})
+		if seen, known = *box, s.inUse.has(at, box.ModSeq); known {
+			return nil
+		}
+		used, err = keywordsOf(ctx, r, at)
+		return err
 	})
-	if err != nil || len(used) >= len(seen.Keywords) {
+	if err != nil || known {
 		return false, err
+	}
+	if len(used) >= len(seen.Keywords) {
+		s.inUse.add(at, seen.ModSeq)
+		return false, nil
 	}
 	err = s.frees(ctx, at.Domain, func(t *tx) error {
 		box, err := readMailbox(t, t.domain, at.Account, at.Mailbox)
@@ -111,4 +112,47 @@ func (s *Store) recountKeywords(ctx context.Context, at gateway.Selection) (free
 		return nil
 	})
 	return freed, err
+}
+
+// keywordsOf reads which keywords the entries of a mailbox have.
+func keywordsOf(ctx context.Context, r engine.Reader, at gateway.Selection) (used []string, err error) {
+	err = r.Scan(engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox)), func(k, v []byte) error {
+		e, err := decodeEntry(at.Mailbox, lastUID(k), v)
+		if err != nil {
+			return err
+		}
+		for _, l := range e.Labels {
+			if !hasLabel(used, l) {
+				used = append(used, l)
+			}
+		}
+		return ctx.Err()
+	})
+	return used, err
+}
+
+// inUse remembers mailboxes all of whose keywords are in use, each as it was when that was
+// counted. Until it changes nobody has its entries read again by asking for one more.
+type inUse struct {
+	mu sync.Mutex
+	at map[gateway.Selection]uint64 // its mod-sequence
+}
+
+// inUseMost is how many mailboxes are remembered; one more, and all are forgotten. Ours.
+const inUseMost = 10_000
+
+func (u *inUse) has(at gateway.Selection, modseq uint64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	m, ok := u.at[at]
+	return ok && m == modseq
+}
+
+func (u *inUse) add(at gateway.Selection, modseq uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.at == nil || len(u.at) >= inUseMost {
+		u.at = make(map[gateway.Selection]uint64)
+	}
+	u.at[at] = modseq
 }

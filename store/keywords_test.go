@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -113,4 +114,46 @@ func TestKeywordsOfTrash(t *testing.T) {
 	if _, err = w.Change(w.ctx(), of(w.ann), place, gateway.FlagChange{AddLabels: []string{"new"}}, ""); !errors.Is(err, gateway.ErrKeywords) {
 		t.Errorf("a new label in Trash: %v", err)
 	}
+}
+
+// Who asks a full mailbox for one keyword more, again and again, has its entries read once:
+// until something in it changes. What it is asked by may go away meanwhile.
+func TestKeywordsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	at, uids := w.inboxOf(w.ann, 10)
+	for i, uid := range uids[:2] {
+		_, err := w.Flag(w.ctx(), of(w.ann), at, []uint32{uid}, gateway.FlagChange{AddLabels: labelsFrom(64*i, 64)})
+		w.ok(err)
+	}
+	read, meanwhile := 0, func() {}
+	w.watch(0x13, func([]byte) error { read++; meanwhile(); return nil })
+	refused := func(ctx context.Context) (int, error) {
+		t.Helper()
+		read = 0
+		_, err := w.Flag(ctx, of(w.ann), at, uids[5:6], gateway.FlagChange{AddLabels: []string{"new"}})
+		if !errors.Is(err, gateway.ErrKeywords) {
+			t.Errorf("one keyword too many: %v", err)
+		}
+		return read, err
+	}
+	ctx, cancel := context.WithCancel(w.ctx())
+	meanwhile = cancel
+	if n, err := refused(ctx); n > 1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%d entries are read for somebody who has gone: %v", n, err)
+	}
+	meanwhile = func() {}
+	for i, want := range []int{10, 0, 0} {
+		if n, _ := refused(w.ctx()); n != want {
+			t.Errorf("%d entries are read the %d. time, want %d", n, i+1, want)
+		}
+	}
+	_, err := w.Flag(w.ctx(), of(w.ann), at, uids[7:8], gateway.FlagChange{Add: gateway.Seen})
+	w.ok(err)
+	if n, _ := refused(w.ctx()); n != 10 {
+		t.Errorf("after a change %d entries are read", n)
+	}
+	_, err = w.Flag(w.ctx(), of(w.ann), at, uids[:1], gateway.FlagChange{Replace: true})
+	w.ok(err)
+	_, err = w.Flag(w.ctx(), of(w.ann), at, uids[5:6], gateway.FlagChange{AddLabels: []string{"new"}})
+	w.ok(err)
 }

@@ -192,9 +192,6 @@ func set[T any](field, to *T) {
 	}
 }
 
-// valuesPerCommit bounds how many values are deleted in one commit.
-const valuesPerCommit = 1000
-
 // DeletePlugin removes an installation, its code and all it remembers. Once it
 // returns, nothing more is asked of it.
 func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.ID) error {
@@ -206,10 +203,10 @@ func (s *Store) DeletePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 		}
 		return t.dropPlugin(p)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.clearSoon(ctx, d)
 	}
-	return s.clearPlugins(ctx, d)
+	return err
 }
 
 func (t *tx) putPlugin(p *gateway.Plugin) error {
@@ -232,64 +229,6 @@ func (t *tx) dropPlugin(p *gateway.Plugin) error {
 	}
 	t.Delete(followsKey(t.domain, p.ID))
 	return t.endTurns(p.ID)
-}
-
-// ofPluginKeys are the sub-spaces of what a plugin remembers and said, by its id.
-var ofPluginKeys = []byte{subPluginKV, subPluginLine, subCounter, subAgain, subFailure, subReplied, subHeard}
-
-// clearPlugins deletes what deleted installations remembered and said, those too whose
-// clearing a crash has cut off.
-func (s *Store) clearPlugins(ctx context.Context, d gateway.DomainID) error {
-	for {
-		var gone []gateway.ID
-		err := s.view(ctx, func(r engine.Reader) error {
-			return r.Scan(engine.Prefix(key(subPluginUse, d)), func(k, v []byte) error {
-				n, err := decodeNumbers(v)
-				if err == nil && n[1] == 1 {
-					gone = append(gone, lastID(k))
-				}
-				return err
-			})
-		})
-		if err != nil || len(gone) == 0 {
-			return err
-		}
-		for _, id := range gone {
-			if err := s.clearPlugin(ctx, d, id); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// clearPlugin deletes what one remembered, and the mark that it has to be cleared last.
-func (s *Store) clearPlugin(ctx context.Context, d gateway.DomainID, id gateway.ID) error {
-	if err := s.dropIntents(ctx, d, func(in *gateway.Intent) bool { return in.Plugin == id }); err != nil {
-		return err
-	}
-	for n := valuesPerCommit; n == valuesPerCommit; {
-		err := s.frees(ctx, d, func(t *tx) (err error) {
-			for _, sub := range ofPluginKeys {
-				if n, err = t.clear(key(sub, d).id(id)); err != nil || n == valuesPerCommit {
-					return err
-				}
-			}
-			t.Delete(intentUseKey(d).id(id))
-			t.Delete(pluginUsageKey(d, id))
-			t.Delete(lineSeqKey(d, id))
-			t.Delete(pluginUseKey(d, id))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// clear deletes what begins with prefix, so many keys in one commit.
-func (t *tx) clear(prefix []byte) (int, error) {
-	return t.DeleteRange(prefix, engine.After(prefix), valuesPerCommit)
 }
 
 // ignoreMissing is for what may be gone.

@@ -240,10 +240,13 @@ func (c *checker) segments() error {
 			return err
 		}
 		n, err := loadOr(c.r, accountSeqKey(c.domain, a), decodeNumbers)
+		if err != nil {
+			return err
+		}
 		if seg.First != before[a]+1 || seg.Last < seg.First || uint64(seg.Last) > n[countMessages] {
 			c.report("account %d: a segment of the search index covers messages %d to %d, the one before ends at %d, the newest message is %d", a, seg.First, seg.Last, before[a], n[countMessages])
 		}
 		before[a] = seg.Last
-		return err
+		return nil
 	})
 }

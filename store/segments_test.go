@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -177,5 +178,31 @@ func TestMessagesAfter(t *testing.T) {
 	}
 	if n, err := w.MessageNumbers(w.ctx(), of(w.ann), w.ours.ID, w.ann.ID, 2, 6); err != nil || fmt.Sprint(n) != "[3 4 5 6]" {
 		t.Errorf("numbers %v: %v", n, err)
+	}
+}
+
+// What can't be read is said to be that, and nothing is held against the index for it.
+func TestSegmentsNotRead(t *testing.T) {
+	w := newWorld(t)
+	w.deliver(w.ann, "<1@x.test>")
+	w.ok(w.addSegment(w.ann, 1, 1))
+	away := errors.New("the disk is away")
+	total, fails := 0, 0
+	w.watch(0x09, func([]byte) error {
+		if total++; total == fails {
+			return away
+		}
+		return nil
+	})
+	check := func() error {
+		total = 0
+		_, err := w.Check(w.ctx(), system, func(what string) { t.Error(what) })
+		return err
+	}
+	w.ok(check())
+	for fails = total; fails > 0; fails-- {
+		if err := check(); !errors.Is(err, away) {
+			t.Errorf("read %d fails: %v", fails, err)
+		}
 	}
 }

@@ -51,6 +51,8 @@ type Store struct {
 	fronts    fronts
 	intents   chan struct{} // one slot: a plugin wants mail sent
 	unindexed unindexed
+	uncleared chan struct{} // one slot: something is left of what was deleted
+	inUse     inUse
 }
 
 // New returns a Store over e, which the caller opens and closes.
@@ -71,7 +73,7 @@ func New(e engine.Engine, cfg Config) (*Store, error) {
 		cfg.Log = slog.Default()
 	}
 	return &Store{
-		engine: e, cfg: cfg, intents: make(chan struct{}, 1),
+		engine: e, cfg: cfg, intents: make(chan struct{}, 1), uncleared: make(chan struct{}, 1),
 		unindexed: unindexed{all: make(map[gateway.AccountRef]struct{}), wake: make(chan struct{}, 1)},
 	}, nil
 }

@@ -167,10 +167,10 @@ func (s *Store) DeleteWebhook(ctx context.Context, sc gateway.Scope, id gateway.
 		t.dropWebhook(id)
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.clearSoon(ctx, d)
 	}
-	return s.clearPlugins(ctx, d)
+	return err
 }
 
 // dropWebhook ends one; what it was told is cleared as what plugins leave.

@@ -52,7 +52,7 @@ func (g *Gateway) DeleteAccount(ctx context.Context, s gateway.Scope, email stri
 }
 
 // erase takes off the disk what was deleted, and finishes deletions that were cut
-// short: by the end of a process, or of a request.
+// short: by the end of a process, or of a request, or because the store refused it.
 func (g *Gateway) erase(ctx context.Context) error {
 	for asked := false; ; asked = true {
 		if err := g.Store.CountBytes(ctx, keys.System()); err != nil && ctx.Err() == nil {
@@ -72,6 +72,7 @@ func (g *Gateway) erase(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-g.erased:
+		case <-g.Store.Uncleared():
 		}
 	}
 }
