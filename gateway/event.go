@@ -23,6 +23,7 @@ type Event struct {
 	Delivery ID     // for the fate of one recipient
 	Detail   string // recipient, or what else the type needs
 	Plugin   ID     // whose event hook made it happen: no plugin is told, so that none goes in circles
+	Subject  ID     // of what is no email: the plugin that it is about
 }
 
 // EventType names what happened; the names of webhooks where they have one.
@@ -52,6 +53,10 @@ const (
 	EventKeyChanged EventType = "key.updated"
 	EventPlugin     EventType = "plugin.updated"  // one begins to be told of events; Detail is its id
 	EventWebhook    EventType = "webhook.updated" // as EventPlugin
+
+	// EventPluginDisabled: one is not asked any more. Detail is the hook of one that failed
+	// too often, which is asked again after a while; empty if it was switched off.
+	EventPluginDisabled EventType = "plugin.disabled"
 
 	EventSuppressionAdded   EventType = "suppression.added" // Detail is the address
 	EventSuppressionRemoved EventType = "suppression.removed"

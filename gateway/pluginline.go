@@ -14,6 +14,7 @@ type PluginLine struct {
 	Email     ID     // zero if the message had none yet, as mail that arrives
 	MessageID string // RFC 5322 section 3.6.4; "" if it has none
 	Text      string
+	Pauses    bool // it says that the hook is not asked for a while: an event, too; not stored
 }
 
 // LineLevel is how much a line matters, as the import log of the ABI has it.

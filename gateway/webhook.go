@@ -38,6 +38,7 @@ const WebhookSecretPrefix = "whsec_"
 var WebhookEvents = []EventType{
 	EventReceived, EventScheduled, EventQueued, EventSent, EventDelivered, EventDelayed, EventBounced, EventComplained, EventFailed,
 	EventSuppressed, EventCanceled, EventHeld, EventUpdated, EventDomain, EventSuppressionAdded, EventSuppressionRemoved,
+	EventPluginDisabled,
 }
 
 // Wanted are the events that it is told of.

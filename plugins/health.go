@@ -106,6 +106,7 @@ type change int
 const (
 	changedNothing change = iota
 	changedPaused
+	changedStill // the call that tried failed: it is paused once more
 	changedWell
 )
 
@@ -142,6 +143,9 @@ func (b *breaker) went(t turn, now time.Time, well, blamed bool, l *gateway.Limi
 	b.row, b.last = b.row+1, b.last|1
 	if t.trial || b.row >= l.PluginFailuresRow || int64(bits.OnesCount64(b.last)) >= l.PluginFailuresFifty {
 		b.paused = now.Add(time.Duration(l.PluginPauseSeconds) * time.Second)
+		if t.trial {
+			return changedStill
+		}
 		return changedPaused
 	}
 	return changedNothing
@@ -184,16 +188,17 @@ func (p *Plugins) Stats(inst *gateway.Plugin) gateway.PluginStats {
 	return out
 }
 
-// tell says in the logs that a plugin is paused, or asked again.
+// tell says in the logs that a plugin is paused, or asked again; that it begins to be
+// paused is an event, too.
 func (p *Plugins) tell(ctx context.Context, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, c change) {
 	row := gateway.Activity{At: p.cfg.Now(), Domain: inst.Domain, Account: inst.Account, Protocol: "plugin", Method: string(hook), Endpoint: inst.Name, Status: 200, Reason: "it is asked again"}
 	line := gateway.PluginLine{Level: gateway.LineInfo, Text: row.Reason}
-	if c == changedPaused {
+	if c != changedWell {
 		row.Status, row.Error = 503, "plugin_paused"
 		if row.Reason = "it failed too often: for a while its failure policy answers"; isLate(hook) {
 			row.Reason = "it failed too often: for a while it is not asked"
 		}
-		line = gateway.PluginLine{Level: gateway.LineError, Text: row.Reason}
+		line = gateway.PluginLine{Level: gateway.LineError, Text: row.Reason, Pauses: c == changedPaused}
 	}
 	p.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "plugin health", slog.String("plugin", inst.ID.String()), slog.String("state", row.Reason))
 	p.cfg.Activity.Add(row)

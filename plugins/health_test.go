@@ -66,6 +66,22 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// That it begins to be paused is told once, however often it is tried meanwhile.
+func TestPausesOnce(t *testing.T) {
+	var h health
+	var got []change
+	limits, now, inst := gateway.DefaultLimits(), time.Unix(0, 0), &gateway.Plugin{}
+	for _, err := range []error{errRefused, errRefused, errRefused, errRefused, errRefused, errRefused, errRefused, nil} {
+		if c := h.went(inst, h.admit(inst, gateway.HookInbound, now), now, 0, err, &limits); c != changedNothing {
+			got = append(got, c)
+			now = now.Add(time.Duration(limits.PluginPauseSeconds) * time.Second)
+		}
+	}
+	if want := []change{changedPaused, changedStill, changedStill, changedWell}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 // A call that began before a pause changes nothing when it ends.
 func TestLateCalls(t *testing.T) {
 	var h health

@@ -86,11 +86,26 @@ func (t *tx) addLines(lines []gateway.PluginLine) error {
 		if most := uint64(t.store.cfg.Limits.PluginLines); n[0] > most {
 			t.Delete(lineKey(d, l.Plugin, n[0]-most))
 		}
+		if l.Pauses {
+			if err := t.pluginPaused(l.Plugin, l.Hook); err != nil {
+				return err
+			}
+		}
 	}
 	for id, n := range last {
 		t.Set(lineSeqKey(d, id), n.encode())
 	}
 	return nil
+}
+
+// pluginPaused tells that a hook of a plugin is not asked for a while, unless it was
+// switched off meanwhile.
+func (t *tx) pluginPaused(id gateway.ID, hook gateway.Hook) error {
+	p, err := readPlugin(t, t.domain, id)
+	if err == nil && p.Enabled {
+		t.emit(gateway.Event{Type: gateway.EventPluginDisabled, Account: p.Account, Subject: id, Detail: string(hook)})
+	}
+	return err
 }
 
 // PluginLines returns lines of a plugin's log, of those that are kept.

@@ -139,6 +139,9 @@ func (s *Store) ChangePlugin(ctx context.Context, sc gateway.Scope, id gateway.I
 			p.Grants = distinct(*c.Grants)
 			revoke(p, p.Grants)
 		}
+		if p.Enabled && c.Enabled != nil && !*c.Enabled {
+			t.emit(gateway.Event{Type: gateway.EventPluginDisabled, Account: p.Account, Subject: p.ID})
+		}
 		set(&p.Enabled, c.Enabled)
 		set(&p.Priority, c.Priority)
 		set(&p.Failure, c.Failure)

@@ -311,6 +311,7 @@ func encodeEvent(v *gateway.Event) []byte {
 		e.uint(11, uint64(uid))
 	}
 	e.id(12, v.Plugin)
+	e.id(13, v.Subject)
 	return e.b
 }
 
@@ -342,6 +343,8 @@ func decodeEvent(d gateway.DomainID, seq uint64, b []byte) (gateway.Event, error
 			v.UIDs = append(v.UIDs, uint32(f.v))
 		case 12:
 			v.Plugin = f.id()
+		case 13:
+			v.Subject = f.id()
 		}
 		return nil
 	})

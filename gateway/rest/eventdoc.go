@@ -93,6 +93,8 @@ func (s *Server) Document(ctx context.Context, scope gateway.Scope, e *gateway.E
 			Email    string `json:"email"`
 			Sequence uint64 `json:"sequence"`
 		}{e.Detail, e.Sequence}
+	case gateway.EventPluginDisabled:
+		doc.Data, err = s.pluginEvent(ctx, scope, e)
 	default:
 		doc.Data, err = s.emailEvent(ctx, scope, e)
 	}

@@ -78,8 +78,8 @@ func (st *mailStream) choose(k *call) error {
 		switch name = strings.TrimSpace(name); {
 		case name == newEmail:
 			st.fresh = true
-		case !strings.HasPrefix(name, "email.") || !slices.Contains(gateway.WebhookEvents, gateway.EventType(name)):
-			return gateway.Fieldf(gateway.InvalidParameter, "events", "events are new_email and what webhooks are told of an email, not %.80q", name)
+		case !ofMailbox(gateway.EventType(name)):
+			return gateway.Fieldf(gateway.InvalidParameter, "events", "events are new_email and what webhooks are told of a mailbox, not %.80q", name)
 		case k.ticket != nil:
 			return gateway.Fieldf(gateway.InvalidParameter, "events", "a token opens a stream of new_email; show a key to follow %s", name)
 		default:
@@ -87,6 +87,11 @@ func (st *mailStream) choose(k *call) error {
 		}
 	}
 	return nil
+}
+
+// ofMailbox reports whether a type is of what happens to a mailbox, and not to a domain alone.
+func ofMailbox(t gateway.EventType) bool {
+	return slices.Contains(gateway.WebhookEvents, t) && (strings.HasPrefix(string(t), "email.") || t == gateway.EventPluginDisabled)
 }
 
 // streamFolders reads the folders to follow: INBOX unless others are named.
