@@ -175,7 +175,10 @@ func (l *letter) matches(c *mailbox.Criteria, i int) bool {
 
 // sought is a part of what letters are made of, cut anywhere.
 func sought(r *rand.Rand) string {
-	p := []rune(pickOne(r, []string{phrase(r, 1), phrase(r, 2), pickOne(r, people), "<p class=void>", ": ", ""}))
+	p := []rune(pickOne(r, []string{
+		phrase(r, 1), phrase(r, 2), pickOne(r, people), "<p class=void>", ": ", "",
+		"Subject: " + phrase(r, 1), "From: " + pickOne(r, people), "X-Mark: " + phrase(r, 1),
+	}))
 	from := r.IntN(len(p) + 1)
 	p = p[from : from+r.IntN(len(p)-from+1)]
 	if r.IntN(2) == 0 {
@@ -251,7 +254,7 @@ func partIndex(r *rand.Rand, all []*letter, through int) mailbox.Index {
 				if !known {
 					bit = search.Header
 				}
-				in = in || q.Fields&search.Header != 0 && holds(field[0], q.Text) || q.Fields&bit != 0 && (holds(field[1], q.Text) || (q.Fields == search.Text || !known) && holds(field[0]+": "+field[1], q.Text))
+				in = in || q.Fields&search.Header != 0 && holds(field[0]+": "+field[1], q.Text) || q.Fields&bit != 0 && holds(field[1], q.Text)
 			}
 			if q.AnySpace { // it knows of each word where it may be
 				in = !slices.ContainsFunc(strings.Fields(q.Text), func(word string) bool { return !l.whole(word) })

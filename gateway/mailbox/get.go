@@ -192,12 +192,11 @@ func (m *Mail) text(ctx context.Context, s gateway.Scope, msg *gateway.Message, 
 
 // Header lists the fields of a message as they stand, trace fields first.
 func (m *Mail) Header(ctx context.Context, s gateway.Scope, it Item) ([]gateway.HeaderField, error) {
-	r, err := m.cfg.Store.OpenBlob(ctx, s, it.Message.Blob, 0, it.Message.Content.HeaderSize)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return content.Header(io.MultiReader(bytes.NewReader(it.Message.Prefix), r), m.cfg.Limits)
+	msg := it.Message
+	r := content.Reading{Content: &msg.Content, Prefix: msg.Prefix, Limits: m.cfg.Limits, Open: func(off, n int64) (io.ReadCloser, error) {
+		return m.cfg.Store.OpenBlob(ctx, s, msg.Blob, off, n)
+	}}
+	return r.Header()
 }
 
 // Raw opens the whole message and tells its size.

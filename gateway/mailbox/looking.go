@@ -60,10 +60,12 @@ func (f *finder) batch(ctx context.Context, in marks, numbers []int, judge func(
 			continue
 		}
 		ok, err := judge(ctx, m)
-		if err != nil {
+		switch {
+		case gateway.KindOf(err) == gateway.NotFound: // expunged meanwhile
+			f.lost.set(numbers[k])
+		case err != nil:
 			return err
-		}
-		if !ok {
+		case !ok:
 			in.clear(numbers[k])
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // headerHas reports whether a field of this name contains a text; an empty text asks for
 // the field alone. RFC 9051 section 6.4.4.
 func (t *texts) headerHas(name string, text *search.Finder) (bool, error) {
-	fields, err := t.header()
+	fields, err := t.fields()
 	if err != nil {
 		return false, err
 	}
@@ -30,7 +30,7 @@ func (t *texts) headerHas(name string, text *search.Finder) (bool, error) {
 // too.
 func (t *texts) has(text *search.Finder, header bool) (found bool, err error) {
 	if header {
-		fields, err := t.header()
+		fields, err := t.fields()
 		if err != nil {
 			return false, err
 		}

@@ -51,7 +51,9 @@ func (m *Mail) snippets(ctx context.Context, s gateway.Scope, a *gateway.Account
 			continue // it was deleted meanwhile
 		}
 		text, err := m.readable(ctx, s, msg)
-		if err != nil {
+		if gateway.KindOf(err) == gateway.NotFound {
+			continue
+		} else if err != nil {
 			return err
 		}
 		sn := newSnippet(text, t)

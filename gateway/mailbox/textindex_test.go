@@ -26,7 +26,7 @@ func (h *house) reader(store mailbox.Store, change func(*gateway.Limits)) *mailb
 	if change != nil {
 		change(&limits)
 	}
-	m, err := mailbox.New(mailbox.Config{Store: store, Streams: noStreams{}, Limits: limits, System: system, Internal: keys.Internal, Log: slog.New(slog.NewTextHandler(&h.log, nil))})
+	m, err := mailbox.New(mailbox.Config{Store: store, Streams: h.hub(), Limits: limits, System: system, Internal: keys.Internal, Log: slog.New(slog.NewTextHandler(&h.log, nil))})
 	h.ok(err)
 	return m
 }
@@ -285,6 +285,9 @@ func TestIndexOf(t *testing.T) {
 		{ann, "süß", search.Text, "[3] [2]"},
 		{ann, "x-mark: o", search.Header, "[] [3]"},
 		{ann, "from", search.Text, "[1 2 3] []"},
+		{ann, "Subject: budget", search.Text, "[] [1 2]"},
+		{ann, "FROM: C@x", search.Text, "[] [2 3]"},
+		{ann, "from: long", search.Text, "[] [2]"},
 		{ann, "c@x", search.From, "[] [3]"},
 		{ann, "c@x", search.To, "[] []"},
 		{eve, "budget", search.Text, "[1] []"},

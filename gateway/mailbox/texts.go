@@ -1,7 +1,6 @@
 package mailbox
 
 import (
-	"bytes"
 	"io"
 	"strings"
 
@@ -19,14 +18,21 @@ type texts struct {
 	raw  []byte // its body, if that was read
 }
 
-// header lists the fields, trace fields first, decoded.
+// header lists the fields, trace fields first, decoded: of a header over a limit, TooLarge,
+// those alone.
 func (t *texts) header() ([]gateway.HeaderField, error) {
-	r, err := t.open(0, t.msg.Content.HeaderSize)
-	if err != nil {
-		return nil, err
+	r := content.Reading{Open: t.open, Content: &t.msg.Content, Prefix: t.msg.Prefix, Limits: *t.lim}
+	return r.Header()
+}
+
+// fields is header for who does without what is over a limit: the limits may have been
+// wider when the message came, and one message may not fail a search of all.
+func (t *texts) fields() ([]gateway.HeaderField, error) {
+	fields, err := t.header()
+	if gateway.KindOf(err) == gateway.TooLarge {
+		return fields, nil
 	}
-	defer r.Close()
-	return content.Header(io.MultiReader(bytes.NewReader(t.msg.Prefix), r), *t.lim)
+	return fields, err
 }
 
 // bodies gives fn the text of each part that is text, markup included, until it returns
@@ -83,16 +89,10 @@ func (t *texts) addTo(b *search.Builder, most int64) error {
 	}
 	b.Add(search.Subject, t.msg.Content.Subject)
 	for _, f := range fields {
-		name := strings.ToLower(f.Name)
-		switch kind := headerFields[name]; {
-		case kind != 0:
-			b.Add(search.Header, f.Name)
+		if kind := headerFields[strings.ToLower(f.Name)]; kind != 0 {
 			b.Add(kind, f.Value)
-		case name == "subject" && f.Value == t.msg.Content.Subject:
-			b.Add(search.Header, f.Name)
-		default:
-			b.Add(search.Header, f.Name+": "+f.Value)
 		}
+		b.Add(search.Header, f.Name+": "+f.Value) // as has looks at it
 	}
 	err = t.bodies(func(text string) bool {
 		if most -= int64(len(text)); most < 0 {

@@ -151,7 +151,7 @@ func (r *reader) some(ctx context.Context, text *search.Finder, numbers []int, l
 		}
 		ok, err := r.look.in(mail.textsOf(ctx, r.f.v.scope, m, body), text)
 		switch {
-		case err != nil && gateway.KindOf(err) == gateway.NotFound: // expunged meanwhile
+		case gateway.KindOf(err) == gateway.NotFound: // expunged meanwhile
 			there[i] = false
 		case err != nil:
 			return err

@@ -15,12 +15,18 @@ func (h *house) follow() { h.followWithin(gateway.DefaultLimits()) }
 
 func (h *house) followWithin(lim gateway.Limits) {
 	h.Helper()
-	hub, err := notify.New(notify.Config{Store: h.Store, Internal: keys.Internal})
-	h.ok(err)
+	var err error
 	h.mail, err = mailbox.New(mailbox.Config{
-		Store: h.Store, Streams: hub, Limits: lim, System: system, Internal: keys.Internal,
+		Store: h.Store, Streams: h.hub(), Limits: lim, System: system, Internal: keys.Internal,
 	})
 	h.ok(err)
+}
+
+func (h *house) hub() *notify.Hub {
+	h.Helper()
+	hub, err := notify.New(notify.Config{Store: h.Store, Internal: keys.Internal})
+	h.ok(err)
+	return hub
 }
 
 // view opens a mailbox of an account, as its reader.

@@ -212,7 +212,9 @@ func (w *wordSearch) say(ctx context.Context, d gateway.DomainID, a gateway.Acco
 		if time.Now().After(w.until) {
 			return ErrSearchTime
 		}
-		out[i], err = w.m.textsOf(ctx, w.scope, msg, body).say(w.terms)
+		if out[i], err = w.m.textsOf(ctx, w.scope, msg, body).say(w.terms); gateway.KindOf(err) == gateway.NotFound {
+			return nil // it was deleted meanwhile
+		}
 		return err
 	})
 	return out, err
@@ -227,7 +229,7 @@ func (t *texts) say(all terms) (bool, error) {
 		left = slices.DeleteFunc(left, func(term []string) bool { return in(folded, term) })
 	}
 	see(t.msg.Content.Subject)
-	fields, err := t.header()
+	fields, err := t.fields()
 	if err != nil {
 		return false, err
 	}

@@ -11,14 +11,15 @@ import "github.com/centerleap/postern/gateway"
 // Fields are where in a message a text stands; a set of bits.
 type Fields uint16
 
-// The fields. Those of the header count with names and addresses, decoded.
+// The fields, decoded. The first five are what stands in one, without its name; Header has
+// theirs, too.
 const (
 	From Fields = 1 << iota
 	To
 	Cc
 	Bcc
 	Subject
-	Header // all others of the header
+	Header // every field, with its name
 	Body   // the texts of the message, decoded, markup included
 
 	// Text is the whole message, what RFC 9051 section 6.4.4 calls TEXT.
