@@ -328,8 +328,8 @@ const (
 	// StreamTokenTime is how long a token for a stream is good, and a stream that it
 	// opened lasts. Past it: 401 invalid_api_key. Ours: as a link.
 	StreamTokenTime = time.Hour
-	// WebhookPatience is how long a webhook may take nothing until it is switched off.
-	// Ours: longer than a long weekend.
+	// WebhookPatience is how long a webhook may take nothing of what there is until it is
+	// switched off, as soon as an event is given up. Ours: longer than a long weekend.
 	WebhookPatience = 5 * 24 * time.Hour
 	// WebhookOverlap is how long the former secret of a webhook signs, too, after a new one
 	// was made. Ours: a day is enough to bring the new one to every receiver.

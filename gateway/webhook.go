@@ -23,8 +23,8 @@ type Webhook struct {
 	// Secret signs, and so does Former until FormerUntil. Both are SecretPrefix and base64.
 	Secret, Former Secret
 	FormerUntil    time.Time
-	// FailingSince is when it failed for the first time since it last took something; zero
-	// if it took the last.
+	// FailingSince is when it failed for the first time since it last took something, or
+	// had nothing to take; zero if it took the last.
 	FailingSince         time.Time
 	CreatedAt, UpdatedAt time.Time
 }
@@ -73,6 +73,7 @@ const (
 	WebhookDelivered WebhookState = "delivered"
 	WebhookPending   WebhookState = "pending" // it failed, and is tried again
 	WebhookFailed    WebhookState = "failed"  // it is given up
+	WebhookSkipped   WebhookState = "skipped" // what it is about was gone: the endpoint was not asked again
 )
 
 // WebhookEvent is an event as a webhook was told of it.
@@ -80,7 +81,7 @@ type WebhookEvent struct {
 	Position
 	Event    Event
 	State    WebhookState
-	Tried    int              // how often
+	Tried    int              // how often it was asked
 	Attempts []WebhookAttempt // the newest ones, in order
 	Next     time.Time        // when it is tried again; zero: it is not
 }

@@ -146,16 +146,20 @@ func (f *follows) advance(next gateway.Position) {
 // Handled makes durable that a subscription was told of an event, with all that comes of
 // it, in one commit: what is remembered, mail that is wanted sent, the change of the
 // message. InvalidState if that was done before, and NotFound if the subscription has
-// ended: nothing is done then.
+// ended: nothing is done then. A webhook that was switched off while it was told has
+// not ended: what it answered is written down, and what it did not take waits.
 func (s *Store) Handled(ctx context.Context, sc gateway.Scope, id gateway.ID, told *gateway.Told) error {
 	d := sc.Domain()
 	if !sc.CoversDomain(d) || d == 0 {
 		return denied("subscription")
 	}
 	return s.update(ctx, d, func(t *tx) error {
-		f, err := following(t, d, id)
+		f, err := load(t, followsKey(d, id), decodeFollows)
+		if err == nil && f.Off && !f.Webhook {
+			err = engine.ErrNotFound
+		}
 		if err != nil {
-			return err
+			return missing(err, "subscription")
 		}
 		if err := t.untell(f, id, told); err != nil {
 			return err
@@ -189,25 +193,68 @@ func (s *Store) Handled(ctx context.Context, sc gateway.Scope, id gateway.ID, to
 
 // untell takes an event off what is to be told. InvalidState if it is not there any more.
 func (t *tx) untell(f *follows, id gateway.ID, told *gateway.Told) error {
-	over := gateway.Errorf(gateway.InvalidState, "the subscription was told of that before")
-	if !told.Due.IsZero() {
-		k := againKey(t.domain, id, told.Due, told.Position)
-		if _, err := t.Get(k); errors.Is(err, engine.ErrNotFound) {
-			return over
-		} else if err != nil {
-			return err
-		}
-		t.Delete(k)
-		f.Waiting--
+	var err error
+	if told.Due.IsZero() {
+		err = t.untellFirst(f, id, told)
+	} else {
+		err = t.untellAgain(f, id, told)
+	}
+	if errors.Is(err, engine.ErrNotFound) {
+		return gateway.Errorf(gateway.InvalidState, "the subscription was told of that before")
+	}
+	if err == nil {
 		f.advance(told.Next)
+	}
+	return err
+}
+
+// untellFirst notes that an event of the feed is dealt with.
+func (t *tx) untellFirst(f *follows, id gateway.ID, told *gateway.Told) error {
+	if !told.Less(f.Next) && !slices.Contains(f.Done, told.Position) {
+		f.Done = append(f.Done, told.Position)
 		return nil
 	}
-	if told.Less(f.Next) || slices.Contains(f.Done, told.Position) {
-		return over
+	if !f.Webhook {
+		return engine.ErrNotFound
 	}
-	f.Done = append(f.Done, told.Position)
-	f.advance(told.Next)
-	return nil
+	// It may have been switched off and on while it was told: then nothing is on record.
+	switch _, err := readHeard(t, t.domain, id, told.Position); {
+	case err == nil:
+		return engine.ErrNotFound
+	case errors.Is(err, engine.ErrNotFound):
+		return nil
+	default:
+		return err
+	}
+}
+
+// untellAgain takes an event off those that wait.
+func (t *tx) untellAgain(f *follows, id gateway.ID, told *gateway.Told) error {
+	k := againKey(t.domain, id, told.Due, told.Position)
+	_, err := t.Get(k)
+	if errors.Is(err, engine.ErrNotFound) && f.Webhook {
+		k, err = t.movedAgain(id, told)
+	}
+	if err == nil {
+		t.Delete(k)
+		f.Waiting--
+	}
+	return err
+}
+
+// movedAgain finds where an event waits that somebody asked for by hand while it was told:
+// nobody has told of it since.
+func (t *tx) movedAgain(id gateway.ID, told *gateway.Told) ([]byte, error) {
+	row, err := readHeard(t, t.domain, id, told.Position)
+	if err != nil {
+		return nil, err
+	}
+	k := againKey(t.domain, id, row.Next, told.Position)
+	w, err := load(t, k, func(b []byte) (gateway.Waiting, error) { return decodeWaiting(t.domain, k, b) })
+	if err == nil && w.Attempts != told.Attempts-1 {
+		err = engine.ErrNotFound
+	}
+	return k, err
 }
 
 // followers compares what subscriptions are said to wait for with what is there.

@@ -23,41 +23,59 @@ func (t *tx) heard(f *follows, id gateway.ID, told *gateway.Told) error {
 	if err != nil {
 		return missing(err, "subscription")
 	}
-	k := heardKey(t.domain, id, told.Position)
-	row, err := load(t, k, func(b []byte) (*gateway.WebhookEvent, error) { return decodeHeard(t.domain, k, b) })
+	row, err := readHeard(t, t.domain, id, told.Position)
 	if errors.Is(err, engine.ErrNotFound) {
 		row, err = &gateway.WebhookEvent{Position: told.Position, Event: told.Event}, nil
 	}
 	if err != nil {
 		return err
 	}
-	if row.Tried++; told.Attempt != nil {
+	row.Next = told.Again
+	switch {
+	case told.Skipped:
+		row.State = gateway.WebhookSkipped
+	case told.Error == "":
+		row.State = gateway.WebhookDelivered
+	case told.Again.IsZero():
+		row.State = gateway.WebhookFailed
+	default:
+		row.State = gateway.WebhookPending
+	}
+	if !told.Skipped {
+		row.Tried++
+	}
+	if told.Attempt != nil {
 		row.Attempts = append(row.Attempts, *told.Attempt)
 		row.Attempts = row.Attempts[max(0, len(row.Attempts)-keptAttempts):]
 	}
-	switch row.State, row.Next = gateway.WebhookDelivered, told.Again; {
-	case told.Error != "" && told.Again.IsZero():
-		row.State = gateway.WebhookFailed
-	case told.Error != "":
-		row.State = gateway.WebhookPending
+	t.SetUntil(heardKey(t.domain, id, told.Position), encodeHeard(row), until(t.now, t.store.cfg.ActivityRetention))
+	if told.Skipped { // it was not asked, so it is neither well nor ill
+		return nil
 	}
-	t.SetUntil(k, encodeHeard(row), until(t.now, t.store.cfg.ActivityRetention))
 	return t.judgeWebhook(f, w, told)
 }
 
-// judgeWebhook keeps since when a webhook takes nothing, and stops it when that is too long.
+func readHeard(r engine.Reader, d gateway.DomainID, id gateway.ID, p gateway.Position) (*gateway.WebhookEvent, error) {
+	k := heardKey(d, id, p)
+	return load(r, k, func(b []byte) (*gateway.WebhookEvent, error) { return decodeHeard(d, k, b) })
+}
+
+// judgeWebhook keeps since when a webhook takes nothing, and stops it when an event is
+// given up and that is too long. Time in which there was nothing to take doesn't count: it
+// begins anew with the first attempt of an event while no other waits.
 func (t *tx) judgeWebhook(f *follows, w *gateway.Webhook, told *gateway.Told) error {
-	since := w.FailingSince
+	since, others, final := w.FailingSince, f.Waiting, told.Again.IsZero()
+	if !final {
+		others-- // itself
+	}
 	switch {
-	case told.Error == "" && since.IsZero():
-		return nil
 	case told.Error == "":
 		w.FailingSince = time.Time{}
-	case since.IsZero():
+	case since.IsZero(), told.Attempts == 1 && others == 0:
 		w.FailingSince = t.now
 	}
 	stop := told.Stop
-	if most := gateway.WebhookPatience; stop == "" && !w.FailingSince.IsZero() && t.now.Sub(w.FailingSince) >= most {
+	if most := gateway.WebhookPatience; stop == "" && told.Error != "" && final && t.now.Sub(w.FailingSince) >= most {
 		stop = "it took nothing for " + most.String()
 	}
 	if stop != "" && w.Enabled {
@@ -66,7 +84,7 @@ func (t *tx) judgeWebhook(f *follows, w *gateway.Webhook, told *gateway.Told) er
 			Domain: t.domain, Account: w.Account, Protocol: "system", Method: "WEBHOOK", Endpoint: w.ID.String(), Status: gateway.Gone.Reply().Status, Reason: stop,
 		})
 	}
-	if stop != "" || w.FailingSince != since {
+	if stop != "" || !w.FailingSince.Equal(since) {
 		t.Set(webhookKey(t.domain, w.ID), encodeWebhook(w))
 	}
 	return nil
@@ -111,21 +129,20 @@ func heardOf(r engine.Reader, sc gateway.Scope, id gateway.ID, p gateway.Positio
 	if _, err := webhookOf(r, sc, id); err != nil {
 		return nil, err
 	}
-	k := heardKey(sc.Domain(), id, p)
-	row, err := load(r, k, func(b []byte) (*gateway.WebhookEvent, error) { return decodeHeard(sc.Domain(), k, b) })
+	row, err := readHeard(r, sc.Domain(), id, p)
 	return row, missing(err, "event")
 }
 
 // RetellWebhook has a webhook told of an event once more, now: one that is tried again
-// anyway goes on with its attempts, any other begins anew. InvalidState when the webhook is
-// off, or has to be told too much again already.
+// anyway goes on with its attempts, any other begins anew. One that is due is left as it
+// is, for it may be under way. InvalidState when the webhook is off, or has to be told too
+// much again already.
 func (s *Store) RetellWebhook(ctx context.Context, sc gateway.Scope, id gateway.ID, p gateway.Position) (row *gateway.WebhookEvent, err error) {
-	d := sc.Domain()
-	err = s.update(ctx, d, func(t *tx) error {
+	err = s.update(ctx, sc.Domain(), func(t *tx) error {
 		if row, err = heardOf(t, sc, id, p); err != nil {
 			return err
 		}
-		f, err := load(t, followsKey(d, id), decodeFollows)
+		f, err := load(t, followsKey(t.domain, id), decodeFollows)
 		switch most := t.store.cfg.Limits.EventWaiting; {
 		case err != nil:
 			return missing(err, "webhook")
@@ -133,24 +150,31 @@ func (s *Store) RetellWebhook(ctx context.Context, sc gateway.Scope, id gateway.
 			return gateway.Errorf(gateway.InvalidState, "the webhook is disabled; enable it first")
 		case row.Next.IsZero() && int64(f.Waiting) >= most:
 			return gateway.Errorf(gateway.InvalidState, "the webhook is to be told of %d events again already", most)
+		case !row.Next.IsZero() && !row.Next.After(t.now):
+			return nil
 		}
-		w := gateway.Waiting{Position: p, Event: row.Event, Due: t.now.Truncate(time.Millisecond)}
-		if row.Next.IsZero() {
-			f.Waiting++
-		} else {
-			old := againKey(d, id, row.Next, p)
-			before, err := load(t, old, func(b []byte) (gateway.Waiting, error) { return decodeWaiting(d, old, b) })
-			if err != nil {
-				return missing(err, "event") // it is under way just now, or the record is damaged
-			}
-			w.Attempts, w.Error = before.Attempts, before.Error
-			t.Delete(old)
-		}
-		t.Set(againKey(d, id, w.Due, p), encodeWaiting(&w))
-		t.Set(followsKey(d, id), encodeFollows(f))
-		row.State, row.Next = gateway.WebhookPending, w.Due
-		t.SetUntil(heardKey(d, id, p), encodeHeard(row), until(t.now, t.store.cfg.ActivityRetention))
-		return nil
+		return t.retell(f, id, row)
 	})
 	return row, err
+}
+
+// retell has an event waiting that is due now.
+func (t *tx) retell(f *follows, id gateway.ID, row *gateway.WebhookEvent) error {
+	w := gateway.Waiting{Position: row.Position, Event: row.Event, Due: t.now.Truncate(time.Millisecond)}
+	if row.Next.IsZero() {
+		f.Waiting++
+	} else {
+		old := againKey(t.domain, id, row.Next, row.Position)
+		before, err := load(t, old, func(b []byte) (gateway.Waiting, error) { return decodeWaiting(t.domain, old, b) })
+		if err != nil {
+			return missing(err, "event")
+		}
+		w.Attempts, w.Error = before.Attempts, before.Error
+		t.Delete(old)
+	}
+	t.Set(againKey(t.domain, id, w.Due, w.Position), encodeWaiting(&w))
+	t.Set(followsKey(t.domain, id), encodeFollows(f))
+	row.State, row.Next = gateway.WebhookPending, w.Due
+	t.SetUntil(heardKey(t.domain, id, row.Position), encodeHeard(row), until(t.now, t.store.cfg.ActivityRetention))
+	return nil
 }

@@ -122,10 +122,12 @@ func (s *Store) Webhook(ctx context.Context, sc gateway.Scope, id gateway.ID) (w
 }
 
 // ChangeWebhook changes one. What happened while it was off it is not told, but what it
-// had to be told again before.
+// had to be told again before. At another endpoint nothing has failed yet.
 func (s *Store) ChangeWebhook(ctx context.Context, sc gateway.Scope, id gateway.ID, c gateway.WebhookChange) (*gateway.Webhook, error) {
 	return s.alterWebhook(ctx, sc, id, func(t *tx, w *gateway.Webhook) error {
-		set(&w.Endpoint, c.Endpoint)
+		if c.Endpoint != nil && *c.Endpoint != w.Endpoint {
+			w.Endpoint, w.FailingSince = *c.Endpoint, time.Time{}
+		}
 		set(&w.Types, c.Types)
 		set(&w.Enabled, c.Enabled)
 		if w.Enabled && c.Enabled != nil {

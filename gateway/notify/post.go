@@ -36,14 +36,15 @@ func (w *Webhooks) post(ctx context.Context, hook *gateway.Webhook, event string
 	a.Took, a.Status = time.Since(began), answer.Status
 	a.Answer = strings.ToValidUTF8(string(answer.Body), "\ufffd")
 	switch {
+	case a.Status/100 == 2: // it is taken, whatever becomes of the rest of the answer
+	case a.Status != 0:
+		a.Error = fmt.Sprintf("the endpoint answered %d", a.Status)
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
 		a.Error = "the endpoint did not answer in time"
 	case gateway.KindOf(err) == gateway.Restricted:
 		a.Error = gateway.AsError(err).Message
-	case err != nil: // what the network said is in the operator's log
+	default: // what the network said is in the operator's log
 		a.Error = "the endpoint could not be reached"
-	case a.Status/100 != 2:
-		a.Error = fmt.Sprintf("the endpoint answered %d", a.Status)
 	}
 	return a
 }

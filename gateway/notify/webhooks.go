@@ -38,7 +38,8 @@ type WebhooksConfig struct {
 	// Document is what is told of an event: JSON with type, created_at and data. NotFound
 	// when there is nothing to tell of it any more. Required.
 	Document func(ctx context.Context, s gateway.Scope, e *gateway.Event) ([]byte, error)
-	// Changed is called when a domain's webhooks are not what they were. Required.
+	// Changed is called when a domain's webhooks are not what they were, or may not be: when
+	// the store fails nobody knows. Required.
 	Changed func(gateway.DomainID)
 	Limits  gateway.Limits   // required
 	Now     func() time.Time // default: time.Now
@@ -129,9 +130,7 @@ func (w *Webhooks) Add(ctx context.Context, s gateway.Scope, d gateway.DomainID,
 	hook, err := w.cfg.Store.AddWebhook(ctx, s, gateway.Webhook{
 		ID: gateway.ID(uuid.Must(uuid.NewV7())), Domain: d, Account: a, Endpoint: endpoint, Types: types, Enabled: true, Secret: newSecret(),
 	})
-	if err == nil {
-		w.cfg.Changed(d)
-	}
+	w.cfg.Changed(d)
 	return hook, err
 }
 
@@ -171,9 +170,7 @@ func (w *Webhooks) Change(ctx context.Context, s gateway.Scope, id gateway.ID, c
 		return nil, err
 	}
 	hook, err := w.cfg.Store.ChangeWebhook(ctx, s, id, c)
-	if err == nil {
-		w.cfg.Changed(hook.Domain)
-	}
+	w.cfg.Changed(s.Domain())
 	return hook, err
 }
 
@@ -185,9 +182,7 @@ func (w *Webhooks) Rotate(ctx context.Context, s gateway.Scope, id gateway.ID) (
 // Delete removes one.
 func (w *Webhooks) Delete(ctx context.Context, s gateway.Scope, id gateway.ID) error {
 	err := w.cfg.Store.DeleteWebhook(ctx, s, id)
-	if err == nil {
-		w.cfg.Changed(s.Domain())
-	}
+	w.cfg.Changed(s.Domain())
 	return err
 }
 
@@ -219,9 +214,7 @@ func (w *Webhooks) Retell(ctx context.Context, s gateway.Scope, id gateway.ID, e
 	row, err := named(event, func(p gateway.Position) (*gateway.WebhookEvent, error) {
 		return w.cfg.Store.RetellWebhook(ctx, s, id, p)
 	})
-	if err == nil {
-		w.cfg.Changed(s.Domain())
-	}
+	w.cfg.Changed(s.Domain())
 	return row, err
 }
 

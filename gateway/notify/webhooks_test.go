@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,17 @@ func told(w *Webhooks, detail string) (gateway.Result, error) {
 	return w.Tell(context.Background(), gateway.Scope{}, &gateway.Subscription{}, gateway.Position{Sequence: 7}, &gateway.Event{Sequence: 7, At: time.UnixMilli(1e12), Detail: detail}, 1)
 }
 
+// begin answers with a status and the beginning of a body, whose rest never comes.
+func begin(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "well")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+}
+
 // What an endpoint may do, and what is said of it.
 func TestTellWebhook(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
@@ -76,12 +88,19 @@ func TestTellWebhook(t *testing.T) {
 		failure string // part of it
 		stop    bool
 	}{
-		"takes it":   {func(http.ResponseWriter, *http.Request) {}, 200, "", false},
-		"accepts":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, 202, "", false},
-		"fails":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, long, 500) }, 500, "answered 500", false},
-		"redirects":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusPermanentRedirect) }, 308, "answered 308", false},
-		"is gone":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, 410, "answered 410", true},
-		"hangs":      {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, 0, "in time", false},
+		"takes it":           {func(http.ResponseWriter, *http.Request) {}, 200, "", false},
+		"accepts":            {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, 202, "", false},
+		"fails":              {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, long, 500) }, 500, "answered 500", false},
+		"redirects":          {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusPermanentRedirect) }, 308, "answered 308", false},
+		"is gone":            {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, 410, "answered 410", true},
+		"hangs":              {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, 0, "in time", false},
+		"hangs later":        {begin(200), 200, "", false},
+		"fails, and hangs":   {begin(500), 500, "answered 500", false},
+		"is gone, and hangs": {begin(410), 410, "answered 410", true},
+		"cuts itself short": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "some")
+		}, 200, "", false},
 		"hangs up":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "could not be reached", false},
 		"says a lot": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, long+"\xff") }, 200, "", false},
 	} {
@@ -172,5 +191,45 @@ func TestTellNobody(t *testing.T) {
 	s.err = gateway.Errorf(gateway.NotFound, "no such webhook")
 	if _, err := told(w, ""); gateway.KindOf(err) != gateway.NotFound {
 		t.Errorf("a deleted one: %v", err)
+	}
+}
+
+func (s *shelf) AddWebhook(context.Context, gateway.Scope, gateway.Webhook) (*gateway.Webhook, error) {
+	return nil, s.err
+}
+
+func (s *shelf) ChangeWebhook(context.Context, gateway.Scope, gateway.ID, gateway.WebhookChange) (*gateway.Webhook, error) {
+	return nil, s.err
+}
+
+func (s *shelf) DeleteWebhook(context.Context, gateway.Scope, gateway.ID) error { return s.err }
+
+func (s *shelf) WebhookEvent(context.Context, gateway.Scope, gateway.ID, gateway.Position) (*gateway.WebhookEvent, error) {
+	return &gateway.WebhookEvent{Event: gateway.Event{At: time.UnixMilli(1)}}, nil
+}
+
+func (s *shelf) RetellWebhook(context.Context, gateway.Scope, gateway.ID, gateway.Position) (*gateway.WebhookEvent, error) {
+	return nil, s.err
+}
+
+// A change that the store may have made although it failed is looked at, as any other.
+func TestWebhookChangedPerhaps(t *testing.T) {
+	w := hooks(t, &shelf{err: gateway.Errorf(gateway.Unavailable, "the disk is away")}, safehttp.Config{})
+	ctx, s := context.Background(), gateway.NewScope(gateway.LevelDomain, 3, 0, gateway.ID{})
+	var changed []gateway.DomainID
+	w.cfg.Changed = func(d gateway.DomainID) { changed = append(changed, d) }
+	for name, do := range map[string]func() error{
+		"Add":    func() error { _, err := w.Add(ctx, s, 3, 0, "https://x.example", nil); return err },
+		"Change": func() error { _, err := w.Change(ctx, s, gateway.ID{}, gateway.WebhookChange{}); return err },
+		"Delete": func() error { return w.Delete(ctx, s, gateway.ID{}) },
+		"Retell": func() error {
+			_, err := w.Retell(ctx, s, gateway.ID{}, gateway.EventID(gateway.Position{}, time.UnixMilli(1)))
+			return err
+		},
+	} {
+		changed = nil
+		if err := do(); gateway.KindOf(err) != gateway.Unavailable || !slices.Equal(changed, []gateway.DomainID{3}) {
+			t.Errorf("%s: %v, changed %v", name, err, changed)
+		}
 	}
 }

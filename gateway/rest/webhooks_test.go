@@ -135,10 +135,11 @@ func TestWebhookRetries(t *testing.T) {
 	c.eventually("/webhooks/"+w.Str("id"), "failing_since", nil)
 }
 
-// 410 ends a webhook at once, and five days without success do.
+// 410 ends a webhook at once, and five days without success do as soon as an event is given
+// up.
 func TestWebhookStops(t *testing.T) {
 	at := &clock{at: time.Now()}
-	c, gone, dead := newClient(t, gatewaytest.Clock(at.now)), gatewaytest.NewHook(t), gatewaytest.NewHook(t)
+	c, gone, dead := newClient(t, gatewaytest.Clock(at.now), gatewaytest.Limit("webhook_attempts", "3")), gatewaytest.NewHook(t), gatewaytest.NewHook(t)
 	key := c.g.Keys.Domain
 	gone.Answers(bar(410))
 	dead.Answers(bar(503))
@@ -149,11 +150,12 @@ func TestWebhookStops(t *testing.T) {
 	at.add(gateway.WebhookPatience - time.Minute)
 	c.do(200, "POST", "/emails", key, email())
 	c.eventually("/webhooks/"+second+"/events", "data.0.attempts", 1.0)
+	c.eventually("/webhooks/"+second+"/events", "data.1.attempts", 2.0)
 	if a := c.do(200, "GET", "/webhooks/"+second, key, nil); a.Str("status") != "enabled" {
 		t.Errorf("%v", a)
 	}
-	at.add(2 * time.Minute)
-	c.do(200, "POST", "/emails", key, email())
+	at.add(10 * time.Minute) // what was told before is told for the last time
+	c.g.Told.Wake()
 	c.eventually("/webhooks/"+second, "status", "disabled")
 	for id, why := range map[string]string{first: "410", second: "it took nothing"} {
 		if a := c.do(200, "GET", "/webhooks/"+id, key, nil); !strings.Contains(a.Str("disabled_reason"), why) {
@@ -175,6 +177,29 @@ func TestWebhookStops(t *testing.T) {
 	c.do(200, "POST", "/emails", key, email("subject", "after"))
 	if got := gone.Wait(2); len(got) != 2 || got[1].Event.Str("data.subject") != "after" {
 		t.Errorf("%d calls", len(got))
+	}
+}
+
+// An event whose mailbox is gone when it would be told again is skipped, and that is said.
+func TestWebhookSkips(t *testing.T) {
+	at := &clock{at: time.Now()}
+	c, h := newClient(t, gatewaytest.Clock(at.now)), gatewaytest.NewHook(t)
+	key := c.g.Keys.Domain
+	w := "/webhooks/" + c.hook(h, key, "email.received").Str("id")
+	c.do(201, "POST", "/accounts", key, `{"email":"eve@demo.localhost"}`)
+	h.Answers(bar(500))
+	c.do(200, "POST", "/emails", key, email("to", "eve@demo.localhost"))
+	c.eventually(w+"/events", "data.0.status", "pending")
+	c.do(200, "DELETE", "/accounts/eve@demo.localhost", key, nil)
+	at.add(10 * time.Second)
+	c.g.Told.Wake()
+	c.eventually(w+"/events", "data.0.status", "skipped")
+	row := c.do(200, "GET", w+"/events/"+h.Got()[0].ID, key, nil)
+	if row.At("attempts") != 1.0 || row.At("next_attempt_at") != nil || row.At("last_attempt.response_status") != 500.0 || len(h.Got()) != 1 {
+		t.Errorf("%v", row)
+	}
+	if c.do(200, "GET", w, key, nil).At("failing_since") == nil {
+		t.Error("who was not asked took something")
 	}
 }
 
