@@ -24,7 +24,7 @@ type Activity struct {
 }
 
 // Protocols are the ways in which something happens that leaves a row.
-var Protocols = [...]string{"rest", "smtp", "imap", "system", "plugin"}
+var Protocols = [...]string{"rest", "smtp", "imap", "system", "plugin", "dashboard"}
 
 // ActivityFilter narrows a listing of the log, which is newest first.
 type ActivityFilter struct {

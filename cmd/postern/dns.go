@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/centerleap/postern/gateway"
 )
 
 type domainRecords struct {
@@ -64,24 +66,9 @@ func (c *client) dnsCommand() *cobra.Command {
 	return cmd
 }
 
-// zoneLine is a record as in a zone file, RFC 1035 section 5.1.
+// zoneLine is the record as in a zone file.
 func (r *domainRecord) zoneLine() string {
-	if r.Type == "MX" {
-		return fmt.Sprintf("%s. IN MX %d %s.", r.Name, r.Priority, r.Value)
-	}
-	return fmt.Sprintf("%s. IN TXT %s", r.Name, zoneText(r.Value))
-}
-
-// zoneStrings is the most that one string of a TXT record holds, RFC 1035 section 3.3.
-const zoneStrings = 255
-
-// zoneText is a text in quotes, in as many strings as it needs.
-func zoneText(s string) string {
-	var out []string
-	for piece := range slices.Chunk([]byte(s), zoneStrings) {
-		out = append(out, `"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(string(piece))+`"`)
-	}
-	return strings.Join(out, " ")
+	return gateway.ZoneLine(r.Name, r.Type, r.Priority, r.Value)
 }
 
 // table shows each record with what is there.

@@ -59,12 +59,14 @@ func people(b *serve.Banner) string {
 	p("  REST     %s", b.REST)
 	p("  SMTP     %s (STARTTLS), %s (TLS), as an MX %s", b.Submission, b.Submissions, b.MX)
 	p("  IMAP     %s (STARTTLS), %s (TLS); the CA is %s", b.IMAP, b.IMAPS, b.CA)
-	p("  account  %s\n  data     %s\n", b.Account, b.Data)
+	p("  account  %s\n  data     %s", b.Account, b.Data)
 	if b.Keys == nil {
+		p("  web      %s\n", b.Dashboard)
 		p("The keys were shown at the first start. To make another:")
 		p("  postern keys create --domain %s --data %s", b.Domain, quoted(b.Data))
 		return s.String()
 	}
+	p("  web      %s (leads in once, within ten minutes)\n", b.Dashboard)
 	p("Your first key, shown this once:\n\n  export CENTERLEAP_API_KEY=%s\n", b.Keys.Domain)
 	p("  (for %s alone: %s)\n  (send only: %s)\n  (operator: %s)\n", b.Account, b.Keys.Account, b.Keys.SendOnly, b.Keys.Admin)
 	p("Paste that line into another terminal, then these: send, list, read.\n")
@@ -78,10 +80,13 @@ func people(b *serve.Banner) string {
 
 // fate says what becomes of mail to other domains.
 func fate(m gateway.DeliveryMode) string {
-	if m == gateway.ModeCapture {
+	switch m {
+	case gateway.ModeCapture:
 		return "Mail to other domains is kept, not sent."
+	case gateway.ModeRelay:
+		return "Mail to other domains goes through the smart host."
 	}
-	return "Mail to other domains waits: this version carries none."
+	return "Mail to other domains is delivered."
 }
 
 // quoted makes a path safe to paste into a shell.

@@ -31,6 +31,7 @@ const (
 type Gateway struct {
 	*serve.Gateway
 	URL  string
+	Web  string // where the dashboard is; at the first start a link that leads in once
 	Data string
 	Keys serve.BannerKeys
 	Log  *Log
@@ -117,7 +118,7 @@ func (g *Gateway) start() {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	g.Gateway, g.URL, g.cancel, g.ended = whole, banner.REST, cancel, make(chan error, 1)
+	g.Gateway, g.URL, g.Web, g.cancel, g.ended = whole, banner.REST, banner.Dashboard, cancel, make(chan error, 1)
 	go func() { g.ended <- whole.Run(ctx) }()
 }
 

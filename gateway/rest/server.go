@@ -74,6 +74,10 @@ type Config struct {
 	URL      string        // that links in answers begin with; default: the request's own scheme and host
 	Here     func() string // that links begin with which no request asks for, without URL; default: nothing
 	Origins  []string      // of pages whose scripts may read answers; default: none
+	// Pages adds what else the listener answers, before REST's routes; not at ServeLocal.
+	// base is the parent of its requests' contexts, and what streams ends when stopping
+	// is closed. Default: nothing.
+	Pages    func(app fiber.Router, base context.Context, stopping <-chan struct{})
 	Limits   gateway.Limits
 	SpoolDir string           // for attachments while a request is read
 	Log      *slog.Logger     // default: slog.Default()
@@ -186,6 +190,9 @@ func (s *Server) app(base context.Context, stopping <-chan struct{}, local bool)
 			return s.answerError(&call{c: c, id: requestID(c)}, routeError(err))
 		},
 	})
+	if s.cfg.Pages != nil && !local {
+		s.cfg.Pages(app, base, stopping) // before cors: other origins have no business there
+	}
 	if len(s.cfg.Origins) > 0 && !local {
 		app.Use(s.cors)
 	}

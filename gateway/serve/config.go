@@ -43,6 +43,7 @@ type Config struct {
 	DNSServers        []string // with or without a port; see dnsServers
 	RESTURL           string   // of links in answers; empty: the request's own
 	Origins           []string // of pages that may read REST answers
+	DashboardHosts    []string // names that browsers know it by, besides server.hostname and that of rest.url
 	RemoteAttachments bool     // attachments[].path of a send
 	HTTPAllow         []string // host:port that calls of ours may reach although private
 	LogLevel          string

@@ -103,7 +103,11 @@ func (g *Gateway) Start(ctx context.Context, q Quickstart) (*Banner, error) {
 	if b.Mode, err = g.DeliveryMode(ctx); err != nil {
 		return nil, err
 	}
-	b.Keys, err = g.firstKeys(ctx, first) // last: nothing can fail between them and the printing
+	b.Dashboard = g.URL() + "/ui/"
+	admin, err := g.firstKeys(ctx, first, b) // last: nothing can fail between them and the printing
+	if admin != nil {
+		b.Dashboard = g.URL() + g.ui.Link(admin)
+	}
 	return b, err
 }
 
@@ -119,8 +123,9 @@ func (g *Gateway) account(ctx context.Context, email string) (*gateway.Account, 
 // firstKeyName marks the keys that quickstart makes.
 const firstKeyName = "quickstart"
 
-// firstKeys makes the four keys, unless somebody has seen such.
-func (g *Gateway) firstKeys(ctx context.Context, a *gateway.Account) (*BannerKeys, error) {
+// firstKeys puts the four keys into the banner, unless somebody has seen such, and
+// returns that of the instance.
+func (g *Gateway) firstKeys(ctx context.Context, a *gateway.Account, banner *Banner) (admin *gateway.Key, err error) {
 	sc := keys.System()
 	began, err := g.Store.Setting(ctx, sc, settingIssued)
 	if err != nil || began == shown {
@@ -145,13 +150,16 @@ func (g *Gateway) firstKeys(ctx context.Context, a *gateway.Account) (*BannerKey
 		{&b.SendOnly, keys.NewKey{Level: gateway.LevelDomain, Domain: a.Domain, Permission: gateway.SendOnly}},
 	} {
 		n.key.Name = firstKeyName
-		_, token, err := g.Keys.Create(ctx, sc, n.key)
+		key, token, err := g.Keys.Create(ctx, sc, n.key)
 		if err != nil {
 			return nil, err
 		}
-		*n.into = token.Reveal()
+		if *n.into = token.Reveal(); key.Level == gateway.LevelInstance {
+			admin = key
+		}
 	}
-	return b, nil
+	banner.Keys = b
+	return admin, nil
 }
 
 // revokeUnseen ends the keys of a start that was interrupted before it printed

@@ -9,12 +9,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/activity"
 	"github.com/centerleap/postern/gateway/content"
+	"github.com/centerleap/postern/gateway/dashboard"
 	"github.com/centerleap/postern/gateway/domains"
 	"github.com/centerleap/postern/gateway/guard"
 	"github.com/centerleap/postern/gateway/imapd"
@@ -53,6 +55,7 @@ type Gateway struct {
 	Told     *notify.Consumers // who tell webhooks
 	Ticks    *notify.Ticks     // who ask them at intervals
 	rest     *rest.Server
+	ui       *dashboard.Dashboard
 	smtp     *smtpd.Server
 	imap     *imapd.Server
 	guard    *guard.Guard
@@ -200,6 +203,9 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
+	if err = g.buildDashboard(); err != nil {
+		return err
+	}
 	return g.buildREST()
 }
 
@@ -214,10 +220,22 @@ func (g *Gateway) buildDomains(published *mailauth.Checker) (err error) {
 	return err
 }
 
+func (g *Gateway) buildDashboard() (err error) {
+	hosts := append([]string{g.cfg.Hostname}, g.cfg.DashboardHosts...)
+	if u, err := url.Parse(g.cfg.RESTURL); err == nil && u.Hostname() != "" {
+		hosts = append(hosts, u.Hostname())
+	}
+	g.ui, err = dashboard.New(dashboard.Config{
+		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Hosts: hosts,
+		Submission: func() string { return g.Addr("submission") }, SMTPUsername: g.cfg.SMTPUsername, Limits: g.cfg.Limits, Log: g.log, Now: g.now,
+	})
+	return err
+}
+
 func (g *Gateway) buildREST() (err error) {
 	c := rest.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Webhooks: g.webhooks, Ready: g.Store.Ready,
-		Local: keys.System(), URL: g.cfg.RESTURL, Here: g.URL, Origins: g.cfg.Origins, Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
+		Local: keys.System(), URL: g.cfg.RESTURL, Here: g.URL, Pages: g.ui.Mount, Origins: g.cfg.Origins, Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
 	}
 	if g.cfg.RemoteAttachments {
 		// In quickstart a developer's own server is as far away as any.

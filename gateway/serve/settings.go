@@ -59,6 +59,7 @@ func settings() []setting {
 		boolean("attachments.remote", func(c *Config) *bool { return &c.RemoteAttachments }),
 		list("http.allow", func(c *Config) *[]string { return &c.HTTPAllow }, remoteAddr),
 		list("rest.origins", func(c *Config) *[]string { return &c.Origins }, origin),
+		list("dashboard.hosts", func(c *Config) *[]string { return &c.DashboardHosts }, hostName),
 		text("rest.url", func(c *Config) *string { return &c.RESTURL }, baseURL),
 		list("dns.servers", func(c *Config) *[]string { return &c.DNSServers }, isDNSServer),
 		number("store.reserve", "bytes of free disk", 0, maxReserve, func(c *Config) *int64 { return &c.DiskReserve }),

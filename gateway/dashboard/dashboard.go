@@ -1,0 +1,108 @@
+// Package dashboard is the door for people: pages under /ui/ that show what a key
+// may see and change what it may change. Like the other doors it translates; what
+// happens is decided by the flows it calls.
+//
+// Pages are html/template, embedded, and complete without JavaScript: every form is
+// a form. Scripts of static/ only spare clicks. Who signs in shows a full-access key,
+// or the link that quickstart prints once, and sees what that key sees; the session
+// ends with the key.
+//
+// Where to look: routes.go is the table of pages, visit.go what happens to each
+// request, session.go who is signed in, and a file for each subject, whose
+// templates bear its name in pages/.
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/domains"
+	"github.com/centerleap/postern/gateway/keys"
+	"github.com/centerleap/postern/gateway/mailbox"
+	"github.com/centerleap/postern/gateway/outbound"
+)
+
+// Activity is the log of who did what.
+type Activity interface {
+	Add(row gateway.Activity)
+}
+
+// Config of a Dashboard. All but the defaults named is required.
+type Config struct {
+	Sender   *outbound.Sender
+	Mail     *mailbox.Mail
+	Keys     *keys.Keys
+	Domains  *domains.Domains
+	Activity Activity
+	// Hosts are the names that a browser may know the dashboard by, without ports;
+	// loopback's are always among them. Others are refused: a page of somebody else's
+	// name that leads here, as DNS rebinding has it, gets nothing.
+	Hosts []string
+	// Submission is where the submission door listens, and SMTPUsername the username
+	// there: for the lines to paste.
+	Submission   func() string
+	SMTPUsername string
+	Limits       gateway.Limits
+	Log          *slog.Logger     // default: slog.Default()
+	Now          func() time.Time // default: time.Now
+}
+
+// Dashboard is the door.
+type Dashboard struct {
+	cfg     Config
+	hosts   map[string]bool
+	pages   map[string]*template.Template
+	assets  assets
+	origins *http.CrossOriginProtection
+	signins signins
+	links   links
+}
+
+// New checks cfg and reads every page. It starts nothing.
+func New(cfg Config) (*Dashboard, error) {
+	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Submission == nil || cfg.Limits == (gateway.Limits{}) {
+		return nil, errors.New("dashboard: a required field of Config is missing")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	static, err := fs.Sub(files, "static")
+	if err != nil {
+		return nil, err
+	}
+	d := &Dashboard{cfg: cfg, hosts: hosts(cfg.Hosts), origins: http.NewCrossOriginProtection()}
+	if d.assets, err = newAssets(static); err != nil {
+		return nil, err
+	}
+	if d.pages, err = d.parse(files); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Mount adds every page to the app of a listener. base is the parent of all
+// requests' contexts; what streams ends when stopping is closed.
+func (d *Dashboard) Mount(app fiber.Router, base context.Context, stopping <-chan struct{}) {
+	for i := range routes {
+		r := &routes[i]
+		app.Add(r.Method, prefix+r.Path, func(c *fiber.Ctx) error { return d.run(base, stopping, c, r) })
+	}
+	app.Use(prefix, func(c *fiber.Ctx) error { return d.run(base, stopping, c, &nowhere) })
+}
+
+// prefix is where the dashboard begins.
+const prefix = "/ui"
+
+// clock is the time, for tests one of their own.
+func (d *Dashboard) clock() time.Time { return d.cfg.Now().UTC() }

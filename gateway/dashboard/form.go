@@ -1,0 +1,67 @@
+package dashboard
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+const (
+	// formTime is how long a browser may take over a form, pauses included. Ours.
+	formTime = 30 * time.Second
+	// formMedia is what a form without files sends: HTML standard, "URL-encoded form data".
+	formMedia = "application/x-www-form-urlencoded"
+)
+
+// readForm reads the fields of a form without files, at most json_bytes of it. A
+// form with files is left to its handler.
+func (d *Dashboard) readForm(v *visit) error {
+	media, _, err := mime.ParseMediaType(v.c.Get("Content-Type"))
+	if media == "multipart/form-data" {
+		return nil
+	}
+	if err != nil || media != formMedia || v.c.Get("Content-Encoding") != "" {
+		v.c.Context().SetConnectionClose() // what is left of the body is not read
+		return gateway.Errorf(gateway.UnsupportedMedia, "a form is sent as %s", formMedia)
+	}
+	raw, err := io.ReadAll(io.LimitReader(v.body(formTime), d.cfg.Limits.JSONBytes+1))
+	if err != nil || int64(len(raw)) > d.cfg.Limits.JSONBytes {
+		v.c.Context().SetConnectionClose()
+	}
+	if err != nil {
+		return &gateway.Error{Kind: gateway.Malformed, Message: "the form ended early", Err: err}
+	}
+	if int64(len(raw)) > d.cfg.Limits.JSONBytes {
+		return gateway.Errorf(gateway.TooLarge, "the form is over %d bytes", d.cfg.Limits.JSONBytes)
+	}
+	if v.form, err = url.ParseQuery(string(raw)); err != nil {
+		return gateway.Errorf(gateway.Malformed, "the form can't be read")
+	}
+	for _, values := range v.form {
+		for _, value := range values {
+			if !utf8.ValidString(value) {
+				return gateway.Errorf(gateway.Malformed, "the form is not UTF-8")
+			}
+		}
+	}
+	return nil
+}
+
+// body is what the browser sends, for some time. Fiber's own readers unpack gzip
+// without a limit.
+func (v *visit) body(within time.Duration) io.Reader {
+	_ = v.c.Context().Conn().SetReadDeadline(time.Now().Add(within))
+	if r := v.c.Context().RequestBodyStream(); r != nil {
+		return r
+	}
+	return bytes.NewReader(v.c.Request().Body())
+}
+
+// field is one field of the form, without the space around it.
+func (v *visit) field(name string) string { return strings.TrimSpace(v.form.Get(name)) }

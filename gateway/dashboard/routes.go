@@ -1,0 +1,89 @@
+package dashboard
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
+)
+
+// who may open a page: the levels of keys, all with full access.
+type who uint8
+
+const (
+	instance who = 1 << iota
+	domain
+	account
+	open who = 1 << 7 // also who is not signed in
+)
+
+const (
+	everybody = instance | domain | account
+	admins    = instance | domain
+)
+
+// route is one page, or what one form does.
+type route struct {
+	Method, Path string
+	Who          who
+	Class        keys.Class // whose limit of requests it counts against
+	Handle       func(*Dashboard, *visit) error
+}
+
+const (
+	get  = fiber.MethodGet
+	post = fiber.MethodPost
+)
+
+// routes is every page. With :domain in its path a page is about that domain, and
+// its visit's scope is narrowed to it.
+var routes = []route{
+	{get, "/static/:name", open, keys.Uncounted, (*Dashboard).static},
+	{get, "/sign-in", open, keys.Uncounted, (*Dashboard).signInForm},
+	{post, "/sign-in", open, keys.Uncounted, (*Dashboard).signIn},
+	{get, "/link/:token", open, keys.Uncounted, (*Dashboard).linkForm},
+	{post, "/link/:token", open, keys.Uncounted, (*Dashboard).followLink},
+	{post, "/sign-out", everybody, keys.Uncounted, (*Dashboard).signOut},
+
+	{get, "/", everybody, keys.Reads, (*Dashboard).overview},
+
+	{get, "/domains", everybody, keys.Reads, (*Dashboard).listDomains},
+	{post, "/domains", instance, keys.Changes, (*Dashboard).createDomain},
+	{get, "/domains/:domain", admins, keys.Reads, (*Dashboard).showDomain},
+	{post, "/domains/:domain/verify", admins, keys.Changes, (*Dashboard).verifyDomain},
+	{get, "/domains/:domain/zone", admins, keys.Reads, (*Dashboard).zone},
+
+	{get, "/keys", instance, keys.Reads, (*Dashboard).instanceKeys},
+	{get, "/keys/new", instance, keys.Reads, (*Dashboard).newKeyForm},
+	{post, "/keys/new", instance, keys.Changes, (*Dashboard).createKey},
+	{get, "/keys/:key/revoke", everybody, keys.Reads, (*Dashboard).revokeForm},
+	{post, "/keys/:key/revoke", everybody, keys.Changes, (*Dashboard).revokeKey},
+	{get, "/domains/:domain/keys", admins, keys.Reads, (*Dashboard).domainKeys},
+	{get, "/domains/:domain/keys/new", admins, keys.Reads, (*Dashboard).newKeyForm},
+	{post, "/domains/:domain/keys/new", admins, keys.Changes, (*Dashboard).createKey},
+
+	{get, "/domains/:domain/accounts", everybody, keys.Reads, (*Dashboard).listAccounts},
+	{post, "/domains/:domain/accounts", admins, keys.Changes, (*Dashboard).createAccount},
+	{get, "/domains/:domain/accounts/:email", everybody, keys.Reads, (*Dashboard).showAccount},
+	{get, "/domains/:domain/accounts/:email/keys", everybody, keys.Reads, (*Dashboard).accountKeys},
+	{get, "/domains/:domain/accounts/:email/keys/new", everybody, keys.Reads, (*Dashboard).newKeyForm},
+	{post, "/domains/:domain/accounts/:email/keys/new", everybody, keys.Changes, (*Dashboard).createKey},
+}
+
+// nowhere is what no route matched.
+var nowhere = route{Path: "/*", Who: open, Handle: func(*Dashboard, *visit) error {
+	return gateway.Errorf(gateway.NotFound, "there is no such page")
+}}
+
+// allows reports whether a page is for the holder of a scope.
+func (r *route) allows(l gateway.Level) bool {
+	switch l {
+	case gateway.LevelInstance:
+		return r.Who&instance != 0
+	case gateway.LevelDomain:
+		return r.Who&domain != 0
+	case gateway.LevelAccount:
+		return r.Who&account != 0
+	}
+	return false
+}
