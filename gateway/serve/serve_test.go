@@ -26,6 +26,7 @@ func TestEverySetting(t *testing.T) {
 		"delivery.smarthost": "h:25", "dns.servers": "192.0.2.53", "tls.cert_file": os.DevNull, "tls.key_file": os.DevNull,
 		"rest.url": "https://mail.example.com/api", "rest.origins": "https://app.example.com, http://localhost:3000",
 		"imap.hide":       "quota",
+		"dashboard.hosts": "mail.example.com, localhost",
 		"plugins.signers": strings.Repeat("A", 43) + "=, " + strings.Repeat("A", 42) + "E=",
 	}
 	c := Defaults()
@@ -45,7 +46,7 @@ func TestEverySetting(t *testing.T) {
 	}
 	if c.Memory != 64<<20 || c.DiskReserve != 7 || c.FeedDays != 7 || c.ActivityDays != 7 || c.TrashDays != 7 || c.Limits.Batch != 7 || c.Mode != "direct" || c.Listen["imaps"] != "127.0.0.1:0" || !c.AllowPrivate ||
 		!c.RemoteAttachments || !slices.Equal(c.HTTPAllow, []string{"h:1", "[::1]:2"}) || c.RESTURL != "https://mail.example.com/api" ||
-		!slices.Equal(c.Origins, []string{"https://app.example.com", "http://localhost:3000"}) || len(c.PluginSigners) != 2 || len(c.HiddenIMAP) != 1 {
+		!slices.Equal(c.Origins, []string{"https://app.example.com", "http://localhost:3000"}) || len(c.PluginSigners) != 2 || len(c.HiddenIMAP) != 1 || len(c.DashboardHosts) != 2 {
 		t.Errorf("%+v", c)
 	}
 	if want := []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32")}; c.BannerMillis != 7 || !slices.Equal(c.ProxyFrom["mx"], want) {
