@@ -354,6 +354,17 @@ const (
 	LoginWindow   = 2 * time.Minute
 	IdleTimeout   = 30 * time.Minute
 	IdleKeepalive = 2 * time.Minute
+	// AnswerTimeout is how long an IMAP client may take to read the next 16 KiB of an
+	// answer, and GoodbyeTimeout how long it may take over all that is still to be said
+	// once its session is to end: at a stop, a revoked key, a fault of its own. Past them
+	// the connection is closed without a word. Ours: half a KiB a second; and a stop
+	// waits for nobody who does not listen.
+	AnswerTimeout  = 30 * time.Second
+	GoodbyeTimeout = time.Second
+	// AppendAhead is how far in the future the date of an APPEND may be. One beyond it
+	// counts as not given: the message is dated now, or it would stand on top of every
+	// list. Ours: no clock that is meant to be right is a day fast.
+	AppendAhead = 24 * time.Hour
 	// TransferTimeout bounds the transfer of one message over SMTP or IMAP, and
 	// TransferPause a pause in it. Past them: 451 4.4.2 or BYE, and the end of the
 	// connection. Ours: 50 MiB at 30 KiB/s.

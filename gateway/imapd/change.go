@@ -1,6 +1,9 @@
 package imapd
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -30,13 +33,9 @@ func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, f *imap.Stor
 	}
 	s.enable()
 	numbers := s.pick(set)
-	quiet := func(int) bool { return false }
+	var quiet *silence
 	if f.Silent {
-		before := make(map[int]gateway.Entry)
-		for _, n := range numbers {
-			before[n] = s.view.Entry(n)
-		}
-		quiet = func(n int) bool { return foreseen(before[n], s.view.Entry(n), c) }
+		quiet = s.silence(numbers, c)
 	}
 	if s.c.note.since != nil {
 		return s.storeUnchanged(numbers, c, quiet)
@@ -51,7 +50,7 @@ func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, f *imap.Stor
 // halfStored ends a change that failed after some of it was durable: the client has to know
 // of that, whatever it asked for.
 func (s *session) halfStored(changed []int, err error) error {
-	if told := s.stored(changed, func(int) bool { return false }); told != nil {
+	if told := s.stored(changed, nil); told != nil {
 		return told
 	}
 	return s.failed(err)
@@ -78,41 +77,50 @@ func (s *session) Expunge(_ *imapserver.ExpungeWriter, uids *imap.UIDSet) error 
 	return s.expunged()
 }
 
-// Copy copies messages to another mailbox.
+// Copy copies messages to another mailbox. The front adds COPYUID to the tagged line.
 func (s *session) Copy(set imap.NumSet, dest string) (*imap.CopyData, error) {
-	return s.copy(set, dest, false)
+	code, err := s.copy(set, dest, false)
+	if err == nil {
+		s.c.note.code = code
+	}
+	return nil, err
 }
 
 // Move takes messages to another mailbox; the library's poll tells that they
-// left.
-func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, dest string) error {
+// left. COPYUID comes before that, RFC 9051 section 6.4.8.
+func (s *session) Move(_ *imapserver.MoveWriter, set imap.NumSet, dest string) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	data, err := s.copy(set, dest, true)
-	if err != nil || data == nil {
+	code, err := s.copy(set, dest, true)
+	if len(code) == 0 {
 		return err
 	}
-	if err := w.WriteCopyData(data); err != nil {
-		return err
+	if told := s.c.data(slices.Concat([]byte("* OK ["), code, []byte("] moved\r\n"))); told != nil {
+		return told
 	}
-	return s.expunged()
+	if err == nil {
+		return s.expunged()
+	}
+	return cmp.Or(s.tell(true), err) // some have left all the same
 }
 
-func (s *session) copy(set imap.NumSet, dest string, move bool) (*imap.CopyData, error) {
+// copy returns COPYUID, if it failed of what was done before.
+func (s *session) copy(set imap.NumSet, dest string, move bool) (code []byte, err error) {
 	done, err := s.view.Copy(s.ctx, s.pick(set), dest, move)
 	if err != nil {
-		return nil, s.noTarget(err)
+		err = s.noTarget(err)
 	}
 	if len(done.UIDs) == 0 {
-		return nil, nil //nolint:nilnil // the library then answers without COPYUID
+		return nil, err
 	}
-	var from, to imap.UIDSet
-	for _, m := range done.UIDs {
-		from.AddNum(imap.UID(m.From))
-		to.AddNum(imap.UID(m.To))
+	from, to := make([]uint32, len(done.UIDs)), make([]uint32, len(done.UIDs))
+	for i, m := range done.UIDs {
+		from[i], to[i] = m.From, m.To
 	}
-	return &imap.CopyData{UIDValidity: done.UIDValidity, SourceUIDs: from, DestUIDs: to}, nil
+	code = strconv.AppendUint([]byte("COPYUID "), uint64(done.UIDValidity), 10)
+	code = append(appendSet(append(code, ' '), from), ' ')
+	return appendSet(code, to), err
 }
 
 // noTarget is failed for a mailbox that the client may want to create.
@@ -130,8 +138,8 @@ func (s *session) Append(name string, r imap.LiteralReader, o *imap.AppendOption
 		return nil, err
 	}
 	at := o.Time
-	if at.After(s.door.cfg.Now().Add(24 * time.Hour)) {
-		at = time.Time{} // a clock that is wrong would keep it on top of every list
+	if at.After(s.door.cfg.Now().Add(gateway.AppendAhead)) {
+		at = time.Time{}
 	}
 	done, err := s.door.cfg.Mail.Append(s.ctx, s.scope, s.account, mailbox.Appending{
 		Folder: name, At: at, Flags: flags, Labels: labels, Body: r, Size: r.Size(),

@@ -121,14 +121,8 @@ func (c *command) readArgs(r *bufio.Reader, rest string, ask func() error) error
 		if c.verb() == "APPEND" && len(c.args) >= 2 {
 			return c.takeMessage(lit)
 		}
-		if lit.eight {
-			return refusal{c.tag, "BAD literal8 is for messages", announced}
-		}
-		if literals == c.most.literals {
-			return refusal{c.tag, "BAD there are too many literals", lit.nonSync}
-		}
-		if lit.size > c.most.literal || c.bytesRead+int(lit.size) > c.most.command {
-			return refusal{c.tag, "NO [TOOBIG] the literal is too long", lit.nonSync}
+		if err := c.mayTake(lit, literals); err != nil {
+			return err
 		}
 		if !lit.nonSync {
 			if err := ask(); err != nil {
@@ -150,6 +144,19 @@ func (c *command) readArgs(r *bufio.Reader, rest string, ask func() error) error
 			return refusal{c.tag, "BAD unexpected characters behind a literal", strings.HasSuffix(rest, "+}")}
 		}
 	}
+}
+
+// mayTake refuses a literal that may not follow so many others.
+func (c *command) mayTake(lit *literal, others int) error {
+	switch {
+	case lit.eight:
+		return refusal{c.tag, "BAD literal8 is for messages", lit.nonSync}
+	case others == c.most.literals:
+		return refusal{c.tag, "BAD there are too many literals", lit.nonSync}
+	case lit.size > c.most.literal || c.bytesRead+int(lit.size) > c.most.command:
+		return refusal{c.tag, "NO [TOOBIG] the literal is too long", lit.nonSync}
+	}
+	return nil
 }
 
 // takeMessage notes the message of an APPEND; it is streamed, not read here.

@@ -3,9 +3,7 @@ package imapd
 import (
 	"bufio"
 	"io"
-	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -35,7 +33,7 @@ type conn struct {
 	knows    knows    // what the client has said it knows; the session's
 	session  *session // set before the greeting
 
-	hasten atomic.Bool // the end is decided: nobody waits for a slow client any more
+	patience patience
 
 	mu       sync.Mutex // every byte to the client goes under it
 	out      []byte     // not sent yet
@@ -46,8 +44,9 @@ type conn struct {
 	asked    bool   // the library has sent "+"
 	waiting  bool   // the library waits for input: what is written goes out at once
 	dialect  dialect
-	literal  bool // a message is being written to the client
+	halfway  bool // through a line that holds a message
 	authed   bool
+	securing bool // TLS is being put on: nobody else touches the connection
 	stopping bool
 	fail     error
 
@@ -70,19 +69,19 @@ const (
 )
 
 const (
-	// gather is how much is written to the client in one go.
+	// gather is how many bytes are written to the client in one go: a record of TLS. It is no
+	// limit of a client's, and nor is the next: longer lines take more goes.
 	gather = 16 << 10
-	// lineBuffer is how much is read of a client at once, but for the message of an APPEND,
-	// which passes it by. Most lines are shorter, and an idle connection keeps it.
+	// lineBuffer is how many bytes are read of a client at once, but for the message of an
+	// APPEND, which passes it by. Most lines are shorter, and an idle connection keeps it.
 	lineBuffer = 1 << 10
-	// writeTimeout is how long a client may take to read that much.
-	writeTimeout = 30 * time.Second
-	// goodbyeTime is how long it may take over what is left, once the end is decided.
-	goodbyeTime = time.Second
 )
 
 func newConn(gc *guard.Conn, lim gateway.Limits, o offers, identity string) *conn {
-	c := &conn{Conn: gc, in: bufio.NewReaderSize(gc, lineBuffer), user: userBounds(lim), began: time.Now(), identity: identity, offers: o, note: &note{}}
+	c := &conn{
+		Conn: gc, in: bufio.NewReaderSize(gc, lineBuffer), user: userBounds(lim), began: time.Now(),
+		identity: identity, offers: o, note: &note{}, patience: patience{wire: wireOf(gc)},
+	}
 	gc.OnStop(c.stop)
 	return c
 }
@@ -111,11 +110,11 @@ func (c *conn) flush() error {
 func (c *conn) send(b []byte) error {
 	for len(b) > 0 && c.fail == nil {
 		n := min(len(b), gather)
-		c.writeWithin(writeTimeout)
-		if c.hasten.Load() {
-			c.writeWithin(goodbyeTime) // whoever says goodbye may have set it before us
-		}
-		if _, c.fail = c.Conn.Write(b[:n]); c.fail != nil {
+		c.patience.begin()
+		_, c.fail = c.Conn.Write(b[:n])
+		c.patience.end()
+		if c.fail != nil {
+			_ = c.patience.wire.Close() // TLS would say goodbye to who does not listen
 			_ = c.Conn.Close()
 		}
 		b = b[n:]
@@ -123,68 +122,16 @@ func (c *conn) send(b []byte) error {
 	return c.fail
 }
 
-func (c *conn) writeWithin(d time.Duration) { _ = c.Conn.SetWriteDeadline(time.Now().Add(d)) }
-
 // put gathers bytes for the client. mu is held.
 func (c *conn) put(b []byte) error {
+	if len(b) >= gather && c.flush() == nil {
+		return c.send(b) // without a copy
+	}
 	c.out = append(c.out, b...)
 	if len(c.out) >= gather {
 		return c.flush()
 	}
 	return c.fail
-}
-
-// hangUp says goodbye, if nothing is half said, and closes. It may be called from
-// any goroutine; a client that reads nothing is not waited for.
-func (c *conn) hangUp(text string) {
-	c.hasten.Store(true)
-	c.writeWithin(goodbyeTime)
-	c.mu.Lock()
-	c.bye(text)
-	c.mu.Unlock()
-}
-
-// bye is hangUp under mu.
-func (c *conn) bye(text string) {
-	if c.fail == nil {
-		if !c.literal {
-			c.out = append(c.out, "* BYE "+text+"\r\n"...)
-		}
-		_ = c.flush() // the client may be gone
-		c.fail = net.ErrClosed
-	}
-	_ = c.Conn.Close()
-}
-
-const stopText = "the server is shutting down"
-
-// stop is called when the gateway stops: who idles is told now, others after the
-// command that runs.
-func (c *conn) stop() {
-	c.mu.Lock()
-	c.stopping = true
-	busy := c.tag != "" // not so in IDLE
-	c.mu.Unlock()
-	if !busy {
-		c.hangUp(stopText)
-	}
-}
-
-// Close sends what was gathered and closes. After LOGOUT the library closes
-// without reading again.
-func (c *conn) Close() error {
-	if c.rest() {
-		return nil
-	}
-	c.hasten.Store(true)
-	c.writeWithin(goodbyeTime)
-	c.mu.Lock()
-	if !c.literal {
-		_ = c.flush()
-	}
-	c.fail = net.ErrClosed
-	c.mu.Unlock()
-	return c.Conn.Close()
 }
 
 // data writes whole lines of the session's.
@@ -210,7 +157,7 @@ func (c *conn) stream(head []byte, r io.Reader, n int64) error {
 	if err := c.put(head); err != nil {
 		return err
 	}
-	c.literal = true
+	c.halfway = true
 	buf := make([]byte, min(n, gather))
 	for n > 0 {
 		k := min(n, gather)
@@ -219,11 +166,7 @@ func (c *conn) stream(head []byte, r io.Reader, n int64) error {
 			return err
 		}
 		n -= k
-		write := c.put
-		if k == gather && c.flush() == nil {
-			write = c.send // without a copy
-		}
-		if err := write(buf[:k]); err != nil {
+		if err := c.put(buf[:k]); err != nil {
 			return err
 		}
 		// The lock is free between two pieces, for a goodbye.
@@ -240,12 +183,12 @@ func (c *conn) stream(head []byte, r io.Reader, n int64) error {
 func (c *conn) halfSaid() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.literal
+	return c.halfway
 }
 
 // streamed ends a line that stream began.
 func (c *conn) streamed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.literal = false
+	c.halfway = false
 }

@@ -29,19 +29,7 @@ func (s *session) criteria(c *imap.SearchCriteria, depth int) (*mailbox.Criteria
 	for _, h := range c.Header {
 		m.Headers = append(m.Headers, mailbox.HeaderText{Name: h.Key, Text: h.Value})
 	}
-	for _, f := range c.Flag {
-		if flag, label := criterion(f); isCarrier(f) {
-			carried(m, string(f))
-		} else if m.Has |= flag; flag == 0 {
-			m.HasLabels = append(m.HasLabels, label)
-		}
-	}
-	for _, f := range c.NotFlag {
-		flag, label := criterion(f)
-		if m.Lacks |= flag; flag == 0 {
-			m.LacksLabels = append(m.LacksLabels, label)
-		}
-	}
+	flagCriteria(m, c)
 	for i := range c.Not {
 		not, err := s.criteria(&c.Not[i], depth-1)
 		if err != nil {
@@ -61,6 +49,23 @@ func (s *session) criteria(c *imap.SearchCriteria, depth int) (*mailbox.Criteria
 		m.Or = append(m.Or, or)
 	}
 	return m, nil
+}
+
+// flagCriteria adds flags and keywords, and the search keys that come as such.
+func flagCriteria(m *mailbox.Criteria, c *imap.SearchCriteria) {
+	for _, f := range c.Flag {
+		if flag, label := criterion(f); isCarrier(f) {
+			carried(m, string(f))
+		} else if m.Has |= flag; flag == 0 {
+			m.HasLabels = append(m.HasLabels, label)
+		}
+	}
+	for _, f := range c.NotFlag {
+		flag, label := criterion(f)
+		if m.Lacks |= flag; flag == 0 {
+			m.LacksLabels = append(m.LacksLabels, label)
+		}
+	}
 }
 
 // criterion is the system flag of a name, or the keyword. \Recent is none that a

@@ -229,7 +229,7 @@ func TestLargeFetch(t *testing.T) {
 	}
 	reading.Wait()
 	slices.Sort(took)
-	if p99 := took[len(took)*99/100]; p99 > time.Second { // on a busy machine; a lock that was held would be writeTimeout
+	if p99 := took[len(took)*99/100]; p99 > time.Second { // on a busy machine; a lock that was held would be gateway.AnswerTimeout
 		t.Errorf("others waited %v", p99)
 	}
 	if peak > before+size*3/4 { // one body held whole would be more; the indexer may hold a batch meanwhile

@@ -89,9 +89,15 @@ func (d *door) startTLS(c *conn, cmd *command) bool {
 		_ = c.say(cmd.tag + " BAD nothing may follow STARTTLS before TLS")
 		return false
 	}
+	c.mu.Lock()
+	c.securing = true
+	c.mu.Unlock()
 	if c.say(cmd.tag+" OK begin TLS") != nil || c.Secure(d.cfg.TLS) != nil {
 		return false
 	}
+	c.mu.Lock()
+	c.securing = false
+	c.mu.Unlock()
 	c.in = bufio.NewReaderSize(c.Conn, lineBuffer)
 	return true
 }

@@ -11,6 +11,7 @@
 package imapd
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -143,7 +144,7 @@ func (d *door) session(lib *imapserver.Conn) (imapserver.Session, *imapserver.Gr
 }
 
 // debugLog takes the library's log: what it says are faults of clients, or goes
-// to them as NO [SERVERBUG].
+// to them as NO [SERVERBUG]. But a panic is ours, and ends the session.
 type debugLog struct {
 	log  *slog.Logger
 	door string
@@ -151,6 +152,10 @@ type debugLog struct {
 
 // Write takes one line.
 func (w debugLog) Write(p []byte) (int, error) {
-	w.log.LogAttrs(context.Background(), slog.LevelDebug, "imap library", slog.String("door", w.door), slog.String("line", string(p)))
+	level := slog.LevelDebug
+	if bytes.HasPrefix(p, []byte("panic ")) {
+		level = slog.LevelError
+	}
+	w.log.LogAttrs(context.Background(), level, "imap library", slog.String("door", w.door), slog.String("line", string(p)))
 	return len(p), nil
 }

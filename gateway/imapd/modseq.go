@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/emersion/go-imap/v2"
-
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/mailbox"
 )
@@ -172,8 +170,8 @@ func (s *session) appendChange(b []byte, n int, r *mailbox.Row) []byte {
 	return append(b, ")\r\n"...)
 }
 
-// stored writes what STORE answers about the messages that it changed: of some quietly.
-func (s *session) stored(changed []int, quiet func(n int) bool) error {
+// stored writes what STORE answers about the messages that it changed, in order.
+func (s *session) stored(changed []int, quiet *silence) error {
 	b, byUID := s.buf[:0], s.c.note.name == "UID STORE"
 	for _, n := range changed {
 		if len(b) >= gather {
@@ -182,7 +180,8 @@ func (s *session) stored(changed []int, quiet func(n int) bool) error {
 			}
 			b = b[:0]
 		}
-		r, silent := s.view.Row(n), quiet(n)
+		r := s.view.Row(n)
+		silent := quiet.covers(n, r)
 		switch {
 		case silent && !s.c.knows.modseq:
 		case silent: // the mod-sequence is told all the same, RFC 7162 section 3.1.3
@@ -201,7 +200,7 @@ func (s *session) stored(changed []int, quiet func(n int) bool) error {
 
 // storeUnchanged is STORE with UNCHANGEDSINCE. Those that it did not change are named in
 // the tagged line; their flags come with it, as news.
-func (s *session) storeUnchanged(numbers []int, c gateway.FlagChange, quiet func(n int) bool) error {
+func (s *session) storeUnchanged(numbers []int, c gateway.FlagChange, quiet *silence) error {
 	r, err := s.view.FlagUnchanged(s.ctx, numbers, c, *s.c.note.since)
 	if err != nil {
 		return s.halfStored(r.Done, err)
@@ -212,12 +211,12 @@ func (s *session) storeUnchanged(numbers []int, c gateway.FlagChange, quiet func
 	left := slices.Concat(r.Refused, r.Gone)
 	slices.Sort(left)
 	byUID := s.c.note.name == "UID STORE"
-	code := "MODIFIED " + string(appendSet(nil, s.ids(left, byUID)))
+	s.c.note.code = appendSet([]byte("MODIFIED "), s.ids(left, byUID)) // before their numbers change
 	if err := s.tell(byUID); err != nil {
 		return err
 	}
 	if len(r.Gone) > 0 {
-		return &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCode(code), Text: "some of the messages are gone"}
+		return refuse("", "some of the messages are gone")
 	}
-	return done(code, "some of the messages have changed meanwhile")
+	return done("", "some of the messages have changed meanwhile")
 }

@@ -226,3 +226,16 @@ func TestModSeqHidden(t *testing.T) {
 	}
 	says(t, c, "CREATE New", "q OK CREATE completed")
 }
+
+// IMAP4rev2 has SEARCH answered with ESEARCH, and leaves SORT as RFC 5256 has it: its
+// mod-sequence stands in parentheses, RFC 7162 section 3.1.5.
+func TestModSeqSortedInRev2(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, simple(1))
+	c := login(t, g)
+	says(t, c, "ENABLE IMAP4rev2 CONDSTORE", `\* ENABLED IMAP4rev2 CONDSTORE$`, "q OK")
+	highest := numberIn(t, ask(t, c, "SELECT INBOX"), "HIGHESTMODSEQ")
+	says(t, c, "SORT (DATE) UTF-8 MODSEQ 1", fmt.Sprintf(`\* SORT 1 \(MODSEQ %d\)$`, highest), "q OK")
+	says(t, c, "SORT RETURN (COUNT) (DATE) UTF-8 MODSEQ 1", fmt.Sprintf(`\* ESEARCH \(TAG "q"\) COUNT 1 MODSEQ %d$`, highest), "q OK")
+	says(t, c, "SEARCH MODSEQ 1", fmt.Sprintf(`\* ESEARCH \(TAG "q"\) ALL 1 MODSEQ %d$`, highest), "q OK")
+}

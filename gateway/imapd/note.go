@@ -25,6 +25,7 @@ type note struct {
 	newest   uint64                             // and the highest of what it found
 	resync   *resync                            // of SELECT
 	before   func(put func([]byte) error) error // what to write ahead of the tagged OK
+	code     []byte                             // of the tagged line; for those that may be long
 	argument token                              // of a quota command
 	status   []string                           // items of STATUS that the library does not know
 	bare     bool                               // there were no others

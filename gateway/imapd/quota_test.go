@@ -55,6 +55,28 @@ func TestQuota(t *testing.T) {
 	early.Script("S: \\* OK \\[CAPABILITY .* ID\\]\nC: a GETQUOTA \"\"\nS: a BAD\nC: b GETQUOTAROOT INBOX\nS: b BAD\nC: c NOOP\nS: c OK")
 }
 
+// A client that has said that names are UTF-8 gets the name that it asked about, as every
+// other answer has it.
+func TestQuotaRootInUTF8(t *testing.T) {
+	g := gatewaytest.Start(t)
+	c := login(t, g)
+	c.Script(`
+		C: a CREATE "R&-D"
+		S: a OK
+		C: b GETQUOTAROOT "R&-D"
+		S: \* QUOTAROOT "R&-D"$
+		S: b OK
+		C: c ENABLE IMAP4rev2
+		S: \* ENABLED IMAP4rev2
+		S: c OK
+		C: d GETQUOTAROOT "R&D"
+		S: \* QUOTAROOT "R&D"$
+		S: d OK
+		C: e LIST "" "R&D"
+		S: \* LIST \(.*\) "/" "?R&D"?$
+		S: e OK`)
+}
+
 // What does not fit is refused, and nothing of it is kept; what frees room is not.
 func TestOverQuota(t *testing.T) {
 	g := gatewaytest.Start(t)

@@ -8,7 +8,8 @@ import (
 
 // What the library writes passes here, line by line.
 
-// maxResponse bounds a line of the library's.
+// maxResponse bounds a line of the library's; past it: BYE. It is no limit of a client's:
+// what grows with a mailbox the session writes itself, or leaves in note.code.
 const maxResponse = 1 << 20
 
 // Write takes the library's lines.
@@ -96,6 +97,9 @@ func (c *conn) tagged(l string) string {
 		return c.tag + " BAD the command can't be read\r\n"
 	}
 	l = strings.Replace(l, " NO [BADCHARSET] ", " NO [BADCHARSET (US-ASCII UTF-8)] ", 1)
+	if len(c.note.code) > 0 {
+		return c.withCode(l)
+	}
 	if !strings.HasPrefix(l[len(c.tag):], " OK ") {
 		return l
 	}
@@ -107,6 +111,20 @@ func (c *conn) tagged(l string) string {
 		_ = c.note.before(c.insert) // a failure is kept in c.fail
 	}
 	return l
+}
+
+// withCode writes the head of a tagged OK or NO and the note's response code, and returns
+// the tail. The command is durable when it has one, so however long it is the client gets
+// it whole: RFC 9051 section 7.1 and RFC 7162 section 3.1.3 have one code in that line,
+// and bound neither. mu is held.
+func (c *conn) withCode(l string) string {
+	words := strings.SplitN(l, " ", 3)
+	if len(words) < 3 || words[1] == "BAD" || strings.HasPrefix(words[2], "[") {
+		return l // something failed behind the command
+	}
+	_ = c.put([]byte(words[0] + " " + words[1] + " ["))
+	_ = c.put(c.note.code) // a failure is kept in c.fail
+	return "] " + words[2]
 }
 
 // insert puts lines of the session's ahead of one of the library's. mu is held, but for

@@ -100,12 +100,12 @@ var userWays = []slowWay{
 		go c.pour(strings.Repeat("x", 20_000), 10*time.Second)
 		return c
 	}},
-	{"nobody reads the answers", writeTimeout, "", func(t *testing.T, s *stage, door string) *client {
+	{"nobody reads the answers", gateway.AnswerTimeout, "", func(t *testing.T, s *stage, door string) *client {
 		c := s.user(t, door)
 		go c.say(strings.Repeat("b LIST \"\" *\r\n", 10_000))
 		return c
 	}},
-	{"nobody reads in IDLE", gateway.IdleKeepalive + writeTimeout, "", func(t *testing.T, s *stage, door string) *client {
+	{"nobody reads in IDLE", gateway.IdleKeepalive + gateway.AnswerTimeout, "", func(t *testing.T, s *stage, door string) *client {
 		c := s.user(t, door)
 		c.ask("b IDLE", "+ ")
 		return c

@@ -28,6 +28,7 @@ import (
 // connections in memory: for what takes hours by the clock.
 type stage struct {
 	doors map[string]*pipes
+	keys  *keys.Keys
 	stop  func()
 }
 
@@ -39,6 +40,12 @@ const (
 
 // newStage opens both doors. stop closes them and waits for every session.
 func newStage(t testing.TB, change func(*Config)) *stage {
+	t.Helper()
+	return newStageOver(t, shelf{}, change)
+}
+
+// newStageOver is newStage over a store of one's own.
+func newStageOver(t testing.TB, kept mailbox.Store, change func(*Config)) *stage {
 	t.Helper()
 	s := &stage{doors: make(map[string]*pipes)}
 	cfg := Config{
@@ -52,6 +59,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	if cfg.Keys, err = keys.New(keys.Config{Store: people{}, Limits: cfg.Limits}); err != nil {
 		t.Fatal(err)
 	}
+	s.keys = cfg.Keys
 	if cfg.Domains, err = domains.New(domains.Config{Store: places{}, Limits: cfg.Limits, Hostname: "mx." + stageDomain, System: keys.System()}); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +67,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 		t.Fatal(err)
 	}
 	if cfg.Mail, err = mailbox.New(mailbox.Config{
-		Store: shelf{}, Streams: struct{ mailbox.Streams }{}, Limits: cfg.Limits, System: keys.System(), Internal: keys.Internal,
+		Store: kept, Streams: nothingNew{}, Limits: cfg.Limits, System: keys.System(), Internal: keys.Internal,
 	}); err != nil {
 		t.Fatal(err)
 	}

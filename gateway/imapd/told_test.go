@@ -1,6 +1,7 @@
 package imapd_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
@@ -41,4 +42,32 @@ func TestSilentStore(t *testing.T) {
 		S: c OK
 		C: d NOOP
 		S: d OK`)
+}
+
+// News of more messages than are written in one go come whole and in order: first as
+// changes, then as expunges.
+func TestLongTells(t *testing.T) {
+	g := gatewaytest.Start(t)
+	receive(t, g, simple(1))
+	a, b := login(t, g), login(t, g)
+	a.Script("C: a SELECT INBOX\nS~ a OK")
+	many := 1
+	for ; many < 1500; many *= 2 { // 2,048 lines of 16 bytes and more
+		a.Script("C: c COPY 1:* INBOX\nS~ c OK")
+	}
+	b.Script("C: a SELECT INBOX\nS~ a OK")
+	a.Script("C: d STORE 1:* +FLAGS.SILENT (\\Deleted)\nS: d OK\nC: e NOOP\nS: e OK")
+	told := func(want func(i int) string) {
+		t.Helper()
+		b.Raw("n NOOP\r\n")
+		for i := range many {
+			if line, _ := b.Line(); line != want(i) {
+				t.Fatalf("line %d is %q, want %q", i, line, want(i))
+			}
+		}
+		b.Script("S: n OK")
+	}
+	told(func(i int) string { return fmt.Sprintf(`* %d FETCH (FLAGS (\Deleted))`, i+1) })
+	a.Script("C: f EXPUNGE\nS~ f OK")
+	told(func(i int) string { return fmt.Sprintf("* %d EXPUNGE", many-i) })
 }

@@ -1,0 +1,90 @@
+package imapd
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/centerleap/postern/gateway"
+)
+
+// slowly reads 30 KiB a second, so that each piece of an answer comes through in time and
+// the whole would take minutes. It ends with the connection.
+func (c *client) slowly() {
+	pace := time.NewTicker(200 * time.Millisecond)
+	defer pace.Stop()
+	for buf := make([]byte, 6<<10); ; <-pace.C {
+		if _, err := c.in.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// Whatever is being written when the end of a session is decided, and however slowly it is
+// read: the session ends within the time of a goodbye.
+func TestGoodbyeWhileWriting(t *testing.T) {
+	ends := map[string]func(*stage){
+		"stop": func(s *stage) { s.stop() },
+		"revoked key": func(s *stage) {
+			s.keys.EndAccount(1, 1)
+			s.stop() // it waits for every session
+		},
+	}
+	for what, command := range map[string]string{
+		"one long line": "b UID SEARCH ALL", "many lines": "b FETCH 1:* (UID FLAGS)", "a body": "b FETCH 1 BODY.PEEK[]",
+		"bodies": "b FETCH 1:* BODY.PEEK[]", "the tagged line": "b UID COPY 1:* Archive",
+	} {
+		for how, end := range ends {
+			t.Run(what+", "+how, func(t *testing.T) {
+				t.Parallel()
+				s := newStageOver(t, &stock{messages: 150_000, body: 5 << 20, copy: copied}, nil)
+				c := s.user(t, "imaps")
+				defer c.Close()
+				c.until("s SELECT INBOX", "s OK")
+				c.say(command + "\r\n")
+				if _, err := c.in.ReadByte(); err != nil {
+					t.Fatal(err)
+				}
+				go c.slowly()
+				began := time.Now()
+				end(s)
+				if took := time.Since(began); took > 15*gateway.GoodbyeTimeout {
+					t.Errorf("the session ended after %v", took)
+				}
+			})
+		}
+	}
+}
+
+// Who is asked for a TLS handshake when the gateway stops is told nothing in the clear.
+func TestGoodbyeBeforeHandshake(t *testing.T) {
+	s := newStage(t, nil)
+	c := s.dial(t, "imap", 1)
+	defer c.Close()
+	c.ask("", "* OK")
+	c.ask("a STARTTLS", "a OK")
+	stopped := make(chan struct{})
+	go func() {
+		s.stop()
+		close(stopped)
+	}()
+	if line := c.hears(); line != "" {
+		t.Errorf("it was told %q", line)
+	}
+	<-stopped
+}
+
+// until sends a command and reads up to a line that begins so.
+func (c *client) until(line, want string) (lines []string) {
+	c.t.Helper()
+	c.say(line + "\r\n")
+	for {
+		got := c.hears()
+		if got == "" {
+			c.t.Fatalf("%q: the connection ended, want %s", line, want)
+		}
+		if lines = append(lines, got); strings.HasPrefix(got, want) {
+			return lines
+		}
+	}
+}
