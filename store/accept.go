@@ -208,7 +208,9 @@ func (t *tx) takeDraft(m *stored) (thread gateway.ID, err error) {
 		if err != nil {
 			return thread, err
 		}
-		t.removeEntry(draft, st.box, st.entry, t.emit(st.event(gateway.EventDeleted)))
+		if err := t.removeEntry(draft, st.box, st.entry, t.emit(st.event(gateway.EventDeleted))); err != nil {
+			return thread, err
+		}
 	}
 	if err := t.dropMessage(draft); err != nil {
 		return thread, err

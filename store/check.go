@@ -84,11 +84,8 @@ func (c *checker) accounts() error {
 // mailbox counts entries, and finds each one's message and place in the list.
 func (c *checker) mailbox(a gateway.AccountID, box *gateway.Mailbox) error {
 	var total, fresh int64
-	err := c.r.Scan(engine.Prefix(key(subEntry, c.domain).account(a).mailbox(box.ID)), func(k, v []byte) error {
-		e, err := decodeEntry(box.ID, lastUID(k), v)
-		if err != nil {
-			return err
-		}
+	at := gateway.Selection{Domain: c.domain, Account: a, Mailbox: box.ID}
+	err := entriesOf(c.r, c.domain).scan(at, 0, func(e gateway.Entry) error {
 		total++
 		fresh += unseen(e.Flags)
 		if e.UID >= box.UIDNext || e.ModSeq > box.ModSeq {
@@ -113,6 +110,9 @@ func (c *checker) mailbox(a gateway.AccountID, box *gateway.Mailbox) error {
 	rng := engine.Prefix(key(subList, c.domain).account(a).mailbox(box.ID))
 	rng.KeysOnly = true
 	if err := c.r.Scan(rng, func(_, _ []byte) error { listed++; return nil }); err != nil {
+		return err
+	}
+	if err := c.pages(a, box); err != nil {
 		return err
 	}
 	if err := c.vanished(a, box); err != nil {

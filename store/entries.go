@@ -23,7 +23,7 @@ func readMailbox(r engine.Reader, d gateway.DomainID, a gateway.AccountID, m gat
 }
 
 func readEntry(r engine.Reader, d gateway.DomainID, a gateway.AccountID, m gateway.MailboxID, uid uint32) (gateway.Entry, error) {
-	return load(r, entryKey(d, a, m, uid), func(b []byte) (gateway.Entry, error) { return decodeEntry(m, uid, b) })
+	return entriesOf(r, d).read(a, m, uid)
 }
 
 // mailboxNamed finds a mailbox of an account. Nearly all mail goes where every account's
@@ -78,7 +78,7 @@ func (t *tx) addEntry(m *stored, box *gateway.Mailbox, flags gateway.Flags, labe
 }
 
 // removeEntry takes m out of a mailbox. m's record still has to be written.
-func (t *tx) removeEntry(m *stored, box *gateway.Mailbox, e gateway.Entry, modseq uint64) {
+func (t *tx) removeEntry(m *stored, box *gateway.Mailbox, e gateway.Entry, modseq uint64) error {
 	box.Total--
 	if !e.Flags.Has(gateway.Seen) {
 		box.Unseen--
@@ -86,9 +86,9 @@ func (t *tx) removeEntry(m *stored, box *gateway.Mailbox, e gateway.Entry, modse
 	t.vanish(m.Account, box, e.UID, modseq)
 	box.ModSeq = modseq
 	m.Stands = slices.DeleteFunc(m.Stands, func(r entryRef) bool { return r == entryRef{box.ID, e.UID} })
-	t.Delete(entryKey(t.domain, m.Account, box.ID, e.UID))
 	t.Delete(listKey(t.domain, m.Account, box.ID, m.Arrived, m.Number, e.UID))
 	t.Set(mailboxKey(t.domain, m.Account, box.ID), encodeMailbox(box))
+	return t.dropEntry(m.Account, box.ID, e.UID)
 }
 
 // stand is an entry with all it hangs on.
@@ -99,7 +99,7 @@ type stand struct {
 }
 
 func (t *tx) stand(at gateway.Place) (st stand, err error) {
-	if st.entry, err = readEntry(t, t.domain, at.Account, at.Mailbox, at.UID); err != nil {
+	if st.entry, err = t.entries.read(at.Account, at.Mailbox, at.UID); err != nil {
 		return st, missing(err, "email")
 	}
 	if st.box, err = readMailbox(t, t.domain, at.Account, at.Mailbox); err != nil {
@@ -142,7 +142,9 @@ func (s *Store) Change(ctx context.Context, sc gateway.Scope, at gateway.Place, 
 				if err := t.roomToMove(at.Account, to, st.entry.Labels); err != nil {
 					return err
 				}
-				st.entry = t.move(st, to)
+				if st.entry, err = t.move(st, to); err != nil {
+					return err
+				}
 			}
 		}
 		e = st.entry
@@ -180,13 +182,15 @@ func (t *tx) flagged(e gateway.Entry, c gateway.FlagChange) (after gateway.Entry
 }
 
 // move takes st's entry to another mailbox.
-func (t *tx) move(st stand, to *gateway.Mailbox) gateway.Entry {
+func (t *tx) move(st stand, to *gateway.Mailbox) (gateway.Entry, error) {
 	gone := st.event(gateway.EventMoved)
 	gone.Detail = to.Name
-	t.removeEntry(st.message, st.box, st.entry, t.emit(gone))
+	if err := t.removeEntry(st.message, st.box, st.entry, t.emit(gone)); err != nil {
+		return gateway.Entry{}, err
+	}
 	e := t.addEntry(st.message, to, st.entry.Flags, st.entry.Labels, gateway.EventMoved)
 	t.putMessage(st.message)
-	return e
+	return e, nil
 }
 
 // event is what the feed says about st.
@@ -219,7 +223,9 @@ func relabel(labels []string, c gateway.FlagChange, most int) []string {
 // Expunge removes an entry for good; the message goes with its last entry.
 func (s *Store) Expunge(ctx context.Context, sc gateway.Scope, at gateway.Place) error {
 	return s.change(ctx, sc, at, func(t *tx, st stand) error {
-		t.removeEntry(st.message, st.box, st.entry, t.emit(st.event(gateway.EventDeleted)))
+		if err := t.removeEntry(st.message, st.box, st.entry, t.emit(st.event(gateway.EventDeleted))); err != nil {
+			return err
+		}
 		if len(st.message.Stands) > 0 {
 			t.putMessage(st.message)
 			return nil

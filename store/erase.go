@@ -86,7 +86,7 @@ const (
 // in 3A, 47 by the turns in 46.
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subCheck, subMessage, subUUID, subMailbox, subEntry, subList,
-	subMessageID, subThread, subNode, subTrace, subSegment, subStructure, subMember, subSubject, subVanished, subDelivery, subSite, subSiteMark, subWaiting, subCarried, subOutcome,
+	subMessageID, subThread, subNode, subTrace, subSegment, subFlags, subStructure, subMember, subSubject, subVanished, subDelivery, subSite, subSiteMark, subWaiting, subCarried, subOutcome,
 	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subWebhook, subHeard, subTurn, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subCounter, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 	subIntent, subIntentUse, subPlugUsage, subReplied, subReplies,
 }

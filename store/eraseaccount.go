@@ -134,7 +134,7 @@ func (t *tx) forgetAccount(a *gateway.Account) error {
 
 // eraseBoxes takes the mailboxes first: without one nobody changes an entry.
 func (s *Store) eraseBoxes(ctx context.Context, a *gateway.Account) error {
-	return s.eraseOf(ctx, a, subMailbox, subEntry, subList, subVanished)
+	return s.eraseOf(ctx, a, subMailbox, subEntry, subFlags, subList, subVanished)
 }
 
 func (s *Store) eraseRest(ctx context.Context, a *gateway.Account) error {

@@ -48,6 +48,7 @@ func (w *world) full(a *gateway.Account) gateway.ID {
 	at := gateway.Selection{Domain: a.Domain, Account: a.ID, Mailbox: 1}
 	_, err = w.ExpungeAll(w.ctx(), of(a), at, []uint32{w.newestOf(at)}, false)
 	w.ok(err)
+	w.ok(second(w.Flag(w.ctx(), of(a), at, []uint32{2, 3, 4, 5, 6}, gateway.FlagChange{Add: gateway.Flagged}))) // in a page
 	w.ok(w.addSegment(a, 1, 7))
 	w.ok(w.addSegment(a, 8, 20))
 	p := w.install("of "+a.Email, "its code", a)

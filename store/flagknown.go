@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -102,12 +101,11 @@ func (f *flagging) run(known []gateway.Entry) error {
 		for i := range known {
 			uids[i] = known[i].UID
 		}
-		if err := entries(f.t, f.at, uids, func(e gateway.Entry) error { f.add(e); return nil }); err != nil {
+		if err := f.t.entries.some(f.at, uids, func(e gateway.Entry) error { f.add(e); return nil }); err != nil {
 			return err
 		}
 	}
-	f.write()
-	return nil
+	return f.write()
 }
 
 func (f *flagging) add(e gateway.Entry) {
@@ -123,9 +121,9 @@ func (f *flagging) add(e gateway.Entry) {
 	f.after = append(f.after, now)
 }
 
-func (f *flagging) write() {
+func (f *flagging) write() error {
 	if len(f.changed) == 0 {
-		return
+		return nil
 	}
 	event := gateway.Event{Type: gateway.EventUpdated, Account: f.at.Account, Mailbox: f.box.ID, Folder: f.box.Name}
 	event.UIDs = make([]uint32, 0, len(f.changed))
@@ -133,16 +131,11 @@ func (f *flagging) write() {
 		event.UIDs = append(event.UIDs, f.after[i].UID)
 	}
 	f.box.ModSeq = f.t.emit(event)
-	first := entryKey(f.t.domain, f.at.Account, f.box.ID, 0)
-	room := make([]byte, 0, len(f.changed)*(len(first)+entryBytes)) // for all: each of its own would be most of the work
-	for _, i := range f.changed {
-		e := &f.after[i]
-		e.ModSeq = f.box.ModSeq
-		from := len(room)
-		room = binary.BigEndian.AppendUint32(append(room, first[:len(first)-4]...), e.UID)
-		at := len(room)
-		room = appendEntry(room, e)
-		f.t.Set(room[from:at:at], room[at:len(room):len(room)])
+	changed := make([]*gateway.Entry, len(f.changed))
+	for n, i := range f.changed {
+		changed[n] = &f.after[i]
+		changed[n].ModSeq = f.box.ModSeq
 	}
 	f.t.Set(mailboxKey(f.t.domain, f.at.Account, f.box.ID), encodeMailbox(f.box))
+	return f.t.putFlags(f.at, changed)
 }

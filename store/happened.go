@@ -25,7 +25,9 @@ func (t *tx) changeEntry(e *gateway.Event, c *gateway.MessageChange) error {
 	}
 	to, err := t.wantedFolder(e.Account, c.Folder)
 	if err == nil && to != nil && to.ID != st.box.ID {
-		t.move(st, to)
+		if _, err := t.move(st, to); err != nil {
+			return err
+		}
 	}
 	return err
 }

@@ -37,6 +37,7 @@ import (
 //	18 | domain | account | hash(Message-ID)           -> thread uuid, also for ids only referred to
 //	19 | domain | account | message                    its trace: which part plugins had; expires
 //	1A | domain | account | first message u64          segment of the search index
+//	1B | domain | account | mailbox | UID / 256 u32    flags of entries that one change gave to many
 //	1C | domain | account | message                    structure: parts, ENVELOPE, BODYSTRUCTURE
 //	1D | domain | account | thread | rank | message    members of a thread in order -> empty
 //	1E | domain | account | hash(base subject) | ms | message -> empty; the headerless ones
@@ -103,6 +104,7 @@ const (
 	subNode       = 0x18
 	subTrace      = 0x19
 	subSegment    = 0x1a
+	subFlags      = 0x1b
 	subStructure  = 0x1c
 	subMember     = 0x1d
 	subSubject    = 0x1e

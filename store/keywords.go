@@ -116,11 +116,7 @@ func (s *Store) recountKeywords(ctx context.Context, at gateway.Selection) (free
 
 // keywordsOf reads which keywords the entries of a mailbox have.
 func keywordsOf(ctx context.Context, r engine.Reader, at gateway.Selection) (used []string, err error) {
-	err = r.Scan(engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox)), func(k, v []byte) error {
-		e, err := decodeEntry(at.Mailbox, lastUID(k), v)
-		if err != nil {
-			return err
-		}
+	err = entriesOf(r, at.Domain).scan(at, 0, func(e gateway.Entry) error {
 		for _, l := range e.Labels {
 			if !hasLabel(used, l) {
 				used = append(used, l)

@@ -129,8 +129,9 @@ func (s *Store) ListedMessages(ctx context.Context, sc gateway.Scope, q gateway.
 	}
 	all = make([]*gateway.Message, len(at))
 	err = s.view(ctx, func(r engine.Reader) error {
+		entries := entriesOf(r, q.Domain)
 		for i, one := range at {
-			m, err := messageAt(r, q, entryAt{one.Message, one.UID})
+			m, err := messageAt(entries, q, entryAt{one.Message, one.UID})
 			if errors.Is(err, engine.ErrNotFound) {
 				continue
 			} else if err != nil {

@@ -35,8 +35,9 @@ func (s *Store) List(ctx context.Context, sc gateway.Scope, q gateway.ListQuery)
 		if q.Before != nil {
 			slices.Reverse(at)
 		}
+		entries := entriesOf(r, q.Domain)
 		for _, e := range at {
-			m, err := messageAt(r, q, e)
+			m, err := messageAt(entries, q, e)
 			if err != nil {
 				return err
 			}
@@ -63,7 +64,7 @@ func (s *Store) Walk(ctx context.Context, sc gateway.Scope, q gateway.ListQuery,
 		if err != nil {
 			return err
 		}
-		seen := 0
+		entries, seen := entriesOf(r, q.Domain), 0
 		return r.Scan(rng, func(k, _ []byte) error {
 			if seen++; seen > q.Limit {
 				cut = true
@@ -73,7 +74,7 @@ func (s *Store) Walk(ctx context.Context, sc gateway.Scope, q gateway.ListQuery,
 				return err
 			}
 			n, uid := listTail(k)
-			m, err := messageAt(r, q, entryAt{n, uid})
+			m, err := messageAt(entries, q, entryAt{n, uid})
 			if err == nil && !fn(m) {
 				err = engine.ErrStop
 			}
@@ -84,12 +85,12 @@ func (s *Store) Walk(ctx context.Context, sc gateway.Scope, q gateway.ListQuery,
 }
 
 // messageAt reads the message of a list key, with the one entry listed.
-func messageAt(r engine.Reader, q gateway.ListQuery, at entryAt) (*gateway.Message, error) {
+func messageAt(r *entryReader, q gateway.ListQuery, at entryAt) (*gateway.Message, error) {
 	m, err := readMessage(r, q.Domain, q.Account, at.n)
 	if err != nil {
 		return nil, err
 	}
-	e, err := readEntry(r, q.Domain, q.Account, q.Mailbox, at.uid)
+	e, err := r.read(q.Account, q.Mailbox, at.uid)
 	m.Entries = []gateway.Entry{e}
 	return &m.Message, err
 }

@@ -256,4 +256,5 @@ func TestCounters(t *testing.T) {
 		}
 	}
 	c.count()
+	c.fits()
 }

@@ -18,7 +18,7 @@ import (
 const maxSelected = 1000
 
 func (t *tx) selected(at gateway.Selection, uid uint32) (st stand, found bool, err error) {
-	st.entry, err = readEntry(t, t.domain, at.Account, at.Mailbox, uid)
+	st.entry, err = t.entries.read(at.Account, at.Mailbox, uid)
 	if errors.Is(err, engine.ErrNotFound) {
 		return st, false, nil
 	} else if err != nil {
@@ -67,10 +67,9 @@ func (s *Store) WalkEntries(ctx context.Context, sc gateway.Scope, at gateway.Se
 			return missing(err, "folder")
 		}
 		box = *head
-		return r.Scan(engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox)), func(k, v []byte) error {
-			e, err := decodeEntry(at.Mailbox, lastUID(k), v)
+		return entriesOf(r, at.Domain).scan(at, 0, func(e gateway.Entry) error {
 			fn(head, &e)
-			return err
+			return nil
 		})
 	})
 	return box, err
@@ -83,11 +82,11 @@ func dense(uids []uint32) bool {
 	return n >= 16 && int64(uids[n-1])-int64(uids[0]) < int64(4*n)
 }
 
-// entries shows fn those of the UIDs, in order, that are there.
-func entries(r engine.Reader, at gateway.Selection, uids []uint32, fn func(gateway.Entry) error) error {
+// some shows fn those of the UIDs, in order, that are there.
+func (r *entryReader) some(at gateway.Selection, uids []uint32, fn func(gateway.Entry) error) error {
 	if !dense(uids) {
 		for _, uid := range uids {
-			e, err := readEntry(r, at.Domain, at.Account, at.Mailbox, uid)
+			e, err := r.read(at.Account, at.Mailbox, uid)
 			if errors.Is(err, engine.ErrNotFound) {
 				continue
 			} else if err != nil {
@@ -111,7 +110,7 @@ func entries(r engine.Reader, at gateway.Selection, uids []uint32, fn func(gatew
 		} else if uids[0] > uid {
 			return nil
 		}
-		e, err := decodeEntry(at.Mailbox, uid, v)
+		e, err := r.decode(at.Account, at.Mailbox, uid, v)
 		if err != nil {
 			return err
 		}
@@ -132,7 +131,7 @@ func (s *Store) EntriesAt(ctx context.Context, sc gateway.Scope, at gateway.Sele
 		} else if err != nil {
 			return err
 		}
-		return entries(r, at, uids, func(e gateway.Entry) error {
+		return entriesOf(r, at.Domain).some(at, uids, func(e gateway.Entry) error {
 			some = append(some, e)
 			return nil
 		})
@@ -171,18 +170,15 @@ func (s *Store) Overdue(ctx context.Context, sc gateway.Scope, at gateway.Select
 	if !sc.Covers(at.Domain, at.Account) {
 		return nil, denied("folder")
 	}
-	rng := engine.Prefix(key(subEntry, at.Domain).account(at.Account).mailbox(at.Mailbox))
-	rng.From = entryKey(at.Domain, at.Account, at.Mailbox, from)
 	err = s.view(ctx, func(r engine.Reader) error {
-		return r.Scan(rng, func(k, v []byte) error {
+		return entriesOf(r, at.Domain).scan(at, from, func(e gateway.Entry) error {
 			if len(uids) == most {
 				return engine.ErrStop
 			}
-			e, err := decodeEntry(at.Mailbox, lastUID(k), v)
-			if err == nil && !e.Saved.IsZero() && e.Saved.Before(before) {
+			if !e.Saved.IsZero() && e.Saved.Before(before) {
 				uids = append(uids, e.UID)
 			}
-			return err
+			return nil
 		})
 	})
 	return uids, err
@@ -259,7 +255,9 @@ func (t *tx) expunge(st stand, seq uint64) error {
 	if err != nil {
 		return missing(err, "email")
 	}
-	t.removeEntry(m, st.box, st.entry, seq)
+	if err := t.removeEntry(m, st.box, st.entry, seq); err != nil {
+		return err
+	}
 	if len(m.Stands) > 0 {
 		t.putMessage(m)
 		return nil
@@ -302,7 +300,9 @@ func (s *Store) Copy(ctx context.Context, sc gateway.Scope, at gateway.Selection
 			}
 			var e gateway.Entry
 			if move {
-				e = t.move(st, dest)
+				if e, err = t.move(st, dest); err != nil {
+					return err
+				}
 			} else {
 				e = t.addEntry(st.message, dest, st.entry.Flags, st.entry.Labels, gateway.EventAppended)
 				t.putMessage(st.message)
@@ -363,7 +363,7 @@ func (t *tx) sentBefore(at gateway.Selection, msgid string) (e gateway.Entry, fo
 		for _, ref := range m.Stands {
 			if ref.Mailbox == at.Mailbox && m.Content.MessageID == msgid {
 				found = true
-				if e, err = readEntry(t, t.domain, at.Account, ref.Mailbox, ref.UID); err != nil {
+				if e, err = t.entries.read(at.Account, ref.Mailbox, ref.UID); err != nil {
 					return err
 				}
 				return engine.ErrStop

@@ -89,18 +89,19 @@ func (s *Store) Ready() error {
 // tx is one transaction in the lane of a domain.
 type tx struct {
 	engine.Tx
-	store  *Store
-	domain gateway.DomainID
-	now    time.Time
-	plugin bool                // an installation has changed
-	cause  gateway.ID          // the plugin whose event hook made this happen, if one has
-	intent bool                // a plugin wants more mail sent
-	sends  int64               // bytes of the mail that plugins want sent in this commit
-	moved  int64               // bytes of records that conversations have it rewrite
-	whole  map[gateway.ID]bool // those of which all records are counted there
-	timed  [len(timedIndexes)]timedPut
-	left   []departure         // what it takes out of mailboxes
-	got    []gateway.AccountID // whom it brings mail
+	store   *Store
+	domain  gateway.DomainID
+	entries *entryReader // of the domain, as the transaction has left them
+	now     time.Time
+	plugin  bool                // an installation has changed
+	cause   gateway.ID          // the plugin whose event hook made this happen, if one has
+	intent  bool                // a plugin wants more mail sent
+	sends   int64               // bytes of the mail that plugins want sent in this commit
+	moved   int64               // bytes of records that conversations have it rewrite
+	whole   map[gateway.ID]bool // those of which all records are counted there
+	timed   [len(timedIndexes)]timedPut
+	left    []departure         // what it takes out of mailboxes
+	got     []gateway.AccountID // whom it brings mail
 
 	dropped int // labels that mailboxes had no room for
 }
@@ -125,7 +126,7 @@ func (s *Store) commit(ctx context.Context, op engine.Op, fn func(*tx) error) er
 	now, d := s.cfg.Now(), gateway.DomainID(op.Domain)
 	var ran tx
 	op.Fn = func(t engine.Tx) error {
-		ran = tx{Tx: t, store: s, domain: d, now: now}
+		ran = tx{Tx: t, store: s, domain: d, now: now, entries: &entryReader{Reader: t, domain: d, all: true}}
 		if err := fn(&ran); err != nil {
 			return err
 		}

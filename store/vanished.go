@@ -29,15 +29,19 @@ type vanished struct {
 func (v *vanished) encode() []byte {
 	e := newRecord(24)
 	e.uint(1, v.Before)
-	var runs []byte
+	e.bytes(2, encodeRuns(v.UIDs))
+	return e.b
+}
+
+// encodeRuns writes runs in order: from the end of the one before, and how many more.
+func encodeRuns(all []gateway.UIDRange) (b []byte) {
 	last := uint32(0)
-	for _, r := range v.UIDs { // in order: from the end of the run before, and how many more
-		runs = protowire.AppendVarint(runs, uint64(r.First-last))
-		runs = protowire.AppendVarint(runs, uint64(r.Last-r.First))
+	for _, r := range all {
+		b = protowire.AppendVarint(b, uint64(r.First-last))
+		b = protowire.AppendVarint(b, uint64(r.Last-r.First))
 		last = r.Last
 	}
-	e.bytes(2, runs)
-	return e.b
+	return b
 }
 
 func decodeVanished(b []byte) (v vanished, err error) {
