@@ -158,28 +158,42 @@ func start(t *testing.T, data string) (banner *serve.Banner, stop func()) {
 // one of that name in the lost store, and streams go on with other numbers.
 func TestRestoredIsNotWhatWasLost(t *testing.T) {
 	g := gatewaytest.Start(t)
-	send := func(url, subject string) {
+	send := func(url, subject string) { // until it has arrived
 		t.Helper()
-		req, err := http.NewRequest("POST", url+"/emails", strings.NewReader(`{"from":"a@demo.localhost","to":"`+gatewaytest.Account+`","text":"x","subject":"`+subject+`"}`))
-		if err != nil {
-			t.Fatal(err)
+		ask := func(method, path, body string) (int, string) {
+			req, err := http.NewRequest(method, url+path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header = http.Header{"Authorization": {"Bearer " + g.Keys.Domain}, "Content-Type": {"application/json"}}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			answer, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp.StatusCode, string(answer)
 		}
-		req.Header = http.Header{"Authorization": {"Bearer " + g.Keys.Domain}, "Content-Type": {"application/json"}}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil || resp.StatusCode != 200 {
-			t.Fatal(resp, err)
+		if status, answer := ask("POST", "/emails", `{"from":"a@demo.localhost","to":"`+gatewaytest.Account+`","text":"x","subject":"`+subject+`"}`); status != 200 {
+			t.Fatal(status, answer)
 		}
-		resp.Body.Close()
+		gatewaytest.Eventually(t, "it arrives", func() bool {
+			_, answer := ask("GET", "/emails?email="+gatewaytest.Account, "")
+			return strings.Contains(answer, subject)
+		})
 	}
 	send(g.URL, "before")
 	file := take(t, g)
 	send(g.URL, "lost")
-	lost := states(t, g.Addr("imaps"), g.Data, g.Keys.Domain)
+	lost := states(t, g.Addr("imaps"), g.Data, g.Keys.Domain, "CREATE "+made)
 	for _, again := range []string{"restored", "restored once more"} {
 		data := restore(t, file)
 		b, stop := start(t, data)
 		send(b.REST, again)
-		now := states(t, b.IMAPS, data, g.Keys.Domain)
+		now := states(t, b.IMAPS, data, g.Keys.Domain, "CREATE "+made)
 		for name, is := range now {
 			if was := lost[name]; is.validity <= was.validity || is.id == was.id && name == made || is.modseq <= was.modseq && name == gateway.Inbox {
 				t.Errorf("%s: %s is %+v, and was %+v", again, name, is, was)
@@ -189,7 +203,7 @@ func TestRestoredIsNotWhatWasLost(t *testing.T) {
 	}
 }
 
-// made is a mailbox that states makes.
+// made is a mailbox that a client makes.
 const made = "Later"
 
 type state struct {
@@ -197,8 +211,8 @@ type state struct {
 	id               string
 }
 
-// states makes a mailbox and returns how all are then.
-func states(t *testing.T, addr, data, key string) map[string]state {
+// states returns how all mailboxes are after some commands.
+func states(t *testing.T, addr, data, key string, commands ...string) map[string]state {
 	t.Helper()
 	c, err := gatewaytest.DialIMAP(addr, gatewaytest.TrustLocal(t, data))
 	if err != nil {
@@ -206,7 +220,8 @@ func states(t *testing.T, addr, data, key string) map[string]state {
 	}
 	defer c.Close()
 	all := make(map[string]state)
-	for _, do := range []string{"LOGIN " + gatewaytest.Account + " " + key, "CREATE " + made, `LIST "" * RETURN (STATUS (UIDVALIDITY HIGHESTMODSEQ MAILBOXID))`} {
+	commands = append([]string{"LOGIN " + gatewaytest.Account + " " + key}, append(commands, `LIST "" * RETURN (STATUS (UIDVALIDITY HIGHESTMODSEQ MAILBOXID))`)...)
+	for _, do := range commands {
 		told, err := c.OK(do)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/centerleap/postern/store/badgerstore"
 )
 
 // storeFolder is where the store lives in a data folder; a folder with it is
@@ -27,7 +29,11 @@ func prepareData(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder", dir)
 	}
-	if _, err := os.Stat(filepath.Join(dir, storeFolder)); errors.Is(err, fs.ErrNotExist) {
+	at := filepath.Join(dir, storeFolder)
+	if badgerstore.Unfinished(at) {
+		return fmt.Errorf("the repair of %s was cut short: end it with postern store repair", at)
+	}
+	if _, err := os.Stat(at); errors.Is(err, fs.ErrNotExist) {
 		if err := empty(dir); err != nil {
 			return err
 		}

@@ -47,11 +47,13 @@ func VerifyStore(ctx context.Context, data string, log *slog.Logger, found func(
 func RepairStore(ctx context.Context, data string, log *slog.Logger, found func(what string)) (r StoreReport, err error) {
 	cfg := storeConfig(data, log)
 	tell := r.teller(found)
-	sum, err := badgerstore.Repair(ctx, cfg, func(f badgerstore.Finding) { tell(f.What) })
+	sum, err := badgerstore.Repair(ctx, cfg, func(f badgerstore.Finding) { tell(f.What) }, func(dir string) error {
+		if r.Findings == 0 {
+			return nil
+		}
+		return restored(ctx, badgerstore.Config{Dir: dir, Log: log}) // what is lost was seen, as after a backup
+	})
 	r.read(sum)
-	if err == nil && r.Findings > 0 {
-		err = restored(ctx, cfg) // what is lost was seen, as after a backup
-	}
 	if err == nil {
 		r.StoreSummary, err = checkRecords(ctx, cfg, tell)
 	}

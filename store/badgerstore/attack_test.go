@@ -467,7 +467,7 @@ func TestRepairBoot(t *testing.T) {
 		s.Close()
 		t.Fatal("the damage isn't found")
 	}
-	if _, err := Repair(t.Context(), Config{Dir: image, Log: quiet, segment: 1 << 20}, func(f Finding) { t.Log(f.What) }); err != nil {
+	if _, err := Repair(t.Context(), Config{Dir: image, Log: quiet, segment: 1 << 20}, func(f Finding) { t.Log(f.What) }, nil); err != nil {
 		t.Fatal(err)
 	}
 	r := open(t, image, time.Now).(*Store)

@@ -331,7 +331,7 @@ func (m *sample) repair(t *testing.T, dir string, withIndex bool, whole int) {
 		t.Fatalf("Verify: %v, %v", found, err)
 	}
 	found = nil
-	if _, err := Repair(t.Context(), Config{Dir: dir, Log: quiet, segment: 1 << 20}, note); err != nil || len(found) == 0 {
+	if _, err := Repair(t.Context(), Config{Dir: dir, Log: quiet, segment: 1 << 20}, note, nil); err != nil || len(found) == 0 {
 		t.Fatalf("Repair: %v, %v", found, err)
 	}
 	s, err := Open(Config{Dir: dir, Log: quiet})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,12 +14,17 @@ import (
 
 // Repair makes a store that can be opened from one that is damaged, and reports
 // everything that it could not save. It changes nothing in place: it writes a new
-// store beside the old one, which it keeps under the name DIR.damaged-<time>.
+// store beside the old one, which it keeps under the name DIR.damaged-<time>. finish,
+// unless it is nil, gets the folder of the new one before that takes its place: what it
+// does there is done in every store that a repair leaves, also if it is killed.
 //
 // Records come from the index as far as its tables reach, or from the newest
 // snapshot, and then from every group of the log that can be read. Bodies that
 // can't be read are left out.
-func Repair(ctx context.Context, cfg Config, report func(Finding)) (sum Summary, err error) {
+func Repair(ctx context.Context, cfg Config, report func(Finding), finish func(dir string) error) (sum Summary, err error) {
+	if err := resumeRepair(cfg.Dir, report); err != nil {
+		return Summary{}, err
+	}
 	c, err := newChecker(cfg, func(Finding) {})
 	if err != nil {
 		return Summary{}, err
@@ -29,17 +35,53 @@ func Repair(ctx context.Context, cfg Config, report func(Finding)) (sum Summary,
 	}
 	c.report, c.sum = report, Summary{}
 	fresh := filepath.Clean(cfg.Dir) + ".repairing"
-	if err := errors.Join(c.salvage(ctx, fresh), c.closeFiles()); err != nil {
+	err = errors.Join(c.salvage(ctx, fresh), c.closeFiles())
+	if err == nil && finish != nil {
+		err = finish(fresh)
+	}
+	if err != nil {
 		return c.sum, errors.Join(err, os.RemoveAll(fresh))
 	}
-	aside := fmt.Sprintf("%s.damaged-%d", filepath.Clean(cfg.Dir), c.cfg.Now().Unix())
-	if err := os.Rename(cfg.Dir, aside); err != nil {
-		return c.sum, err
+	return c.sum, c.replace(fresh)
+}
+
+// repaired is where a new store waits for the place of the old one.
+func repaired(dir string) string { return filepath.Clean(dir) + ".repaired" }
+
+// replace puts a whole new store into the place of the damaged one.
+func (c *checker) replace(fresh string) error {
+	whole := repaired(c.cfg.Dir)
+	if err := errors.Join(os.RemoveAll(whole), os.Rename(fresh, whole)); err != nil {
+		return err
 	}
-	if err := os.Rename(fresh, cfg.Dir); err != nil {
-		return c.sum, err
+	aside := fmt.Sprintf("%s.damaged-%d", filepath.Clean(c.cfg.Dir), c.cfg.Now().Unix())
+	if err := os.Rename(c.cfg.Dir, aside); err != nil {
+		return err
 	}
-	return c.sum, syncDir(filepath.Dir(filepath.Clean(cfg.Dir)))
+	if err := os.Rename(whole, c.cfg.Dir); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(filepath.Clean(c.cfg.Dir)))
+}
+
+// Unfinished reports whether a repair was killed when the old store was out of the way, and
+// the new one not yet in its place: Repair goes on. One that was killed before is made
+// again.
+func Unfinished(dir string) bool {
+	_, none := os.Lstat(dir)
+	_, err := os.Lstat(repaired(dir))
+	return errors.Is(none, fs.ErrNotExist) && err == nil
+}
+
+func resumeRepair(dir string, report func(Finding)) error {
+	if !Unfinished(dir) {
+		return nil
+	}
+	if err := os.Rename(repaired(dir), dir); err != nil {
+		return err
+	}
+	report(Finding{What: "a repair was cut short: it has ended now, and what it could not save it told then"})
+	return syncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
 // salvage writes all that can be read into a new store.
