@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Event is one change of a domain, as its feed tells it: the doors' streams,
+// Event is one change of a domain, or of the instance, as its feed tells it: the doors' streams,
 // IDLE, webhooks and plugins all read the same feed.
 type Event struct {
 	Sequence uint64 // of the domain; also MODSEQ and the stream's id
@@ -23,7 +23,7 @@ type Event struct {
 	Delivery ID     // for the fate of one recipient
 	Detail   string // recipient, or what else the type needs
 	Plugin   ID     // whose event hook made it happen: no plugin is told, so that none goes in circles
-	Subject  ID     // of what is no email: the plugin that it is about
+	Subject  ID     // of what is no email: the plugin, or the domain that came or went
 }
 
 // EventType names what happened; the names of webhooks where they have one.
@@ -50,9 +50,12 @@ const (
 	EventDeleted    EventType = "email.deleted"
 	EventMailbox    EventType = "mailbox.updated"
 	EventDomain     EventType = "domain.updated"
-	EventKeyChanged EventType = "key.updated"
-	EventPlugin     EventType = "plugin.updated"  // one begins to be told of events; Detail is its id
-	EventWebhook    EventType = "webhook.updated" // as EventPlugin
+	// EventDomainCreated and EventDomainDeleted are the instance's. Detail is the name.
+	EventDomainCreated EventType = "domain.created"
+	EventDomainDeleted EventType = "domain.deleted"
+	EventKeyChanged    EventType = "key.updated"
+	EventPlugin        EventType = "plugin.updated"  // one begins to be told of events; Detail is its id
+	EventWebhook       EventType = "webhook.updated" // as EventPlugin
 
 	// EventPluginDisabled: one is not asked any more. Detail is the hook of one that failed
 	// too often, which is asked again after a while; empty if it was switched off.

@@ -13,7 +13,7 @@ import (
 // have them.
 type Webhook struct {
 	ID       ID
-	Domain   DomainID
+	Domain   DomainID  // 0: the instance's, which is told of domains that come and go
 	Account  AccountID // 0: the domain's, which is told of all accounts
 	Endpoint string    // https URL; http where the operator allows it
 	Types    []EventType
@@ -32,7 +32,7 @@ type Webhook struct {
 // WebhookSecretPrefix begins a webhook's secret. Source: Standard Webhooks.
 const WebhookSecretPrefix = "whsec_"
 
-// WebhookEvents are those that a webhook may ask for, and is told when it names none, but
+// WebhookEvents are those that a webhook of a domain may ask for, and is told when it names none, but
 // for EventUpdated: that is told to those who name it. Source: design, "Webhooks and
 // events".
 var WebhookEvents = []EventType{
@@ -41,10 +41,25 @@ var WebhookEvents = []EventType{
 	EventPluginDisabled,
 }
 
+// InstanceEvents are those of a webhook of the instance. They are in a feed of its own: no
+// domain's is read for it.
+var InstanceEvents = []EventType{EventDomainCreated, EventDomainDeleted}
+
+// WebhookEventsOf are those that a webhook of a domain may ask for; of 0, the instance.
+func WebhookEventsOf(d DomainID) []EventType {
+	if d == 0 {
+		return InstanceEvents
+	}
+	return WebhookEvents
+}
+
 // Wanted are the events that it is told of.
 func (w *Webhook) Wanted() []EventType {
-	if len(w.Types) > 0 {
+	switch {
+	case len(w.Types) > 0:
 		return w.Types
+	case w.Domain == 0:
+		return InstanceEvents
 	}
 	return slices.DeleteFunc(slices.Clone(WebhookEvents), func(t EventType) bool { return t == EventUpdated })
 }

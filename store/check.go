@@ -30,7 +30,10 @@ func (s *Store) Check(ctx context.Context, sc gateway.Scope, report func(what st
 		}
 		sum.Domains++
 	}
-	return sum, nil
+	return sum, s.view(ctx, func(r engine.Reader) error {
+		c := checker{store: s, r: r, report: func(format string, args ...any) { report("instance: " + fmt.Sprintf(format, args...)) }}
+		return c.followers()
+	})
 }
 
 // checker looks at one domain.

@@ -51,11 +51,11 @@ func following(r engine.Reader, d gateway.DomainID, id gateway.ID) (*follows, er
 	return f, missing(err, "subscription")
 }
 
-// Cursor returns how far a plugin has come. One that was switched on before there were
-// events begins now. NotFound if it is not to be told of any.
+// Cursor returns how far a subscription has come. A plugin that was switched on before
+// there were events begins now. NotFound if it is not to be told of any.
 func (s *Store) Cursor(ctx context.Context, sc gateway.Scope, id gateway.ID) (c gateway.Cursor, err error) {
 	d := sc.Domain()
-	if !sc.CoversDomain(d) || d == 0 {
+	if !sc.CoversDomain(d) {
 		return c, denied("subscription")
 	}
 	read := func() error {
@@ -93,7 +93,7 @@ func (s *Store) Cursor(ctx context.Context, sc gateway.Scope, id gateway.ID) (c 
 // first, at most most; and when the next one is due, zero if none waits.
 func (s *Store) WaitingEvents(ctx context.Context, sc gateway.Scope, id gateway.ID, most int) (due []gateway.Waiting, next time.Time, err error) {
 	d := sc.Domain()
-	if !sc.CoversDomain(d) || d == 0 {
+	if !sc.CoversDomain(d) {
 		return nil, next, denied("subscription")
 	}
 	now := s.cfg.Now()
@@ -121,7 +121,7 @@ func (s *Store) WaitingEvents(ctx context.Context, sc gateway.Scope, id gateway.
 // Advance notes that everything before a place is dealt with.
 func (s *Store) Advance(ctx context.Context, sc gateway.Scope, id gateway.ID, next gateway.Position) error {
 	d := sc.Domain()
-	if !sc.CoversDomain(d) || d == 0 {
+	if !sc.CoversDomain(d) {
 		return denied("subscription")
 	}
 	return s.update(ctx, d, func(t *tx) error {
@@ -150,7 +150,7 @@ func (f *follows) advance(next gateway.Position) {
 // not ended: what it answered is written down, and what it did not take waits.
 func (s *Store) Handled(ctx context.Context, sc gateway.Scope, id gateway.ID, told *gateway.Told) error {
 	d := sc.Domain()
-	if !sc.CoversDomain(d) || d == 0 {
+	if !sc.CoversDomain(d) {
 		return denied("subscription")
 	}
 	return s.update(ctx, d, func(t *tx) error {

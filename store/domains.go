@@ -25,10 +25,10 @@ func decodeRoute(b []byte) (gateway.DomainID, error) {
 // CreateDomain makes d durable and fills d.ID. AlreadyExists if the name is
 // taken.
 //
-// It is two commits, because a name is the instance's and a domain is its own
-// lane: first the name gets a number, then the number gets its record. A name
-// whose record is missing, after a crash between them, is finished by the next
-// call.
+// It is three commits, because a name is the instance's and a domain is its own
+// lane: first the name gets a number, then the number gets its record, and then
+// the instance is told. A name whose record is missing, after a crash between the
+// first two, is finished by the next call.
 func (s *Store) CreateDomain(ctx context.Context, sc gateway.Scope, d *gateway.Domain) error {
 	if sc.Level() != gateway.LevelInstance {
 		return gateway.Errorf(gateway.Restricted, "only an instance key may create domains")
@@ -41,7 +41,7 @@ func (s *Store) CreateDomain(ctx context.Context, sc gateway.Scope, d *gateway.D
 	if err != nil {
 		return err
 	}
-	return s.update(ctx, d.ID, func(t *tx) error {
+	err = s.update(ctx, d.ID, func(t *tx) error {
 		if _, err := t.Get(domainKey(d.ID)); !errors.Is(err, engine.ErrNotFound) {
 			if err == nil {
 				err = gateway.Errorf(gateway.AlreadyExists, "domain %s exists", d.Name)
@@ -52,6 +52,10 @@ func (s *Store) CreateDomain(ctx context.Context, sc gateway.Scope, d *gateway.D
 		t.emit(gateway.Event{Type: gateway.EventDomain, Detail: d.Name})
 		return t.beginValidity()
 	})
+	if err == nil {
+		s.made(ctx, d)
+	}
+	return err
 }
 
 // nameDomain gives d's name a number, or finds the number of an unfinished one.
@@ -78,6 +82,7 @@ func (t *tx) nameDomain(d *gateway.Domain) (gateway.DomainID, error) {
 		return 0, err
 	}
 	t.Set(routeByUUID(d.UUID), encodeU32(uint32(id)))
+	t.Set(makingKey(id), nil)
 	return id, nil
 }
 

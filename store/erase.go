@@ -25,8 +25,8 @@ func (s *Store) DeleteDomain(ctx context.Context, sc gateway.Scope, id gateway.D
 	err = s.frees(ctx, 0, func(t *tx) error {
 		t.Delete(routeByName(d.Name))
 		t.Delete(routeByUUID(d.UUID))
-		t.Set(erasingKey(id), nil)
-		return nil
+		t.Set(erasingKey(id), encodeNamed(d))
+		return t.announceMade(d)
 	})
 	if err != nil {
 		return err
@@ -34,10 +34,9 @@ func (s *Store) DeleteDomain(ctx context.Context, sc gateway.Scope, id gateway.D
 	return s.erase(ctx, id)
 }
 
-func erasingKey(d gateway.DomainID) []byte { return key(subSetting, 0).text("erasing/").u32(uint32(d)) }
-
 // FinishDeletions goes on with deletions of domains, accounts, plugins and webhooks that
-// were cut short. It returns the domains that are gone now.
+// were cut short, and tells of domains that nobody was told of. It returns the domains
+// that are gone now.
 func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (gone []gateway.DomainID, err error) {
 	if sc.Level() != gateway.LevelInstance {
 		return nil, denied("domain")
@@ -62,6 +61,9 @@ func (s *Store) FinishDeletions(ctx context.Context, sc gateway.Scope) (gone []g
 	}
 	if err == nil {
 		err = s.finishPlugins(ctx)
+	}
+	if err == nil {
+		err = s.finishMaking(ctx)
 	}
 	return gone, translate(err)
 }
@@ -135,7 +137,13 @@ func (s *Store) erase(ctx context.Context, id gateway.DomainID) error {
 	if err := s.engine.Erase(ctx, uint32(id)); err != nil {
 		return translate(err)
 	}
-	return s.frees(ctx, 0, func(t *tx) error { t.Delete(erasingKey(id)); return nil })
+	return s.frees(ctx, 0, func(t *tx) error {
+		d, err := loadOr(t, erasingKey(id), decodeNamed)
+		if err != nil {
+			return err
+		}
+		return t.announce(erasingKey(id), gateway.EventDomainDeleted, d)
+	})
 }
 
 // page runs forget on every record of a sub-space, some in each commit.

@@ -16,7 +16,7 @@ import (
 // hands. In 31 to 33, 37, 3B and 47 the domain stands behind the time.
 //
 //	01 | domain                                        domain record
-//	02 | 0 | name                                      instance setting or counter
+//	02 | 0 | name                                      instance setting, counter, or mark of a domain
 //	03 | 0 | 0 | domain name      03 | 0 | 1 | uuid    -> domain u32
 //	04 | domain | account                              account record
 //	05 | domain | address                              -> account u32
@@ -64,7 +64,7 @@ import (
 //	45 | domain | subscription uuid | number u64       what it could not be told; expires
 //	46 | domain | plugin uuid                          its next turn
 //	47 | due ms | domain | plugin uuid                 index of turns -> empty
-//	48 | domain | webhook uuid                         webhook
+//	48 | domain | webhook uuid                         webhook; of the instance's own, 0
 //	49 | domain | webhook uuid | sequence u64 | part u32   what it was told; expires
 //	50 | domain | plugin uuid                          installation of a plugin
 //	51 | domain | plugin or webhook uuid               bytes of its KV; 1 if it is to be cleared

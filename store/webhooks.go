@@ -21,12 +21,10 @@ func readWebhook(r engine.Reader, d gateway.DomainID, id gateway.ID) (*gateway.W
 	return load(r, webhookKey(d, id), func(b []byte) (*gateway.Webhook, error) { return decodeWebhook(d, id, b) })
 }
 
-// webhookOf reads one that the scope reaches: an account reaches its own, not its domain's.
+// webhookOf reads one that the scope reaches: an account reaches its own, not its domain's,
+// and the instance its own, which belong to domain 0.
 func webhookOf(r engine.Reader, sc gateway.Scope, id gateway.ID) (*gateway.Webhook, error) {
 	d := sc.Domain()
-	if d == 0 {
-		return nil, denied("webhook")
-	}
 	w, err := readWebhook(r, d, id)
 	if err != nil {
 		return nil, missing(err, "webhook")
@@ -43,11 +41,11 @@ func ofWebhook(sc gateway.Scope, w *gateway.Webhook) bool {
 
 // AddWebhook makes a webhook durable. It is told of all that happens after.
 func (s *Store) AddWebhook(ctx context.Context, sc gateway.Scope, w gateway.Webhook) (*gateway.Webhook, error) {
-	if !ofWebhook(sc, &w) || w.Domain != sc.Domain() || w.Domain == 0 {
+	if !ofWebhook(sc, &w) || w.Domain != sc.Domain() {
 		return nil, denied("domain")
 	}
 	err := s.update(ctx, w.Domain, func(t *tx) error {
-		if _, err := readDomain(t, t.domain); err != nil {
+		if _, err := readDomain(t, t.domain); err != nil && t.domain != 0 {
 			return missing(err, "domain")
 		}
 		if w.Account != 0 {
@@ -65,7 +63,7 @@ func (s *Store) AddWebhook(ctx context.Context, sc gateway.Scope, w gateway.Webh
 			return err
 		}
 		if there >= most {
-			return gateway.Errorf(gateway.InvalidState, "the domain has all the %d webhooks it may have; delete one first", most)
+			return gateway.Errorf(gateway.InvalidState, "there are all the %d webhooks that there may be; delete one first", most)
 		}
 		w.CreatedAt, w.UpdatedAt = t.now, t.now
 		return t.putWebhook(&w)
@@ -94,9 +92,6 @@ func (t *tx) putWebhook(w *gateway.Webhook) error {
 // Webhooks returns those that the scope reaches, the oldest first.
 func (s *Store) Webhooks(ctx context.Context, sc gateway.Scope) (all []gateway.Webhook, err error) {
 	d := sc.Domain()
-	if d == 0 {
-		return nil, denied("domain")
-	}
 	err = s.view(ctx, func(r engine.Reader) error {
 		return r.Scan(engine.Prefix(key(subWebhook, d)), func(k, v []byte) error {
 			w, err := decodeWebhook(d, lastID(k), v)

@@ -43,7 +43,7 @@ type ConsumersConfig struct {
 	Teller Teller // required
 	Job    string // required: the name of the lease, one for each Teller
 	// System and Internal are the scopes of Postern's own work: all of it, and that of
-	// one domain. Both are required.
+	// one domain, or with 0 that of who has the instance's own events. Both are required.
 	System   gateway.Scope
 	Internal func(gateway.DomainID) gateway.Scope
 	Slots    *Slots           // required; a domain has half of them
@@ -112,6 +112,7 @@ func (c *Consumers) hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.Refresh(0) // the instance has a feed, too
 	for i := range all {
 		c.Refresh(all[i].ID)
 	}

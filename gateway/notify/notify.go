@@ -25,8 +25,8 @@ type Store interface {
 // Config of a Hub.
 type Config struct {
 	Store Store // required
-	// Internal is the scope of Postern's own work in a domain; the keys room
-	// makes it.
+	// Internal is the scope of Postern's own work in a domain, or with 0 that which
+	// reads the instance's own feed.
 	Internal func(gateway.DomainID) gateway.Scope
 	Log      *slog.Logger // default: slog.Default()
 }
@@ -77,7 +77,8 @@ type reader struct {
 
 func (r *reader) head() uint64 { return r.floor + uint64(len(r.recent)) }
 
-// Follow follows one account from now on.
+// Follow follows one account from now on; or with 0, what is of its domain as a whole, and
+// with 0 for both what is of the instance.
 func (h *Hub) Follow(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) (gateway.Follower, error) {
 	return h.follow(ctx, s, d, a, nil)
 }

@@ -46,7 +46,8 @@ type WebhooksConfig struct {
 }
 
 // Webhooks are the endpoints that are told what happens. They are the Teller of a
-// Consumers, which keeps count of what each was told.
+// Consumers, which keeps count of what each was told. A scope of the instance has webhooks
+// of its own, and reaches no domain's.
 type Webhooks struct{ cfg WebhooksConfig }
 
 // NewWebhooks checks cfg and fills its defaults. It starts nothing.
@@ -66,7 +67,7 @@ var WebhookPauses = []time.Duration{
 	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
 }
 
-// Subscriptions are the webhooks of a domain that are enabled.
+// Subscriptions are the webhooks of a domain that are enabled; of 0, those of the instance.
 func (w *Webhooks) Subscriptions(ctx context.Context, s gateway.Scope, d gateway.DomainID) (subs []gateway.Subscription, err error) {
 	all, err := w.cfg.Store.Webhooks(ctx, s)
 	for i := range all {
@@ -124,7 +125,7 @@ func newSecret() gateway.Secret {
 
 // Add makes a webhook, with a secret of its own: whoever may change it may see that.
 func (w *Webhooks) Add(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, endpoint string, types []gateway.EventType) (*gateway.Webhook, error) {
-	if err := w.check(&endpoint, &types); err != nil {
+	if err := w.check(d, &endpoint, &types); err != nil {
 		return nil, err
 	}
 	hook, err := w.cfg.Store.AddWebhook(ctx, s, gateway.Webhook{
@@ -134,8 +135,9 @@ func (w *Webhooks) Add(ctx context.Context, s gateway.Scope, d gateway.DomainID,
 	return hook, err
 }
 
-// check judges an endpoint and types, as far as they are given.
-func (w *Webhooks) check(endpoint *string, types *[]gateway.EventType) error {
+// check judges an endpoint and types, as far as they are given, of a webhook of a domain or,
+// with 0, of the instance.
+func (w *Webhooks) check(d gateway.DomainID, endpoint *string, types *[]gateway.EventType) error {
 	if endpoint != nil {
 		if err := w.cfg.HTTP.Check(*endpoint); err != nil {
 			return gateway.Fieldf(gateway.InvalidParameter, "endpoint", "endpoint: %s", gateway.AsError(err).Message)
@@ -144,9 +146,13 @@ func (w *Webhooks) check(endpoint *string, types *[]gateway.EventType) error {
 	if types == nil {
 		return nil
 	}
+	whose := "a domain or an account"
+	if d == 0 {
+		whose = "the instance"
+	}
 	for _, t := range *types {
-		if !slices.Contains(gateway.WebhookEvents, t) {
-			return gateway.Fieldf(gateway.InvalidParameter, "events", "there is no event %.80q that a webhook can be told of", string(t))
+		if !slices.Contains(gateway.WebhookEventsOf(d), t) {
+			return gateway.Fieldf(gateway.InvalidParameter, "events", "there is no event %.80q that a webhook of %s can be told of", string(t), whose)
 		}
 	}
 	slices.Sort(*types)
@@ -166,7 +172,7 @@ func (w *Webhooks) Get(ctx context.Context, s gateway.Scope, id gateway.ID) (*ga
 
 // Change changes one.
 func (w *Webhooks) Change(ctx context.Context, s gateway.Scope, id gateway.ID, c gateway.WebhookChange) (*gateway.Webhook, error) {
-	if err := w.check(c.Endpoint, c.Types); err != nil {
+	if err := w.check(s.Domain(), c.Endpoint, c.Types); err != nil {
 		return nil, err
 	}
 	hook, err := w.cfg.Store.ChangeWebhook(ctx, s, id, c)

@@ -87,7 +87,9 @@ func (s *Server) Document(ctx context.Context, scope gateway.Scope, e *gateway.E
 	var err error
 	switch e.Type {
 	case gateway.EventDomain:
-		doc.Data, err = s.domainEvent(ctx, scope, e)
+		doc.Data, err = s.domainEvent(ctx, scope, e.Detail, e.Sequence)
+	case gateway.EventDomainCreated, gateway.EventDomainDeleted:
+		doc.Data, err = s.instanceEvent(ctx, scope, e)
 	case gateway.EventSuppressionAdded, gateway.EventSuppressionRemoved:
 		doc.Data = struct {
 			Email    string `json:"email"`
@@ -102,27 +104,6 @@ func (s *Server) Document(ctx context.Context, scope gateway.Scope, e *gateway.E
 		return nil, err
 	}
 	return json.Marshal(doc)
-}
-
-func (s *Server) domainEvent(ctx context.Context, scope gateway.Scope, e *gateway.Event) (any, error) {
-	d, err := s.cfg.Domains.Get(ctx, scope, e.Detail)
-	if err != nil {
-		return nil, err
-	}
-	records, err := s.cfg.Domains.Records(ctx, scope, d)
-	if err != nil {
-		return nil, err
-	}
-	list := []recordShape{}
-	for i := range records {
-		list = append(list, recordOf(&records[i]))
-	}
-	shape := domainOf(d, gateway.LevelDomain)
-	shape.Records = &list
-	return struct {
-		domainShape
-		Sequence uint64 `json:"sequence"`
-	}{shape, e.Sequence}, nil
 }
 
 func (s *Server) emailEvent(ctx context.Context, scope gateway.Scope, e *gateway.Event) (*emailEvent, error) {

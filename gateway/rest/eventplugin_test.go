@@ -36,7 +36,11 @@ func TestPluginDisabled(t *testing.T) {
 		t.Errorf("the plugin is %s", status)
 	}
 	// A row of the log says what was told, and the event can be told again.
-	rows := c.do(200, "GET", "/webhooks/"+mine+"/events", c.g.Keys.Account, nil)
+	var rows gatewaytest.Answer
+	gatewaytest.Eventually(t, "it is on record", func() bool {
+		rows = c.do(200, "GET", "/webhooks/"+mine+"/events", c.g.Keys.Account, nil)
+		return rows.At("data.0") != nil
+	})
 	if rows.Str("data.0.type") != "plugin.disabled" || rows.At("data.1") != nil || rows.At("data.0.email_id") != nil {
 		t.Errorf("%v", rows)
 	}

@@ -78,6 +78,7 @@ func (e *events) stream(k *call, t teller) error {
 // moment is the data of the events that are only signs of life.
 type moment struct {
 	Email     string `json:"email,omitempty"`
+	Domain    string `json:"domain,omitempty"`
 	PluginID  string `json:"plugin_id,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	Timestamp string `json:"timestamp"`

@@ -262,7 +262,7 @@ func TestEveryRefusal(t *testing.T) {
 		if r.Method == "PATCH" || r.Path == "/webhooks" && r.Method == "POST" {
 			body = `{"endpoint":"https://x.example"}`
 		}
-		c.do(422, r.Method, pathOf(r), admin, body)
+		c.do(422, r.Method, pathOf(r)+"?email=bot@demo.localhost&domain=none.example", admin, body)
 		c.do(404, r.Method, pathOf(r)+"?domain=none.example", admin, body)
 	}
 	if resp, raw := c.ask("POST", "/plugins", k, form, "Content-Type", contentType); resp.StatusCode != 409 || !strings.Contains(raw, "invalid_state") {

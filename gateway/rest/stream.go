@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -11,13 +10,13 @@ import (
 	"github.com/centerleap/postern/gateway/mailbox"
 )
 
-// mailStream tells of the emails that reach an account.
+// mailStream tells what happens to an account, or to a domain or the instance as a whole.
 type mailStream struct {
 	follower gateway.Follower
 	follow   func(context.Context) (gateway.Follower, error)
 	read     func(context.Context, gateway.ID) (mailbox.Item, error)
 	document func(context.Context, *gateway.Event) ([]byte, error) // what webhooks are told
-	email    string
+	of       streamed
 	folders  map[string]bool // of new_email
 	types    map[gateway.EventType]bool
 	fresh    bool             // new_email is told
@@ -30,68 +29,59 @@ func (s *Server) streamEmails(k *call) error {
 	if k.c.Query("token") != "" && k.ticket == nil {
 		return gateway.Fieldf(gateway.InvalidParameter, "token", "a token stands in for a key: show one of them")
 	}
-	scope, err := s.mailScope(k)
+	types, err := k.streamedTypes()
 	if err != nil {
 		return err
 	}
-	account, err := s.cfg.Mail.Account(k.ctx, scope, k.c.Query("email"))
+	of, err := s.streamedOf(k, types)
 	if err != nil {
 		return err
 	}
-	k.row.Account = account.ID
-	if k.session != nil {
-		k.session.ActFor(account.Domain, account.ID)
+	if k.row.Account = of.account; k.session != nil && of.domain != 0 {
+		k.session.ActFor(of.domain, of.account)
 	}
-	st := &mailStream{email: account.Email}
-	if err := st.choose(k); err != nil {
+	st := &mailStream{of: of}
+	if err := st.choose(k, types); err != nil {
 		return err
 	}
-	if st.folders, err = s.streamFolders(k, scope, account.Email); err != nil {
-		return err
+	if of.account != 0 {
+		if st.folders, err = s.streamFolders(k, of.scope, of.email); err != nil {
+			return err
+		}
 	}
 	st.follow = func(ctx context.Context) (gateway.Follower, error) {
-		return s.cfg.Streams.Follow(ctx, scope, account.Domain, account.ID)
+		return s.cfg.Streams.Follow(ctx, of.scope, of.domain, of.account)
 	}
 	st.read = func(ctx context.Context, id gateway.ID) (mailbox.Item, error) {
-		return s.cfg.Mail.Get(ctx, scope, mailbox.Ref{ID: id})
+		return s.cfg.Mail.Get(ctx, of.scope, mailbox.Ref{ID: id})
 	}
-	st.document = func(ctx context.Context, e *gateway.Event) ([]byte, error) { return s.Document(ctx, scope, e) }
+	st.document = func(ctx context.Context, e *gateway.Event) ([]byte, error) { return s.Document(ctx, of.scope, e) }
 	e, err := s.events(k)
 	if err != nil {
 		return err
 	}
-	if err := st.resume(s, k, scope, account); err != nil {
+	if err := st.resume(s, k); err != nil {
 		e.release()
 		return err
 	}
 	return e.stream(k, st)
 }
 
-// newEmail is the guide's name of what happens when an email arrives.
-const newEmail = "new_email"
-
-// choose reads what is to be told: new_email, unless types are named. Those of webhooks
-// are told in whatever folder they happen, so a token, which is for folders, opens none.
-func (st *mailStream) choose(k *call) error {
-	st.types = make(map[gateway.EventType]bool)
-	for name := range strings.SplitSeq(k.c.Query("events", newEmail), ",") {
-		switch name = strings.TrimSpace(name); {
-		case name == newEmail:
+// choose notes what is to be told. What webhooks are told of is told in whatever folder it
+// happens, so a token, which is for folders, opens none of it.
+func (st *mailStream) choose(k *call, types []gateway.EventType) error {
+	st.types = make(map[gateway.EventType]bool, len(types))
+	for _, t := range types {
+		switch {
+		case t == newEmail:
 			st.fresh = true
-		case !ofMailbox(gateway.EventType(name)):
-			return gateway.Fieldf(gateway.InvalidParameter, "events", "events are new_email and what webhooks are told of a mailbox, not %.80q", name)
 		case k.ticket != nil:
-			return gateway.Fieldf(gateway.InvalidParameter, "events", "a token opens a stream of new_email; show a key to follow %s", name)
+			return gateway.Fieldf(gateway.InvalidParameter, "events", "a token opens a stream of new_email; show a key to follow %s", t)
 		default:
-			st.types[gateway.EventType(name)] = true
+			st.types[t] = true
 		}
 	}
 	return nil
-}
-
-// ofMailbox reports whether a type is of what happens to a mailbox, and not to a domain alone.
-func ofMailbox(t gateway.EventType) bool {
-	return slices.Contains(gateway.WebhookEvents, t) && (strings.HasPrefix(string(t), "email.") || t == gateway.EventPluginDisabled)
 }
 
 // streamFolders reads the folders to follow: INBOX unless others are named.
@@ -119,7 +109,7 @@ func setOf(names []string, err error) (map[string]bool, error) {
 func (k *call) lastEvent() string { return k.c.Get("Last-Event-ID", k.c.Query("last_event_id")) }
 
 // resume begins to follow: from where the client was, or from now.
-func (st *mailStream) resume(s *Server, k *call, scope gateway.Scope, a *gateway.Account) (err error) {
+func (st *mailStream) resume(s *Server, k *call) (err error) {
 	last := k.lastEvent()
 	if last == "" {
 		st.follower, err = st.follow(k.ctx)
@@ -127,7 +117,7 @@ func (st *mailStream) resume(s *Server, k *call, scope gateway.Scope, a *gateway
 	}
 	after, seen, known := parseEventPlace(last)
 	if known {
-		st.follower, err = s.cfg.Streams.Resume(k.ctx, scope, a.Domain, a.ID, after)
+		st.follower, err = s.cfg.Streams.Resume(k.ctx, st.of.scope, st.of.domain, st.of.account, after)
 	}
 	if !known || errors.Is(err, gateway.ErrTrimmed) {
 		st.lost = true
@@ -157,7 +147,7 @@ type streamMail struct {
 
 // told is what a stream tells of an email, so that a client need not ask for it.
 func (st *mailStream) told(ctx context.Context, n *gateway.Event) (streamMail, error) {
-	m := streamMail{Email: st.email, Mailbox: n.Folder, UID: n.UID, Timestamp: stamp(n.At), EmailID: n.Email.String(), Sequence: n.Sequence}
+	m := streamMail{Email: st.of.email, Mailbox: n.Folder, UID: n.UID, Timestamp: stamp(n.At), EmailID: n.Email.String(), Sequence: n.Sequence}
 	it, err := st.read(ctx, n.Email)
 	if gateway.KindOf(err) == gateway.NotFound {
 		return m, nil
@@ -184,7 +174,7 @@ func (st *mailStream) greet(e *events) error {
 	if st.seen.Sequence != 0 {
 		id = eventPlace(st.seen)
 	}
-	e.writeAs(id, "connected", moment{Email: st.email, Timestamp: e.now()})
+	e.writeAs(id, "connected", moment{Email: st.of.email, Domain: st.of.name, Timestamp: e.now()})
 	return nil
 }
 

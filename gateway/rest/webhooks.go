@@ -34,7 +34,7 @@ type webhookShape struct {
 	CreatedAt     string              `json:"created_at"`
 	SigningSecret string              `json:"signing_secret,omitempty"` // of one alone, not in lists
 	Scope         string              `json:"scope"`
-	Domain        string              `json:"domain"`
+	Domain        *string             `json:"domain"`
 	Email         *string             `json:"email"`
 	Reason        *string             `json:"disabled_reason"`
 	FailingSince  *string             `json:"failing_since"`
@@ -49,11 +49,15 @@ func (s *Server) webhookOf(k *call, sc gateway.Scope, w *gateway.Webhook) (webho
 	if w.Enabled {
 		out.Status = "enabled"
 	}
+	if w.Domain == 0 {
+		out.Scope = gateway.LevelInstance.String()
+		return out, nil
+	}
 	d, err := s.cfg.Domains.ByID(k.ctx, sc, w.Domain)
 	if err != nil {
 		return out, err
 	}
-	if out.Domain = d.Name; w.Account == 0 {
+	if out.Domain = &d.Name; w.Account == 0 {
 		return out, nil
 	}
 	a, err := s.cfg.Domains.AccountByID(k.ctx, sc, w.Domain, w.Account)
@@ -73,10 +77,19 @@ func (s *Server) answerWebhook(k *call, sc gateway.Scope, w *gateway.Webhook, st
 	return k.answer(status, out)
 }
 
-// addWebhook makes a webhook of the caller's domain or account, or of the account that
-// email names, in the body or the query.
+// hookScope is ownEmail where an instance key that names no domain has webhooks of its
+// own.
+func (s *Server) hookScope(k *call) (gateway.Scope, gateway.AccountID, error) {
+	if k.scope.Level() == gateway.LevelInstance && k.c.Query("email") == "" && k.c.Query("domain") == "" {
+		return k.scope, 0, nil
+	}
+	return s.ownEmail(k)
+}
+
+// addWebhook makes a webhook of the caller's instance, domain or account, or of the account
+// that email names, in the body or the query.
 func (s *Server) addWebhook(k *call) error {
-	sc, account, err := s.ownEmail(k)
+	sc, account, err := s.hookScope(k)
 	if err != nil {
 		return err
 	}
@@ -95,6 +108,11 @@ func (s *Server) addWebhook(k *call) error {
 		account = sc.Account()
 	}
 	if in.Email != "" {
+		if sc.Level() == gateway.LevelInstance {
+			if sc, err = s.mailScopeOf(k, in.Email); err != nil {
+				return err
+			}
+		}
 		a, err := s.cfg.Domains.Account(k.ctx, sc, in.Email)
 		if err != nil {
 			return outside(err, "email", in.Email)
@@ -109,7 +127,7 @@ func (s *Server) addWebhook(k *call) error {
 }
 
 func (s *Server) listWebhooks(k *call) error {
-	sc, account, err := s.ownEmail(k)
+	sc, account, err := s.hookScope(k)
 	if err != nil {
 		return err
 	}
@@ -135,7 +153,7 @@ func (s *Server) listWebhooks(k *call) error {
 
 // webhookCall is the scope and the id of a call about one webhook.
 func (s *Server) webhookCall(k *call) (sc gateway.Scope, id gateway.ID, err error) {
-	if sc, _, err = s.ownEmail(k); err != nil {
+	if sc, _, err = s.hookScope(k); err != nil {
 		return sc, id, err
 	}
 	if id, err = gateway.ParseID(k.c.Params("id")); err != nil {

@@ -163,7 +163,7 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
-	if g.hub, err = notify.New(notify.Config{Store: g.Store, Internal: keys.Internal, Log: g.log}); err != nil {
+	if g.hub, err = notify.New(notify.Config{Store: g.Store, Internal: ofFeed, Log: g.log}); err != nil {
 		return err
 	}
 	if g.Mail, err = mailbox.New(mailbox.Config{

@@ -29,10 +29,18 @@ func (g *Gateway) buildWebhooks() error {
 		return err
 	}
 	g.Told, err = notify.NewConsumers(notify.ConsumersConfig{
-		Store: g.Store, Teller: g.webhooks, Job: "notify/webhooks", System: keys.System(), Internal: keys.Internal,
+		Store: g.Store, Teller: g.webhooks, Job: "notify/webhooks", System: keys.System(), Internal: ofFeed,
 		Slots: slots, Attempts: lim.WebhookAttempts, Pauses: notify.WebhookPauses, Limits: lim, Log: g.log, Now: g.now,
 	})
 	return err
+}
+
+// ofFeed is the scope that a feed is read with: that of domain 0 is the instance's.
+func ofFeed(d gateway.DomainID) gateway.Scope {
+	if d == 0 {
+		return keys.System()
+	}
+	return keys.Internal(d)
 }
 
 // refresh has those who keep count of what a domain's subscriptions are told look at them
