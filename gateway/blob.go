@@ -1,6 +1,12 @@
 package gateway
 
-import "io"
+import (
+	"errors"
+	"io"
+)
+
+// ErrDamaged means that a store can't give the bytes of a Blob as they were stored.
+var ErrDamaged = errors.New("the stored bytes are damaged")
 
 // Blob names the stored bytes of a message body.
 type Blob struct {

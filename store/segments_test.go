@@ -1,9 +1,13 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/centerleap/postern/gateway"
@@ -204,5 +208,38 @@ func TestSegmentsNotRead(t *testing.T) {
 		if err := check(); !errors.Is(err, away) {
 			t.Errorf("read %d fails: %v", fails, err)
 		}
+	}
+}
+
+// A body that the disk has changed is told of as such, so that who can make it again does.
+func TestDamagedBody(t *testing.T) {
+	w := newWorld(t)
+	w.deliver(w.ann, "<1@x.test>")
+	w.ok(w.addSegment(w.ann, 1, 1))
+	all, _, err := w.Segments(w.ctx(), of(w.ann), w.ours.ID, w.ann.ID)
+	w.ok(err)
+	said := []byte(fmt.Sprintf("segment 1 to 1 of %d", w.ann.ID))
+	flipped := 0
+	w.ok(filepath.WalkDir(w.disk.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if i := bytes.Index(b, said); err == nil && i >= 0 {
+			flipped++
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			w.ok(err)
+			_, err = f.WriteAt([]byte{b[i] ^ 1}, int64(i))
+			return errors.Join(err, f.Close())
+		}
+		return err
+	}))
+	r, err := w.OpenBlob(w.ctx(), of(w.ann), all[0].Blob, 0, -1)
+	if err == nil {
+		_, err = io.ReadAll(r)
+		r.Close()
+	}
+	if flipped == 0 || !errors.Is(err, gateway.ErrDamaged) {
+		t.Errorf("flipped %d times: %v, want %v", flipped, err, gateway.ErrDamaged)
 	}
 }

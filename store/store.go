@@ -14,6 +14,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -166,6 +167,8 @@ func translate(err error) error {
 		return &gateway.Error{Kind: gateway.Unavailable, Message: "the gateway accepts no changes at the moment", Retry: time.Minute, Err: err}
 	case errors.Is(err, engine.ErrFull):
 		return &gateway.Error{Kind: gateway.Unavailable, Message: "the disk is nearly full: at most deleting is possible at the moment", Retry: time.Minute, Err: err}
+	case errors.Is(err, engine.ErrDamaged):
+		return fmt.Errorf("%w: %w", gateway.ErrDamaged, err)
 	case errors.Is(err, engine.ErrTooLarge):
 		return &gateway.Error{Kind: gateway.TooLarge, Message: "the change is too large for one transaction", Err: err}
 	}
@@ -227,7 +230,8 @@ func (s *Store) CreateBlob(ctx context.Context, sc gateway.Scope, d gateway.Doma
 	return blobWriter{w}, nil
 }
 
-// OpenBlob reads n bytes of a body from off; n < 0 means to its end.
+// OpenBlob reads n bytes of a body from off; n < 0 means to its end. gateway.ErrDamaged where
+// it is found to be other bytes than were stored.
 func (s *Store) OpenBlob(ctx context.Context, sc gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error) {
 	if !sc.TouchesDomain(b.Domain) {
 		return nil, denied("message")

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/search"
@@ -22,5 +23,27 @@ var Mergeable = mergeable
 func (m *Mail) UpdateIndex(ctx context.Context) error {
 	x := newIndexer(m)
 	defer x.release(context.WithoutCancel(ctx))
-	return x.round(ctx, true)
+	return x.round(ctx)
 }
+
+// Indexer is one whose rounds a test begins.
+type Indexer struct{ x *indexer }
+
+func (m *Mail) NewIndexer(now func() time.Time) Indexer {
+	x := newIndexer(m)
+	x.now = now
+	return Indexer{x}
+}
+
+// Round is one round; what it came to is logged as ever.
+func (i Indexer) Round(ctx context.Context) error {
+	err := i.x.round(ctx)
+	i.x.tell(ctx, 0, err)
+	return err
+}
+
+// Paused reports whether mail that comes does not wake it.
+func (i Indexer) Paused() bool { return i.x.paused }
+
+// Wait returns when there is work for the next one.
+func (i Indexer) Wait(ctx context.Context) { i.x.wait(ctx, nil) }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/centerleap/postern/gateway"
-	"github.com/centerleap/postern/gateway/search"
 )
 
 const (
@@ -25,10 +24,6 @@ const (
 	// over, and indexJob names it; ours.
 	indexLease = time.Minute
 	indexJob   = "mailbox/search"
-	// indexRead is how many messages are in memory while they are indexed; ours.
-	indexRead = 50
-	// indexWhole is the largest body that is read at once, in bytes; ours.
-	indexWhole = 256 << 10
 	// indexLagging is how long a round may take before the log tells of it; ours: then
 	// searches lag by more than 2 s.
 	indexLagging = 2 * time.Second
@@ -42,15 +37,14 @@ func (m *Mail) RunIndex(ctx context.Context) error {
 	tick, sweep := time.NewTicker(indexEvery), time.NewTicker(indexSweep)
 	defer tick.Stop()
 	defer sweep.Stop()
-	for all := true; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		began := time.Now()
-		err := x.round(ctx, all)
+		err := x.round(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		x.tell(ctx, time.Since(began), err)
-		all = all && err != nil // what a sweep did not see it has to see yet
-		all = x.wait(ctx, sweep.C) || all
+		x.wait(ctx, sweep.C)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
@@ -63,104 +57,162 @@ func (m *Mail) RunIndex(ctx context.Context) error {
 func (x *indexer) tell(ctx context.Context, took time.Duration, err error) {
 	log := x.mail.cfg.Log
 	if err != nil {
-		log.LogAttrs(ctx, slog.LevelError, "the search index lags", slog.Int("accounts", len(x.waiting)), slog.Any("err", err))
+		attrs := append(aboutIndex(x.failed), slog.Int("accounts", len(x.waiting)), slog.Any("err", err))
+		log.LogAttrs(ctx, slog.LevelError, "the search index lags", attrs...)
 	} else if took > indexLagging {
 		log.LogAttrs(ctx, slog.LevelInfo, "the search index was behind", slog.Int64("messages", x.indexed), slog.Duration("took", took))
 	}
 }
 
-// wait returns when there is work; true if all accounts are to be looked at.
-func (x *indexer) wait(ctx context.Context, sweep <-chan time.Time) bool {
+// wait returns when there is work.
+func (x *indexer) wait(ctx context.Context, sweep <-chan time.Time) {
 	wake, again := x.mail.cfg.Store.Unindexed(), (<-chan time.Time)(nil)
-	if len(x.waiting) > 0 { // something failed, or another process holds the lease
-		t := time.NewTimer(indexRetry)
+	if x.paused {
+		wake = nil
+	}
+	if due, any := x.due(); any {
+		t := time.NewTimer(due.Sub(x.now()))
 		defer t.Stop()
-		wake, again = nil, t.C
+		again = t.C
 	}
 	select {
 	case <-ctx.Done():
 	case <-wake:
 	case <-again:
 	case <-sweep:
-		return true
+		x.all = true
 	}
-	return false
+}
+
+// due is when what failed is to be tried again, if anything did.
+func (x *indexer) due() (at time.Time, any bool) {
+	if x.paused || x.all {
+		at, any = x.from, true
+	}
+	if x.paused {
+		return at, any
+	}
+	for _, from := range x.waiting {
+		if !any || from.Before(at) {
+			at, any = from, true
+		}
+	}
+	return at, any
 }
 
 // indexer writes segments.
 type indexer struct {
 	mail    *Mail
-	lease   gateway.Lease // nil: not held
+	now     func() time.Time // of what waits, which no test's clock holds up
+	lease   gateway.Lease    // nil: not held
 	renewed time.Time
-	waiting map[gateway.AccountRef]struct{} // accounts that may have unindexed mail
-	indexed int64                           // messages of this round
+
+	// What there is to do. What failed rests until a time; zero if nothing did.
+	waiting map[gateway.AccountRef]time.Time // accounts that may have unindexed mail
+	all     bool                             // any account may
+	from    time.Time                        // when to look for all, or to go on if paused
+
+	// Of the last round.
+	paused  bool               // it ended early: what failed would fail for all accounts
+	failed  gateway.AccountRef // the first that failed; zero if that was no account's fault
+	indexed int64              // messages
 }
 
+// newIndexer has to look at all accounts once.
 func newIndexer(m *Mail) *indexer {
-	return &indexer{mail: m, waiting: make(map[gateway.AccountRef]struct{})}
+	return &indexer{mail: m, now: time.Now, waiting: make(map[gateway.AccountRef]time.Time), all: true}
 }
 
-// round indexes what accounts have got, or looks at all of them. An account that fails
-// keeps no other from its turn; the first failure is returned.
-func (x *indexer) round(ctx context.Context, all bool) (err error) {
-	x.indexed = 0
-	refs, lost := x.mail.cfg.Store.TakeUnindexed()
-	for _, ref := range refs {
-		x.waiting[ref] = struct{}{}
-	}
-	if all || lost {
-		if err := x.everybody(ctx); err != nil {
-			return err
-		}
-	}
+// round indexes what accounts have got. One that fails keeps no other from its turn; the
+// first failure is returned.
+func (x *indexer) round(ctx context.Context) error {
+	x.indexed, x.paused, x.failed = 0, false, gateway.AccountRef{}
+	err := x.list(ctx)
 	for _, ref := range slices.Collect(maps.Keys(x.waiting)) {
-		mine, failed := x.hold(ctx)
-		if failed != nil || !mine {
-			return failed
+		if x.waiting[ref].After(x.now()) {
+			continue
 		}
-		if failed = x.account(ctx, ref); failed == nil {
-			delete(x.waiting, ref)
-		} else if err == nil {
-			err = failed
+		failed := x.serve(ctx, ref)
+		if err == nil && failed != nil && !errors.Is(failed, errElsewhere) {
+			err, x.failed = failed, ref
 		}
-		if ctx.Err() != nil || gateway.KindOf(failed) == gateway.Unavailable && failed != nil {
-			return err // the disk is full, or the store closed: all would meet it
+		if x.paused || ctx.Err() != nil {
+			break
 		}
 	}
 	return err
 }
 
-// everybody puts all accounts on the list.
-func (x *indexer) everybody(ctx context.Context) error {
-	return x.mail.eachAccount(ctx, func(a *gateway.Account) error {
-		x.waiting[gateway.AccountRef{Domain: a.Domain, Account: a.ID}] = struct{}{}
+// list notes who has got mail; all accounts, where that can't be told, until all are noted.
+func (x *indexer) list(ctx context.Context) error {
+	refs, lost := x.mail.cfg.Store.TakeUnindexed()
+	for _, ref := range refs {
+		x.expect(ref)
+	}
+	if x.all = x.all || lost; !x.all || x.from.After(x.now()) {
+		return nil
+	}
+	err := x.mail.eachAccount(ctx, func(a *gateway.Account) error {
+		x.expect(gateway.AccountRef{Domain: a.Domain, Account: a.ID})
 		return nil
 	})
+	if x.all = err != nil; x.all {
+		x.from = x.now().Add(indexRetry)
+	}
+	return err
 }
 
-// hold sees to it that this process holds the lease; false while another one does. It
-// spares work: what is written is right without.
-func (x *indexer) hold(ctx context.Context) (mine bool, err error) {
+// serve is the turn of an account. After a failure it rests; all do, where they would meet
+// the same: another process indexes, the disk is full, or the store closed.
+func (x *indexer) serve(ctx context.Context, ref gateway.AccountRef) error {
+	held := x.hold(ctx)
+	err := held
+	if held == nil {
+		err = x.account(ctx, ref)
+	}
+	again := x.now().Add(indexRetry)
+	switch {
+	case err == nil:
+		delete(x.waiting, ref)
+	case held != nil, errors.Is(err, errElsewhere), gateway.KindOf(err) == gateway.Unavailable:
+		x.paused, x.from = true, again
+	default:
+		x.waiting[ref] = again
+	}
+	return err
+}
+
+// expect puts an account on the list, where it may be already.
+func (x *indexer) expect(ref gateway.AccountRef) {
+	if _, known := x.waiting[ref]; !known {
+		x.waiting[ref] = time.Time{}
+	}
+}
+
+// errElsewhere means that another process holds the lease.
+var errElsewhere = errors.New("another process indexes")
+
+// hold sees to it that this process holds the lease; errElsewhere while another one does.
+// It spares work: what is written is right without.
+func (x *indexer) hold(ctx context.Context) error {
 	now := x.mail.cfg.Now()
 	if x.lease != nil {
 		if now.Sub(x.renewed) < indexLease/2 {
-			return true, nil
+			return nil
 		}
-		if err = x.lease.Renew(ctx); err == nil {
+		if x.lease.Renew(ctx) == nil {
 			x.renewed = now
-			return true, nil
+			return nil
 		}
 		x.lease = nil
 	}
 	lease, err := x.mail.cfg.Store.Lease(ctx, x.mail.cfg.System, indexJob, indexLease)
-	switch {
-	case err == nil:
+	if gateway.KindOf(err) == gateway.InvalidState {
+		return errElsewhere
+	} else if err == nil {
 		x.lease, x.renewed = lease, now
-		return true, nil
-	case gateway.KindOf(err) == gateway.InvalidState:
-		return false, nil
 	}
-	return false, err
+	return err
 }
 
 func (x *indexer) release(ctx context.Context) {
@@ -197,7 +249,7 @@ func (x *indexer) account(ctx context.Context, ref gateway.AccountRef) error {
 				return err
 			}
 		}
-		if mine, err := x.hold(ctx); err != nil || !mine {
+		if err := x.hold(ctx); err != nil {
 			return err
 		}
 		if err := x.rest(ctx, time.Since(began)); err != nil {
@@ -227,73 +279,4 @@ func (x *indexer) rest(ctx context.Context, worked time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// add indexes messages behind a number: as many as a segment is written of at once.
-func (x *indexer) add(ctx context.Context, scope gateway.Scope, ref gateway.AccountRef, after gateway.MessageNumber) error {
-	store, lim := x.mail.cfg.Store, &x.mail.cfg.Limits
-	b, through := search.NewBuilder(after+1), after
-	messages := 0
-	for full := false; !full; {
-		most := min(indexRead, int(lim.IndexBatch)-messages)
-		all, to, err := store.MessagesAfter(ctx, scope, ref.Domain, ref.Account, through, most)
-		if err != nil {
-			return err
-		}
-		for _, msg := range all {
-			if err := x.read(ctx, scope, msg, b); err != nil {
-				return err
-			}
-			messages++
-			through = msg.Number
-			if full = b.Size() >= int(lim.IndexMemory); full {
-				break
-			}
-		}
-		if !full && len(all) < most {
-			through = to // behind the last one there is none
-			break
-		}
-		full = full || messages == int(lim.IndexBatch)
-	}
-	if through == after {
-		return nil
-	}
-	return x.write(ctx, scope, ref.Domain, b.Segment(through), func(blob gateway.Blob) error {
-		x.indexed += int64(messages)
-		return store.AddSegment(ctx, scope, ref.Domain, ref.Account, &gateway.IndexSegment{First: after + 1, Last: through, Messages: messages, Blob: blob})
-	})
-}
-
-// read puts a message into a segment. A body that can't be read is to be looked at: it
-// must not hold up the others.
-func (x *indexer) read(ctx context.Context, scope gateway.Scope, msg *gateway.Message, b *search.Builder) error {
-	t := x.mail.texts(ctx, scope, msg)
-	if msg.Blob.Size <= indexWhole {
-		t.openOnce(ctx, scope, x.mail.cfg.Store)
-	}
-	err := t.addTo(b, x.mail.cfg.Limits.IndexText)
-	if err == nil || ctx.Err() != nil || gateway.KindOf(err) == gateway.Unavailable {
-		return errors.Join(err, ctx.Err())
-	}
-	b.Look(search.Text)
-	x.mail.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a message can't be read for the search index", slog.String("message", msg.ID.String()), slog.Any("err", err))
-	return nil
-}
-
-// write stores the bytes of a segment; commit makes them part of the index.
-func (x *indexer) write(ctx context.Context, scope gateway.Scope, d gateway.DomainID, raw []byte, commit func(gateway.Blob) error) error {
-	w, err := x.mail.cfg.Store.CreateBlob(ctx, scope, d, int64(len(raw)))
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	if _, err := w.Write(raw); err != nil {
-		return err
-	}
-	blob, err := w.Seal()
-	if err != nil {
-		return err
-	}
-	return commit(blob)
 }

@@ -21,7 +21,7 @@ func (x *indexer) merge(ctx context.Context, scope gateway.Scope, ref gateway.Ac
 	raws := make([][]byte, len(old))
 	for i := range old {
 		raws[i] = make([]byte, old[i].Blob.Size)
-		if _, err := blobAt(ctx, store, scope, old[i].Blob).ReadAt(raws[i], 0); err != nil {
+		if _, err := segmentAt(ctx, store, scope, &old[i]).ReadAt(raws[i], 0); err != nil {
 			return x.heal(ctx, scope, ref, err)
 		}
 	}

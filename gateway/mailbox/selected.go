@@ -43,23 +43,26 @@ func (s *selected) enter(m *Mail, at gateway.Selection, total int64) (*shared, e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.by[at]
+	if b != nil && b.readers > 0 {
+		b.readers++
+		return b, nil
+	}
+	if s.messages()+total > m.cfg.Limits.SelectedMessages {
+		return nil, gateway.Errorf(gateway.Unavailable, "too many messages are in folders that are selected; try again later")
+	}
 	if b == nil {
-		if s.messages()+total > m.cfg.Limits.SelectedMessages {
-			return nil, gateway.Errorf(gateway.Unavailable, "too many messages are in folders that are selected; try again later")
-		}
 		b = &shared{
 			mail: m, at: at, scope: m.cfg.Internal(at.Domain), outcomes: outcomes{by: make(map[uint64][]update)},
 			keywords: make(map[string]*Keywords), wakes: make(map[*View]func()),
 		}
 		s.by[at] = b
 	}
-	if b.readers++; b.readers == 1 {
-		s.left = slices.DeleteFunc(s.left, func(o *shared) bool { return o == b })
-	}
+	b.readers, b.expected = 1, total
+	s.left = slices.DeleteFunc(s.left, func(o *shared) bool { return o == b })
 	return b, nil
 }
 
-// messages counts those of mailboxes that somebody reads.
+// messages counts those of mailboxes that somebody reads, or is about to.
 func (s *selected) messages() (n int64) {
 	for _, b := range s.by {
 		if b.readers > 0 {
@@ -69,11 +72,12 @@ func (s *selected) messages() (n int64) {
 	return n
 }
 
+// size is how many messages it has, or will have once it is read; selected.mu is held.
 func (b *shared) size() int64 {
 	if r := b.now.Load(); r != nil {
 		return int64(r.len)
 	}
-	return 0
+	return b.expected
 }
 
 // leave counts a reader out.

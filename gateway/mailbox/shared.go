@@ -20,7 +20,8 @@ type shared struct {
 	at    gateway.Selection
 	scope gateway.Scope // of Postern's own work in the domain
 
-	readers int // guarded by selected.mu
+	readers  int   // guarded by selected.mu
+	expected int64 // messages, when its first reader came; guarded by selected.mu
 
 	now    atomic.Pointer[rows]
 	looks  atomic.Uint64 // begun

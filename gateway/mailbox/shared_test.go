@@ -1,6 +1,7 @@
 package mailbox_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -226,4 +227,59 @@ func TestSelectedMessages(t *testing.T) {
 	v, err := h.mail.View(t.Context(), scope, a, gateway.Archive)
 	h.ok(err)
 	v.Close()
+}
+
+// loading is a store in which a mailbox is read as long as somebody wants.
+type loading struct {
+	mailbox.Store
+	begun, end chan struct{}
+}
+
+func (l *loading) WalkEntries(ctx context.Context, s gateway.Scope, at gateway.Selection, fn func(*gateway.Mailbox, *gateway.Entry)) (gateway.Mailbox, error) {
+	l.begun <- struct{}{}
+	<-l.end
+	return l.Store.WalkEntries(ctx, s, at, fn)
+}
+
+// A mailbox that is still being read counts, as does one that somebody comes back to.
+func TestSelectedMessagesMeanwhile(t *testing.T) {
+	h := newHouse(t, 0)
+	at := h.account("ann")
+	h.receive(at, gateway.Inbox, 4)
+	h.receive(at, gateway.Archive, 2)
+	l := &loading{Store: h.Store, begun: make(chan struct{}), end: make(chan struct{})}
+	m := h.reader(l, func(lim *gateway.Limits) { lim.SelectedMessages = 5 })
+	scope := gateway.NewScope(gateway.LevelAccount, at.Domain, at.Account, gateway.ID{})
+	a := &gateway.Account{Domain: at.Domain, ID: at.Account}
+	open := func(folder string) chan *mailbox.View {
+		opened := make(chan *mailbox.View, 1)
+		go func() {
+			v, err := m.View(context.Background(), scope, a, folder)
+			if err != nil && gateway.KindOf(err) != gateway.Unavailable {
+				t.Error(err)
+			}
+			opened <- v
+		}()
+		return opened
+	}
+	first := open(gateway.Inbox)
+	<-l.begun
+	refused := open(gateway.Archive)
+	select {
+	case <-l.begun:
+		t.Fatal("4 messages are being read, and 2 more may be, of 5")
+	case v := <-refused:
+		if v != nil {
+			t.Error("a mailbox beyond the limit was opened")
+		}
+	}
+	close(l.end)
+	(<-first).Close() // it is kept
+	second := open(gateway.Archive)
+	<-l.begun
+	v := <-second
+	defer v.Close()
+	if back := <-open(gateway.Inbox); back != nil {
+		t.Error("who came back made it 6 messages of 5")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -51,8 +52,12 @@ func (m *Mail) askIndex(ctx context.Context, s gateway.Scope, d gateway.DomainID
 			continue
 		}
 		if missing || errors.Is(err, search.ErrDamaged) {
-			m.tellDamage(ctx, gateway.AccountRef{Domain: d, Account: a}, err)
-			return search.Found{}, m.cfg.Store.DropSegments(ctx, s, d, a)
+			ref := gateway.AccountRef{Domain: d, Account: a}
+			m.tellDamage(ctx, ref, err)
+			if err := m.cfg.Store.DropSegments(ctx, s, d, a); err != nil {
+				m.cfg.Log.LogAttrs(ctx, slog.LevelError, "a damaged search index stays for now", append(aboutIndex(ref), slog.Any("err", err))...)
+			}
+			return search.Found{}, ctx.Err() // it does without
 		}
 		return found, err
 	}
@@ -64,8 +69,12 @@ func (m *Mail) askIndex(ctx context.Context, s gateway.Scope, d gateway.DomainID
 const mergesMet = 10
 
 func (m *Mail) tellDamage(ctx context.Context, ref gateway.AccountRef, err error) {
-	m.cfg.Log.LogAttrs(ctx, slog.LevelError, "a search index is damaged and is made again",
-		slog.Uint64("domain", uint64(ref.Domain)), slog.Uint64("account", uint64(ref.Account)), slog.Any("err", err))
+	m.cfg.Log.LogAttrs(ctx, slog.LevelError, "a search index is damaged and is made again", append(aboutIndex(ref), slog.Any("err", err))...)
+}
+
+// aboutIndex says in the log whose index is meant.
+func aboutIndex(ref gateway.AccountRef) []slog.Attr {
+	return []slog.Attr{slog.Uint64("domain", uint64(ref.Domain)), slog.Uint64("account", uint64(ref.Account))}
 }
 
 // openSegments keeps what was read of segments: those asked last, within a bound.
@@ -95,7 +104,7 @@ func newOpenSegments(most int64) *openSegments {
 
 func (o *openSegments) ask(ctx context.Context, store Store, s gateway.Scope, segments []gateway.IndexSegment, q search.Query) (f search.Found, err error) {
 	for i := range segments {
-		r := blobAt(ctx, store, s, segments[i].Blob)
+		r := segmentAt(ctx, store, s, &segments[i])
 		seg, err := o.open(r, segments[i].Blob)
 		if err != nil {
 			return search.Found{}, err
@@ -149,6 +158,22 @@ type readerAt func(p []byte, off int64) (int, error)
 
 // ReadAt is io.ReaderAt.
 func (r readerAt) ReadAt(p []byte, off int64) (int, error) { return r(p, off) }
+
+// segmentAt reads pieces of a segment. One that is cut, or can't be had as it was written, is
+// damaged like one that says something else: it can be made again.
+func segmentAt(ctx context.Context, store Store, s gateway.Scope, seg *gateway.IndexSegment) readerAt {
+	read := blobAt(ctx, store, s, seg.Blob)
+	return func(p []byte, off int64) (int, error) {
+		n, err := read(p, off)
+		for _, damage := range []error{io.EOF, io.ErrUnexpectedEOF, gateway.ErrDamaged} {
+			if errors.Is(err, damage) {
+				err = fmt.Errorf("%w: %w", search.ErrDamaged, err)
+				break
+			}
+		}
+		return n, err
+	}
+}
 
 // blobAt reads pieces of a body.
 func blobAt(ctx context.Context, store Store, s gateway.Scope, b gateway.Blob) readerAt {

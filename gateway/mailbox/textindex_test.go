@@ -26,7 +26,7 @@ func (h *house) reader(store mailbox.Store, change func(*gateway.Limits)) *mailb
 	if change != nil {
 		change(&limits)
 	}
-	m, err := mailbox.New(mailbox.Config{Store: store, Streams: h.hub(), Limits: limits, System: system, Internal: keys.Internal, Log: slog.New(slog.NewTextHandler(&h.log, nil))})
+	m, err := mailbox.New(mailbox.Config{Store: store, Streams: h.hub(), Limits: limits, System: system, Internal: keys.Internal, Now: func() time.Time { return h.clock }, Log: slog.New(slog.NewTextHandler(&h.log, nil))})
 	h.ok(err)
 	return m
 }

@@ -275,9 +275,6 @@ func (b *blobs) read(ctx context.Context, ref engine.BlobRef) (*blobRecord, []by
 	}
 }
 
-// errDamaged: the bytes are not those that were stored.
-var errDamaged = errors.New("it is damaged")
-
 func openFile(path string, off, n int64) (io.ReadCloser, error) {
 	f, err := os.Open(path)
 	if isMissing(err) {
@@ -317,7 +314,7 @@ func (b *blobs) Check(ctx context.Context, ref engine.BlobRef) error {
 	sum := sha256.New()
 	n, err := io.Copy(sum, r)
 	if err == nil && (n != ref.Size || !digests(ref, sum)) {
-		err = fmt.Errorf("body %d: %w", ref.ID, errDamaged)
+		err = fmt.Errorf("body %d: %w", ref.ID, engine.ErrDamaged)
 	}
 	return errors.Join(err, r.Close())
 }
@@ -346,7 +343,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 	v.crc.Write(p[:n])
 	v.size += int64(n)
 	if errors.Is(err, io.EOF) && (v.size != v.ref.Size || v.crc.Sum32() != v.ref.CRC32C) {
-		return n, fmt.Errorf("body %d: %w", v.ref.ID, errDamaged)
+		return n, fmt.Errorf("body %d: %w", v.ref.ID, engine.ErrDamaged)
 	}
 	return n, err
 }

@@ -282,7 +282,7 @@ func (m *mover) flush() error {
 			case err != nil:
 				return err
 			case crc32.Checksum(p.bytes, castagnoli) != rec.ref.CRC32C:
-				return fmt.Errorf("body %d of domain %d: %w", p.ref.ID, p.ref.Domain, errDamaged)
+				return fmt.Errorf("body %d of domain %d: %w", p.ref.ID, p.ref.Domain, engine.ErrDamaged)
 			}
 			t.putBlob(rec)
 			t.moved = append(t.moved, movedBody{ref: rec.ref, bytes: bytes.Clone(p.bytes)})

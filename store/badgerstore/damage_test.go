@@ -158,7 +158,7 @@ func (m *sample) outcome(t *testing.T, dir string) (refused bool, silent error) 
 			b, err = io.ReadAll(r)
 			r.Close()
 		}
-		if errors.Is(err, errDamaged) {
+		if errors.Is(err, engine.ErrDamaged) {
 			continue // loud enough: nobody takes it for the body
 		}
 		if err != nil || !bytes.Equal(b, sampleText(i)) {

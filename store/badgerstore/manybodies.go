@@ -56,7 +56,7 @@ func (b *blobs) readInLog(r engine.Reader, ref engine.BlobRef, buf []byte) (body
 	case errors.Is(err, seglog.ErrCollected): // it was moved since the view began
 		return buf, false, nil
 	case err == nil && crc32.Checksum(buf, castagnoli) != ref.CRC32C:
-		err = errDamaged
+		err = engine.ErrDamaged
 	}
 	if err != nil {
 		return buf, false, fmt.Errorf("body %d: %w", ref.ID, err)

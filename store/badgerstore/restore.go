@@ -139,7 +139,7 @@ func (r *restorer) body(domain uint32, id uint64, size int64, from io.Reader) er
 	}
 	w.ref.SHA256 = rec.ref.SHA256 // older releases noted one of each body
 	if w.ref != rec.ref || !digests(rec.ref, sum) {
-		return fmt.Errorf("body %d of domain %d: %w", id, domain, errDamaged)
+		return fmt.Errorf("body %d of domain %d: %w", id, domain, engine.ErrDamaged)
 	}
 	rec.place.Segment = 0
 	r.add(blobKey(domain, id), cell{value: rec.encode()})
@@ -162,7 +162,7 @@ func (r *restorer) file(rec *blobRecord, from io.Reader) error {
 	sum := sha256.New()
 	n, err := io.Copy(io.MultiWriter(f, sum), from)
 	if err == nil && (n != rec.ref.Size || !digests(rec.ref, sum)) {
-		err = fmt.Errorf("body %d of domain %d: %w", rec.ref.ID, rec.ref.Domain, errDamaged)
+		err = fmt.Errorf("body %d of domain %d: %w", rec.ref.ID, rec.ref.Domain, engine.ErrDamaged)
 	}
 	return errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
 }

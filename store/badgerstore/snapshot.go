@@ -266,7 +266,7 @@ func (b *blobs) readPlace(rec *blobRecord) ([]byte, error) {
 	body := make([]byte, rec.ref.Size)
 	err := b.store.log.ReadAt(body, rec.place)
 	if err == nil && crc32.Checksum(body, castagnoli) != rec.ref.CRC32C {
-		err = errDamaged
+		err = engine.ErrDamaged
 	}
 	return body, err
 }

@@ -267,7 +267,7 @@ func (c *checker) checkBody(rec *blobRecord) error {
 	sum := sha256.New()
 	_, err = io.Copy(sum, r)
 	if err == nil && !digests(rec.ref, sum) {
-		err = errDamaged
+		err = engine.ErrDamaged
 	}
 	return errors.Join(err, r.Close())
 }

@@ -75,6 +75,8 @@ var (
 	ErrHeld = errors.New("lease is held")
 	// ErrTrimmed: the feed no longer reaches back to the asked sequence.
 	ErrTrimmed = errors.New("feed is trimmed")
+	// ErrDamaged: the bytes of a body are not those that were stored.
+	ErrDamaged = errors.New("it is damaged")
 	// ErrReserved: a closure wrote into an engine's own sub-space.
 	ErrReserved = errors.New("key is reserved for the engine")
 )
