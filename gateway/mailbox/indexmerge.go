@@ -60,26 +60,50 @@ const (
 	mergeSmall = 16 << 10
 )
 
+// stretch is neighbours that may become one.
+type stretch struct {
+	from, to int
+	bytes    int64
+	largest  int // which one
+}
+
+// add takes one more neighbour.
+func (s *stretch) add(all []gateway.IndexSegment) {
+	if n := all[s.to].Blob.Size; s.to == s.from || n > all[s.largest].Blob.Size {
+		s.largest = s.to
+	}
+	s.bytes += all[s.to].Blob.Size
+	s.to++
+}
+
 // mergeable finds segments that should become one, which has at most most bytes: the
 // smallest sizes first, and none that is most of the whole, so that each byte is written
 // about once for each size.
 func mergeable(all []gateway.IndexSegment, most int64) (from, to int) {
 	for size := int64(mergeSmall); ; size *= mergeFrom {
-		run, bytes, largest := 0, int64(0), int64(0)
+		run := stretch{}
 		for i := range all {
 			n := all[i].Blob.Size
-			if n > size || bytes+n > most {
-				run, bytes, largest = 0, 0, 0
-			}
 			if n > size || n >= most {
+				run = stretch{from: i + 1, to: i + 1}
 				continue
 			}
-			run, bytes, largest = run+1, bytes+n, max(largest, n)
+			if run.bytes+n > most {
+				run = stretch{from: i, to: i}
+			}
+			run.add(all)
 			last := i+1 == len(all)
-			full := !last && bytes+all[i+1].Blob.Size > most
-			ends := last || full || run == mergeMost || all[i+1].Blob.Size > size
-			if 2*largest <= bytes && (run >= mergeFrom && ends || full && bytes >= most/2) {
-				return i + 1 - run, i + 1
+			full := !last && run.bytes+all[i+1].Blob.Size > most
+			many := run.to - run.from
+			ends := last || full || many == mergeMost || all[i+1].Blob.Size > size
+			even := 2*all[run.largest].Blob.Size <= run.bytes
+			if even && (many >= mergeFrom && ends || full && run.bytes >= most/2) {
+				return run.from, run.to
+			}
+			if many == mergeMost { // what is most of it stays apart
+				for run = (stretch{from: run.largest + 1, to: run.largest + 1}); run.to <= i; {
+					run.add(all)
+				}
 			}
 		}
 		if size >= most {

@@ -371,6 +371,39 @@ func (h *house) fits() {
 	h.ok(err)
 }
 
+// However segments come, each merge has its bounds, and few are left in the end.
+func TestMergeableBounds(t *testing.T) {
+	const most = 1 << 20
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 12))
+		var all []gateway.IndexSegment
+		bytes := int64(0)
+		for range 400 {
+			size := int64(1) << r.IntN(20)
+			size += r.Int64N(size)
+			bytes += size
+			all = append(all, gateway.IndexSegment{Blob: gateway.Blob{Size: size}})
+			for {
+				from, to := mailbox.Mergeable(all, most)
+				if to == from {
+					break
+				}
+				sum, largest := int64(0), int64(0)
+				for _, s := range all[from:to] {
+					sum, largest = sum+s.Blob.Size, max(largest, s.Blob.Size)
+				}
+				if to-from < 2 || to-from > 64 || sum > most || 2*largest > sum {
+					t.Fatalf("seed %d: %d of %d bytes, the largest of %d", seed, to-from, sum, largest)
+				}
+				all = slices.Replace(all, from, to, gateway.IndexSegment{Blob: gateway.Blob{Size: sum}})
+			}
+		}
+		if n := int(bytes / most); len(all) > 30+12*n {
+			t.Errorf("seed %d: %d segments of %d times the bound", seed, len(all), n)
+		}
+	}
+}
+
 // Segments are merged when there are enough neighbours of a size, up to a bound.
 func TestMergeable(t *testing.T) {
 	const k = 1 << 10
@@ -391,6 +424,8 @@ func TestMergeable(t *testing.T) {
 		{"small ones first", append(few(8, 100*k), few(8, k)...), 8, 16},
 		{"up to the bound", few(9, 300*k), 0, 3},
 		{"at the bound", few(20, 1000*k), 0, 0},
+		{"one that is most of many", append(few(1, 15*k), few(160, 100)...), 1, 65},
+		{"many before it", slices.Concat(few(30, 100), few(1, 15*k), few(70, 100)), 31, 95},
 	} {
 		var all []gateway.IndexSegment
 		for _, size := range tt.sizes {
