@@ -47,9 +47,15 @@ func newLane(c *Consumers, d gateway.DomainID, feed gateway.Feed) *lane {
 	}
 }
 
-// run works until ctx ends, and waits for its calls.
+// run works until ctx ends, and waits for its calls. Another lane may be there by then,
+// which does not know what has come of them.
 func (l *lane) run(ctx, work context.Context) {
-	defer l.calls.Wait()
+	defer func() {
+		l.calls.Wait()
+		if l.running > 0 {
+			l.c.Refresh(l.domain)
+		}
+	}()
 	defer l.feed.Close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -73,34 +73,46 @@ func outliving(ctx context.Context) (work context.Context, drain func(wait func(
 }
 
 // Slots are the calls that may run at once, of all that share them: one domain has half of
-// them, whoever makes them for it.
+// them, whoever makes them for it, and those who may keep theirs for long have half of them
+// together, whatever domain they are of.
 type Slots struct {
-	all chan struct{}
-	of  gateway.Shares
+	all, doubtful chan struct{}
+	of            gateway.Shares
 }
 
 // NewSlots makes n of them, at least one.
 func NewSlots(n int) *Slots {
 	n = max(1, n)
-	return &Slots{all: make(chan struct{}, n), of: gateway.Shares{Most: max(1, n/2)}}
+	half := max(1, n/2)
+	return &Slots{all: make(chan struct{}, n), doubtful: make(chan struct{}, half), of: gateway.Shares{Most: half}}
 }
 
 // size is how many there are, share how many of them one domain may have.
 func (s *Slots) size() int  { return cap(s.all) }
 func (s *Slots) share() int { return s.of.Most }
 
-// take waits for one, first for its domain's share: who waits for that keeps no slot from
-// others. It is false if ctx ended before.
-func (s *Slots) take(ctx context.Context, d gateway.DomainID) (give func(), ok bool) {
+// take waits for one, first for its domain's share, and then, if it may be kept for long,
+// for one of those: who waits for either keeps no slot from others. It is false if ctx
+// ended before.
+func (s *Slots) take(ctx context.Context, d gateway.DomainID, doubtful bool) (give func(), ok bool) {
 	share, err := s.of.Take(ctx, d)
 	if err != nil {
 		return nil, false
 	}
-	select {
-	case s.all <- struct{}{}:
-		return func() { <-s.all; share() }, true
-	case <-ctx.Done():
-		share()
-		return nil, false
+	held := []chan struct{}{s.all}
+	if doubtful {
+		held = []chan struct{}{s.doubtful, s.all}
 	}
+	give = share
+	for _, c := range held {
+		select {
+		case c <- struct{}{}:
+			before := give
+			give = func() { <-c; before() }
+		case <-ctx.Done():
+			give()
+			return nil, false
+		}
+	}
+	return give, true
 }

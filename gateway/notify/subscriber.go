@@ -22,7 +22,9 @@ type subscriber struct {
 	due     time.Time // when the first of them is due, those in again left out; zero: none
 	rests   time.Time // until when nothing is told
 	calls   int       // under way
+	trust   int       // it took so many since it failed
 	failing bool      // the newest that ended has failed
+	slow    bool      // the newest that ended took long
 
 	saved   gateway.Position
 	savedAt time.Time
@@ -49,6 +51,18 @@ func (s *subscriber) low() gateway.Position {
 		return s.open[0]
 	}
 	return s.at
+}
+
+// doubtful reports whether it may keep calls for long, as it did the last time.
+func (s *subscriber) doubtful() bool { return s.failing || s.slow }
+
+// answered takes over how a call went.
+func (s *subscriber) answered(failed bool, took time.Duration) {
+	if s.failing, s.slow = failed, took > slowCall; failed {
+		s.trust = 0
+	} else if s.trust < maxTrust {
+		s.trust++
+	}
 }
 
 // room is how many events may be read. If nothing is open there is room for one: what is
@@ -118,4 +132,14 @@ func (s *subscriber) done(p gateway.Position) {
 func (s *subscriber) settle() {
 	low := s.low()
 	s.ahead = slices.DeleteFunc(s.ahead, func(p gateway.Position) bool { return p.Less(low) })
+}
+
+// waits notes that an event is told again at a time, unless that is zero.
+func (s *subscriber) waits(again time.Time) {
+	if again.IsZero() {
+		return
+	}
+	if s.waiting++; s.due.IsZero() || again.Before(s.due) {
+		s.due = again
+	}
 }

@@ -29,6 +29,11 @@ const (
 	// maxTrouble is how often in a row an event is put off since the gateway failed, until
 	// that counts as an attempt: what always fails must not be asked for ever. Ours.
 	maxTrouble = 10
+	// slowCall is what a call takes that takes long. Ours: a fifth of what an endpoint has.
+	slowCall = 2 * time.Second
+	// maxTrust bounds how many calls at once a subscription may gain, by one for each event
+	// that it takes; its domain's share is less. Ours.
+	maxTrust = 1000
 	// commitMost is the longest wait before the store is asked again to take an outcome.
 	commitMost = time.Minute
 )
@@ -42,6 +47,7 @@ type outcome struct {
 	rest time.Duration // with put: for how long nothing is told
 	next gateway.Position
 	told *gateway.Told // what is durable now; nil if nothing had to be
+	took time.Duration // until it was told
 }
 
 // begin starts calls, the subscriptions taking turns, as many as may run for a domain.
@@ -58,38 +64,44 @@ func (l *lane) begin(ctx, work context.Context) {
 		s.ready = slices.Delete(s.ready, 0, 1)
 		o := outcome{sub: s, job: j, next: s.low()}
 		sub := s.Subscription // the lane may change it meanwhile
+		doubtful := s.doubtful()
 		l.running++
 		s.calls++
-		l.calls.Go(func() { l.results <- l.call(ctx, work, &sub, o) })
+		l.calls.Go(func() { l.results <- l.call(ctx, work, &sub, o, doubtful) })
 	}
 }
 
-// mayCall reports whether a subscription may have one call more. Who fails has one at a
-// time, and all of those together half of what there is: an endpoint that hangs until the
-// time is up would have others wait behind its events.
+// mayCall reports whether a subscription may have one call more. Who has failed, or was
+// never asked, has one at a time, and one more with each that it takes; and all who may
+// keep calls for long have half of what there is together: an endpoint that hangs until
+// the time is up would have others wait behind its events.
 func (l *lane) mayCall(s *subscriber) bool {
-	if !s.failing {
+	if s.calls > s.trust {
+		return false
+	}
+	if !s.doubtful() || len(l.subs) == 1 {
 		return true
 	}
-	failing := 0
+	kept := 0
 	for _, o := range l.subs {
-		if o.failing {
-			failing += o.calls
+		if o.doubtful() {
+			kept += o.calls
 		}
 	}
-	return s.calls == 0 && failing < max(1, cap(l.results)/2)
+	return kept < max(1, cap(l.results)/2)
 }
 
 // call waits for a slot and tells an event.
-func (l *lane) call(ctx, work context.Context, sub *gateway.Subscription, o outcome) outcome {
-	give, ok := l.c.cfg.Slots.take(ctx, l.domain)
+func (l *lane) call(ctx, work context.Context, sub *gateway.Subscription, o outcome, doubtful bool) outcome {
+	give, ok := l.c.cfg.Slots.take(ctx, l.domain, doubtful)
 	if !ok {
 		o.put = true
 		return o
 	}
-	event := o.job.event
+	event, began := o.job.event, time.Now()
 	result, err := l.c.cfg.Teller.Tell(work, l.scope, sub, o.job.Position, &event, o.job.attempts+1)
 	give()
+	o.took = time.Since(began)
 	told := &gateway.Told{
 		Position: o.job.Position, Event: o.job.event, Next: o.next, Due: o.job.due, Attempts: o.job.attempts + 1, Result: result,
 	}
@@ -181,16 +193,17 @@ func (l *lane) ended(o outcome) {
 	if o.told == nil {
 		return
 	}
-	s.failing = o.told.Error != ""
+	if !o.told.Skipped { // else it was not asked
+		s.answered(o.told.Error != "", o.took)
+	}
 	if s.saved.Less(o.next) {
 		s.saved, s.savedAt = o.next, l.c.cfg.Now()
 	}
-	if again := o.told.Again; !again.IsZero() {
-		s.waiting++
-		if s.due.IsZero() || again.Before(s.due) {
-			s.due = again
-		}
+	if now := l.find(s.ID); now != nil && now != s { // it was switched off and on: what waits, waits for the new one
+		now.waits(o.told.Again)
+		return
 	}
+	s.waits(o.told.Again)
 	if !j.due.IsZero() && s.again == 0 && s.waiting > 0 { // what came meanwhile is not known
 		s.due = l.c.cfg.Now()
 	}

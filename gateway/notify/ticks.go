@@ -170,7 +170,7 @@ func (k *Ticks) until(next time.Time) time.Duration {
 
 // turn asks one plugin, and says for how long its turn is put off, if it is.
 func (k *Ticks) turn(ctx, work context.Context, t gateway.PluginTurn) time.Duration {
-	give, ok := k.cfg.Slots.take(ctx, t.Domain)
+	give, ok := k.cfg.Slots.take(ctx, t.Domain, false)
 	if !ok {
 		return restLeast
 	}

@@ -245,7 +245,7 @@ func (w *Webhooks) Test(ctx context.Context, s gateway.Scope, id gateway.ID) (ga
 	if err != nil {
 		return gateway.WebhookAttempt{}, err
 	}
-	give, ok := w.cfg.Slots.take(ctx, hook.Domain)
+	give, ok := w.cfg.Slots.take(ctx, hook.Domain, true)
 	if !ok {
 		return gateway.WebhookAttempt{}, gateway.Errorf(gateway.Unavailable, "too many calls of webhooks are under way")
 	}

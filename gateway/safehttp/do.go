@@ -44,6 +44,9 @@ func (c *Client) Do(ctx context.Context, method, rawURL string, header http.Head
 	}
 	defer resp.Body.Close()
 	a.Status, a.Header = resp.StatusCode, resp.Header
+	if a.Status == http.StatusSwitchingProtocols {
+		return a, nil // nobody asked for it: its body is the connection, whose reading ctx does not end
+	}
 	a.Body, err = io.ReadAll(io.LimitReader(resp.Body, most))
 	if err == nil {
 		err = ctx.Err() // as in take
