@@ -186,6 +186,12 @@ func (f *QueueFilter) Wants(d *Delivery) bool {
 	return (f.State == "" || f.State == d.State) && (f.Held == "" || f.Held == d.Held) && (f.Site == "" || f.Site == d.Site) && (f.Email.IsZero() || f.Email == d.Email)
 }
 
+// QueueUse is how much mail of a domain waits for other hosts.
+type QueueUse struct {
+	Deliveries int64
+	Bytes      int64 // of the bodies that they carry, counted for each
+}
+
 // DueSite is a site at which mail of a domain is due.
 type DueSite struct {
 	At     time.Time

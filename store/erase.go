@@ -89,7 +89,7 @@ const (
 var ofDomain = []byte{
 	subAccount, subAddress, subKey, subDomainSeq, subAccountSeq, subErasing, subSigning, subCheck, subMessage, subUUID, subMailbox, subEntry, subList,
 	subMessageID, subThread, subNode, subTrace, subSegment, subFlags, subStructure, subMember, subSubject, subVanished, subDelivery, subSite, subSiteMark, subWaiting, subCarried, subOutcome,
-	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subWebhook, subHeard, subTurn, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subCounter, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
+	subSuppressed, subRefused, subOrigin, subFollows, subAgain, subFailure, subWebhook, subHeard, subTally, subTurn, subPlugin, subPluginUse, subPluginKV, subPluginLine, subLineCount, subCounter, subActivity, subByKey, subKeyUsage, subDomUsage, subOnce,
 	subIntent, subIntentUse, subPlugUsage, subReplied, subReplies,
 }
 

@@ -66,6 +66,7 @@ import (
 //	47 | due ms | domain | plugin uuid                 index of turns -> empty
 //	48 | domain | webhook uuid                         webhook; of the instance's own, 0
 //	49 | domain | webhook uuid | sequence u64 | part u32   what it was told; expires
+//	4A | domain                                        how far its events are counted, and the counts
 //	50 | domain | plugin uuid                          installation of a plugin
 //	51 | domain | plugin or webhook uuid               bytes of its KV; 1 if it is to be cleared
 //	52 | domain | plugin uuid | key                    its KV; may expire
@@ -132,6 +133,7 @@ const (
 	subTurnDue    = 0x47
 	subWebhook    = 0x48
 	subHeard      = 0x49
+	subTally      = 0x4a
 	subPlugin     = 0x50
 	subPluginUse  = 0x51
 	subPluginKV   = 0x52

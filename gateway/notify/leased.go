@@ -40,7 +40,7 @@ func leased(ctx context.Context, store Leaser, system gateway.Scope, job string,
 			}
 		}
 		if gateway.KindOf(err) != gateway.InvalidState && ctx.Err() == nil {
-			log.LogAttrs(ctx, slog.LevelError, "plugins can't be told anything", slog.String("job", job), slog.Any("err", err))
+			log.LogAttrs(ctx, slog.LevelError, "a job waits: its lease can't be had", slog.String("job", job), slog.Any("err", err))
 		}
 		if !sleep(ctx, leaseAsk) {
 			return nil
@@ -53,7 +53,7 @@ func leased(ctx context.Context, store Leaser, system gateway.Scope, job string,
 func keep(ctx context.Context, lost context.CancelFunc, lease gateway.Lease, job string, log *slog.Logger) {
 	for sleep(ctx, leaseTime/3) {
 		if err := lease.Renew(ctx); err != nil && gateway.KindOf(err) == gateway.InvalidState {
-			log.LogAttrs(ctx, slog.LevelWarn, "the right to tell plugins was lost", slog.String("job", job))
+			log.LogAttrs(ctx, slog.LevelWarn, "the lease of a job was lost", slog.String("job", job))
 			lost()
 			return
 		}

@@ -20,6 +20,11 @@ func (s *Sender) Waiting(ctx context.Context, sc gateway.Scope, f gateway.QueueF
 	return s.cfg.Store.Waiting(ctx, sc, f)
 }
 
+// QueueUse is how much of a domain's mail waits for other hosts.
+func (s *Sender) QueueUse(ctx context.Context, sc gateway.Scope, d gateway.DomainID) (gateway.QueueUse, error) {
+	return s.cfg.Store.QueueUse(ctx, sc, d)
+}
+
 // Delivery finds one by its id, also when it has ended.
 func (s *Sender) Delivery(ctx context.Context, sc gateway.Scope, id gateway.ID) (*gateway.Delivery, error) {
 	return s.cfg.Store.Delivery(ctx, sc, id)

@@ -109,6 +109,7 @@ type Store interface {
 	ReleaseDelivery(ctx context.Context, s gateway.Scope, id gateway.ID, may func(gateway.HeldReason) error) (*gateway.Delivery, error)
 	RetryDelivery(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Delivery, error)
 	CancelDelivery(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Delivery, error)
+	QueueUse(ctx context.Context, s gateway.Scope, d gateway.DomainID) (gateway.QueueUse, error)
 	DropDelivery(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Delivery, error)
 
 	// Suppressions of the domain that the scope is for. NotFound if there is none of

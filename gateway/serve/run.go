@@ -30,6 +30,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		{"events", g.Events.Run},
 		{"webhooks", g.Told.Run},
 		{"ticks", g.Ticks.Run},
+		{"tallies", g.Tallies.Run},
 		{"trash", g.Mail.Run},
 		{"search index", g.Mail.RunIndex},
 		{"domains", g.Domains.Run},

@@ -54,6 +54,7 @@ type Gateway struct {
 	Events   *notify.Consumers // who tell plugins what happens
 	Told     *notify.Consumers // who tell webhooks
 	Ticks    *notify.Ticks     // who ask them at intervals
+	Tallies  *notify.Tallies   // what happens by the hour
 	rest     *rest.Server
 	ui       *dashboard.Dashboard
 	smtp     *smtpd.Server
@@ -170,6 +171,9 @@ func (g *Gateway) build() (err error) {
 		Store: g.Store, Streams: g.hub, Limits: lim, Log: g.log, Now: now, TrashRetention: days(g.cfg.TrashDays),
 		System: keys.System(), Internal: keys.Internal,
 	}); err != nil {
+		return err
+	}
+	if g.Tallies, err = notify.NewTallies(notify.TalliesConfig{Store: g.Store, System: keys.System(), Internal: keys.Internal, Log: g.log}); err != nil {
 		return err
 	}
 	slots := notify.NewSlots(int(lim.PluginEventCalls))
