@@ -89,7 +89,7 @@ func TestExampleClients(t *testing.T) {
 	p := startBinary(t)
 	for _, one := range exampleRuns {
 		t.Run(one.file, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			out, err := p.exampleClient(ctx, one.file, one.run).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), one.says) {

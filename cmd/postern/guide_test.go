@@ -251,7 +251,7 @@ func TestGuideSnippets(t *testing.T) {
 			if err := errors.Join(os.Symlink(modules, filepath.Join(dir, "node_modules")), os.WriteFile(filepath.Join(dir, "email.txt"), []byte(curlEmail), 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			program := s.run[0]
 			if strings.HasPrefix(program, ".") {

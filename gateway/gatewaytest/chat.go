@@ -29,7 +29,7 @@ type Chat struct {
 }
 
 // chatPatience is how long a Chat waits for an answer.
-const chatPatience = 20 * time.Second
+const chatPatience = time.Minute
 
 // Dial connects to a door, with TLS where it speaks that from the first byte.
 func (g *Gateway) Dial(t testing.TB, door string) *Chat {

@@ -80,7 +80,7 @@ func TestListWork(t *testing.T) {
 			t.Fatal("it matches")
 		}
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second { // with a step for each way to match it would never end
 		t.Errorf("a fiftieth of the bound took %v", took)
 	}
 }

@@ -121,7 +121,7 @@ func library(t *testing.T, s *plainSession) net.Conn {
 		server.Close()
 		<-ended
 	})
-	_ = ours.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = ours.SetDeadline(time.Now().Add(time.Minute))
 	return ours
 }
 

@@ -72,26 +72,32 @@ func wireOf(gc *guard.Conn) net.Conn {
 func (c *conn) hangUp(text string) {
 	c.patience.hurry()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.bye(text)
+	securing := c.securing
+	c.farewell(text)
+	c.mu.Unlock()
+	if securing { // who puts TLS on fails then, and closes
+		_ = c.patience.wire.Close()
+		return
+	}
+	c.shut()
 }
 
 // bye is hangUp under mu.
 func (c *conn) bye(text string) {
 	c.patience.hurry()
-	if c.securing { // nothing may be said in the clear any more; who puts TLS on will fail, and close
-		c.fail = net.ErrClosed
-		_ = c.patience.wire.Close()
-		return
-	}
-	if c.fail == nil {
+	c.farewell(text)
+	c.shut()
+}
+
+// farewell says the last there is to say. mu is held.
+func (c *conn) farewell(text string) {
+	if c.fail == nil && !c.securing {
 		if !c.halfway {
 			c.out = append(c.out, "* BYE "+text+"\r\n"...)
 		}
 		_ = c.flush() // the client may be gone
-		c.fail = net.ErrClosed
 	}
-	c.shut()
+	c.fail = net.ErrClosed
 }
 
 // shut closes. TLS says goodbye, too, and would wait for five seconds of its own.
@@ -126,11 +132,11 @@ func (c *conn) Close() error {
 	}
 	c.patience.hurry()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if !c.halfway {
 		_ = c.flush()
 	}
 	c.fail = net.ErrClosed
+	c.mu.Unlock()
 	c.shut()
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 var modelBoxes = []string{"INBOX", "Archive", "box1", "box2"}
 
 // patience is how long a client waits for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func (s *simulated) anyBox() string { return modelBoxes[s.rng.IntN(len(modelBoxes))] }
 

@@ -86,7 +86,7 @@ func TestPickTime(t *testing.T) {
 		uids = append(uids, 3*i+1)
 	}
 	var ranges [][2]uint32
-	for range 10_000 {
+	for range 100_000 {
 		ranges = append(ranges, [2]uint32{1, 1<<32 - 1}, [2]uint32{1<<32 - 1, 1})
 	}
 	began := time.Now()
@@ -95,7 +95,7 @@ func TestPickTime(t *testing.T) {
 			t.Errorf("%d are picked of %d", len(got), len(uids))
 		}
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 10*time.Second { // to count through them would take minutes
 		t.Errorf("it took %v", took)
 	}
 }

@@ -124,11 +124,11 @@ func TestSortTime(t *testing.T) {
 
 // A client that has said its last, and still reads, gets its answer.
 func TestSearchOfOneWhoOnlyListens(t *testing.T) {
-	g := gatewaytest.Start(t)
+	g := gatewaytest.Start(t, gatewaytest.Limit("search_seconds", "30000"))
 	receive(t, g, "Subject: long\r\n\r\n"+strings.Repeat("some words\r\n", 400_000))
 	c := login(t, g)
 	c.Script("C: a SELECT INBOX\nS~ a OK")
-	c.Raw("b SEARCH" + strings.Repeat(" NOT BODY nothing", 100) + "\r\n")
+	c.Raw("b SEARCH" + strings.Repeat(" NOT BODY nothing", 40) + "\r\n")
 	if err := c.Conn.(*tls.Conn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestSearchOfOneWhoLeaves(t *testing.T) {
 	_ = c.Conn.Close()
 	left := time.Now()
 	gatewaytest.Eventually(t, "the search ends", func() bool { return !searching() })
-	if took := time.Since(left); took > 5*time.Second {
+	if took := time.Since(left); took > 20*time.Second { // the whole of it takes minutes
 		t.Errorf("the search ended after %v", took)
 	}
 }

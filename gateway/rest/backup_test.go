@@ -109,7 +109,7 @@ func TestBackupStop(t *testing.T) {
 	resp := hung(c, c.g.Keys.Admin)
 	start := time.Now()
 	c.g.Stop()
-	if took := time.Since(start); took > gateway.DrainTimeout/2 {
+	if took := time.Since(start); took >= gateway.DrainTimeout { // what one that waits takes at least
 		t.Errorf("the stop took %v", took)
 	}
 	if _, _, err := serve.ReadBackup(resp.Body); err == nil {

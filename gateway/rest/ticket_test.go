@@ -120,7 +120,7 @@ func TestStreamTokenEnds(t *testing.T) {
 	began := time.Now()
 	c.do(200, "DELETE", "/api-keys/"+key.Str("id"), c.g.Keys.Domain, nil)
 	l.wantEnd()
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 20*time.Second { // its token is good for an hour
 		t.Errorf("the stream ended %v after its key", took)
 	}
 	for range 30 {
