@@ -64,7 +64,7 @@ func CheckHeaders(fields []gateway.HeaderField, lim gateway.Limits) error {
 		at := "headers." + cut(f.Name, 60)
 		low := strings.ToLower(f.Name)
 		switch {
-		case !isToken([]byte(f.Name)) || len(f.Name) > 100:
+		case !isToken(f.Name) || len(f.Name) > 100:
 			return gateway.Fieldf(gateway.InvalidParameter, "headers", "%q is no name of a header field", cut(f.Name, 60))
 		case reserved[low] || strings.HasPrefix(low, "content-") || strings.HasPrefix(low, "arc-") || strings.HasPrefix(low, "x-postern-") || strings.HasPrefix(low, "resent-"):
 			return gateway.Fieldf(gateway.InvalidParameter, at, "the header field %s can't be set", f.Name)

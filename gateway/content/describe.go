@@ -84,7 +84,7 @@ func mediaType(v, fallback string) (typ string, params []gateway.Param) {
 
 func isMediaType(t string) bool {
 	major, minor, ok := strings.Cut(t, "/")
-	return ok && isToken([]byte(major)) && isToken([]byte(minor)) && !strings.ContainsAny(t, "()<>@,;\\\"[]?=")
+	return ok && isToken(major) && isToken(minor) && !strings.ContainsAny(t, "()<>@,;\\\"[]?=")
 }
 
 // lenientMediaType reads name=value pairs between semicolons, whatever else is

@@ -1,7 +1,6 @@
 package content
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -11,49 +10,58 @@ import (
 	"github.com/centerleap/postern/gateway"
 )
 
-// field is one header field: its name as written, and its value unfolded.
-type field struct{ name, value string }
-
 var (
 	errHeaderSize   = errors.New("header section too large")
 	errHeaderFields = errors.New("too many header fields")
 	errFolded       = errors.New("a header field has too many lines")
 )
 
-// splitHeader cuts a header section into fields. A line that is none, such as
-// the From_ line of an mbox, is passed over: ok is then false.
-func splitHeader(b []byte, lim gateway.Limits) (fields []field, ok bool, err error) {
+// usualFields is how many fields there is room for beforehand; ours.
+const usualFields = 64
+
+// unfolded removes the line ends of a field, and nothing else: RFC 5322 section 2.2.3.
+var unfolded = strings.NewReplacer("\r\n", "", "\n", "")
+
+// splitHeader cuts a header section into fields, each with its name as written and its
+// value unfolded; they are pieces of one text. A line that is none, such as the From_ line
+// of an mbox, is passed over: ok is then false.
+func splitHeader(b []byte, lim gateway.Limits) (fields header, ok bool, err error) {
 	ok = true
-	var value strings.Builder
-	name, lines := "", int64(0)
+	text, name := string(b), ""
+	fields = make(header, 0, min(bytes.Count(b, []byte("\n")), usualFields))
+	var from, to int // where the value of name is in text
+	var lines int64
 	flush := func() {
-		if name != "" {
-			fields = append(fields, field{name, strings.TrimSpace(value.String())})
+		if name == "" {
+			return
 		}
+		value := text[from:to]
+		if lines > 1 {
+			value = unfolded.Replace(value)
+		}
+		fields = append(fields, gateway.HeaderField{Name: name, Value: strings.TrimSpace(value)})
 		name = ""
-		value.Reset()
 	}
-	for len(b) > 0 {
-		line := b
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
-			line, b = b[:i], b[i+1:]
-		} else {
-			b = nil
+	for at := 0; at < len(text); {
+		line, _, ended := strings.Cut(text[at:], "\n")
+		start := at
+		if at += len(line); ended {
+			at++
 		}
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		if len(line) == 0 {
+		if line = strings.TrimSuffix(line, "\r"); line == "" {
 			break
 		}
 		if (line[0] == ' ' || line[0] == '\t') && name != "" {
 			if lines++; lines > lim.FoldedLines {
 				return nil, false, errFolded
 			}
-			value.Write(line) // RFC 5322 section 2.2.3: unfolding removes the line end alone
+			to = start + len(line)
 			continue
 		}
 		flush()
-		n, v, found := bytes.Cut(line, []byte(":"))
-		n = bytes.TrimRight(n, " \t")
+		n, _, found := strings.Cut(line, ":")
+		from, to, lines = start+len(n)+1, start+len(line), 1
+		n = strings.TrimRight(n, " \t")
 		if !found || !isToken(n) {
 			ok = false
 			continue
@@ -61,17 +69,16 @@ func splitHeader(b []byte, lim gateway.Limits) (fields []field, ok bool, err err
 		if int64(len(fields)) >= lim.HeaderFields {
 			return nil, false, errHeaderFields
 		}
-		name, lines = string(n), 1
-		value.Write(v)
+		name = n
 	}
 	flush()
 	return fields, ok, nil
 }
 
 // isToken reports whether b may be a field name, RFC 5322 section 3.6.8.
-func isToken(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c >= 0x7f || c == ':' {
+func isToken[T string | []byte](b T) bool {
+	for i := range len(b) {
+		if c := b[i]; c <= ' ' || c >= 0x7f || c == ':' {
 			return false
 		}
 	}
@@ -79,12 +86,12 @@ func isToken(b []byte) bool {
 }
 
 // header looks fields up by name.
-type header []field
+type header []gateway.HeaderField
 
 func (h header) get(name string) string {
 	for _, f := range h {
-		if strings.EqualFold(f.name, name) {
-			return f.value
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
 		}
 	}
 	return ""
@@ -92,8 +99,8 @@ func (h header) get(name string) string {
 
 func (h header) all(name string) (values []string) {
 	for _, f := range h {
-		if strings.EqualFold(f.name, name) {
-			values = append(values, f.value)
+		if strings.EqualFold(f.Name, name) {
+			values = append(values, f.Value)
 		}
 	}
 	return values
@@ -101,7 +108,7 @@ func (h header) all(name string) (values []string) {
 
 func (h header) count(name string) (n int) {
 	for _, f := range h {
-		if strings.EqualFold(f.name, name) {
+		if strings.EqualFold(f.Name, name) {
 			n++
 		}
 	}
@@ -111,19 +118,23 @@ func (h header) count(name string) (n int) {
 // Header lists the fields of a message whose header section r starts with,
 // decoded for reading. TooLarge past the limits.
 func Header(r io.Reader, lim gateway.Limits) ([]gateway.HeaderField, error) {
-	b, err := io.ReadAll(io.LimitReader(bufio.NewReader(r), lim.HeaderBytes*2))
+	b, err := io.ReadAll(io.LimitReader(r, lim.HeaderBytes*2))
 	if err != nil {
 		return nil, err
 	}
+	return decodeHeader(b, lim)
+}
+
+// decodeHeader is Header of a section that has been read.
+func decodeHeader(b []byte, lim gateway.Limits) ([]gateway.HeaderField, error) {
 	fields, _, err := splitHeader(b, lim)
 	if err != nil {
 		return nil, tooLarge(err)
 	}
-	out := make([]gateway.HeaderField, len(fields))
-	for i, f := range fields {
-		out[i] = gateway.HeaderField{Name: f.name, Value: decodeField(f.value)}
+	for i := range fields {
+		fields[i].Value = decodeField(fields[i].Value)
 	}
-	return out, nil
+	return fields, nil
 }
 
 func tooLarge(err error) error {

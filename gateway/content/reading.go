@@ -2,6 +2,7 @@ package content
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/centerleap/postern/gateway"
@@ -22,7 +23,7 @@ func (r *Reading) Header() ([]gateway.HeaderField, error) {
 	var before []gateway.HeaderField
 	if len(r.Prefix) > 0 {
 		var err error
-		if before, err = Header(bytes.NewReader(r.Prefix), r.Limits); err != nil {
+		if before, err = decodeHeader(r.Prefix, r.Limits); err != nil {
 			return nil, err
 		}
 	}
@@ -31,7 +32,15 @@ func (r *Reading) Header() ([]gateway.HeaderField, error) {
 		return nil, err
 	}
 	defer in.Close()
-	own, err := Header(in, r.Limits)
+	b := make([]byte, min(r.Content.HeaderSize, 2*r.Limits.HeaderBytes))
+	n, err := io.ReadFull(in, b)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	own, err := decodeHeader(b[:n], r.Limits)
+	if len(before) == 0 {
+		return own, err
+	}
 	return append(before, own...), err
 }
 
