@@ -36,6 +36,12 @@ func TestVerdictJSON(t *testing.T) {
 		if !reflect.DeepEqual(got, v.doc) {
 			t.Errorf("%s: %+v, want %+v", doc, got, v.doc)
 		}
+		if got.Action == abi.Accept {
+			got.Action = ""
+		}
+		if want := reflect.DeepEqual(got, abi.Verdict{}); v.accepts() != want {
+			t.Errorf("%s says no more than none does: %v, want %v", doc, !want, want)
+		}
 	}
 }
 

@@ -11,13 +11,29 @@ func (v *Verdict) appendJSON(b []byte) []byte {
 	w.text(`"folder":`, d.Folder)
 	w.texts(`"labels":`, d.Labels)
 	w.text(`"reason":`, d.Reason)
-	if len(d.Unlabel)|len(d.Flags)|len(d.Redirect)|len(d.Headers)|len(d.Tags)|len(d.Remove) != 0 || d.Score != 0 || d.Keep || d.Final {
+	if v.hasLists() {
 		v.appendLists(&w)
 	}
-	if d.SMTP != nil || d.Subject != nil || d.Body != nil || d.Reply != nil || d.Hold != nil || d.Thread != nil {
+	if v.hasObjects() {
 		v.appendObjects(&w)
 	}
 	return append(w.b, '}')
+}
+
+// accepts reports whether a verdict says no more than none does.
+func (v *Verdict) accepts() bool {
+	d := &v.doc
+	return (d.Action == "" || d.Action == abi.Accept) && len(d.Folder)|len(d.Labels)|len(d.Reason) == 0 && !v.hasLists() && !v.hasObjects()
+}
+
+func (v *Verdict) hasLists() bool {
+	d := &v.doc
+	return len(d.Unlabel)|len(d.Flags)|len(d.Redirect)|len(d.Headers)|len(d.Tags)|len(d.Remove) != 0 || d.Score != 0 || d.Keep || d.Final
+}
+
+func (v *Verdict) hasObjects() bool {
+	d := &v.doc
+	return d.SMTP != nil || d.Subject != nil || d.Body != nil || d.Reply != nil || d.Hold != nil || d.Thread != nil
 }
 
 func (v *Verdict) appendLists(w *objectWriter) {

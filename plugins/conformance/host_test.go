@@ -147,6 +147,15 @@ func (h *host) Verdict(doc []byte) error {
 	return h.refused("verdict")
 }
 
+// decided is what the plugin decided: without a verdict, or an action in it, to accept.
+func (h *host) decided() (v abi.Verdict, err error) {
+	if h.verdict != "" {
+		err = json.Unmarshal([]byte(h.verdict), &v)
+	}
+	v.Action = cmp.Or(v.Action, abi.Accept)
+	return v, err
+}
+
 func (h *host) Log(level int, text string) { h.lines = append(h.lines, line{level, text}) }
 
 func (h *host) Config(key string) (string, error) {

@@ -3,7 +3,6 @@ package conformance
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,8 +75,8 @@ func TestReadme(t *testing.T) {
 				h := newHost()
 				h.event.Auth.DMARC, h.event.Headers = tt.dmarc, append(h.event.Headers, [2]string{tt.field, "1"})
 				used, err := m.Call(t.Context(), nobody, abi.HookInbound, h)
-				var v abi.Verdict
-				if err != nil || json.Unmarshal([]byte(h.verdict), &v) != nil || v.Action != tt.action || v.Folder != tt.folder {
+				v, unread := h.decided()
+				if err != nil || unread != nil || v.Action != tt.action || v.Folder != tt.folder {
 					t.Errorf("%s: %v, %s", tt.name, err, h.verdict)
 				}
 				if memory = cmp.Or(memory, used.MemoryBytes); used.MemoryBytes != memory {
