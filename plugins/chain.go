@@ -41,24 +41,37 @@ func (p *Plugins) chain(ctx context.Context, s gateway.Scope, hook gateway.Hook,
 	if err != nil {
 		return total, err
 	}
+	turns := inTurn(all, hook, slices.Compact(owners))
+	if len(turns) == 0 {
+		return total, nil
+	}
+	timed, cancel := context.WithDeadline(ctx, look.Until)
+	defer cancel()
+	look.Effects.Steps = slices.Grow(look.Effects.Steps, len(turns))
 	shown := &view{look: look, hook: hook}
-	for _, owner := range slices.Compact(owners) {
-		for i := range all {
-			inst := &all[i]
-			if !inst.Enabled || inst.Account != owner || !slices.Contains(inst.Hooks, hook) {
-				continue
-			}
-			v, err := p.ask(ctx, s, inst, shown)
-			if err != nil {
-				return total, fmt.Errorf("plugin %s: %w", inst.Name, err)
-			}
-			if total = total.And(v); ends(&v) {
-				return total, nil
-			}
-			shown.decided(&v)
+	for _, inst := range turns {
+		v, err := p.ask(ctx, timed, s, inst, shown)
+		if err != nil {
+			return total, fmt.Errorf("plugin %s: %w", inst.Name, err)
 		}
+		if total = total.And(v); ends(&v) {
+			return total, nil
+		}
+		shown.decided(&v)
 	}
 	return total, nil
+}
+
+// inTurn are those of a domain's plugins that are asked at a hook, one after the other.
+func inTurn(all []gateway.Plugin, hook gateway.Hook, owners []gateway.AccountID) (turns []*gateway.Plugin) {
+	for _, owner := range owners {
+		for i := range all {
+			if inst := &all[i]; inst.Enabled && inst.Account == owner && slices.Contains(inst.Hooks, hook) {
+				turns = append(turns, inst)
+			}
+		}
+	}
+	return turns
 }
 
 // ends reports whether nobody is asked after a verdict.
@@ -67,23 +80,24 @@ func ends(v *gateway.Verdict) bool {
 }
 
 // ask runs one plugin, unless it failed too often. What it remembers counts if it ends
-// well; if it fails, its policy answers. An error is a failure of the gateway.
-func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, shown *view) (gateway.Verdict, error) {
-	hook, look := shown.hook, shown.look
-	turn := p.health.admit(inst, hook, p.cfg.Now())
+// well; if it fails, its policy answers. An error is a failure of the gateway. timed ends
+// before ctx when the time of all who are asked is over.
+func (p *Plugins) ask(ctx, timed context.Context, s gateway.Scope, inst *gateway.Plugin, shown *view) (gateway.Verdict, error) {
+	hook, look, now := shown.hook, shown.look, p.cfg.Now()
+	turn := p.health.admit(inst, hook, now)
 	if !turn.may {
-		return p.pausedStep(inst, shown), nil
+		return pausedStep(inst, shown, now), nil
 	}
-	g := newGuest(ctx, p, s, inst, shown)
+	g := newGuest(ctx, p, s, inst, shown, now)
 	defer g.close()
-	used, err := p.run(ctx, s, inst, hook, look, g)
+	used, err := p.run(timed, s, g)
 	lost := err != nil && gateway.KindOf(err) == gateway.NotFound // its code, perhaps with it
 	if err == nil {
 		err = g.accepted()
 	}
-	change := p.health.went(inst, turn, p.cfg.Now(), g.took, err, &p.cfg.Limits)
+	change := p.health.went(inst, turn, now.Add(used.Wall), used.Wall, err, &p.cfg.Limits)
 	if lost {
-		return p.askAgain(ctx, s, inst, shown, err)
+		return p.askAgain(ctx, timed, s, inst, shown, err)
 	}
 	if host, ours := errors.AsType[*sandbox.HostError](err); ours {
 		return gateway.Verdict{}, temporary(host)
@@ -93,9 +107,9 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	}
 	if p.cfg.Log.Enabled(ctx, slog.LevelDebug) { // what is to be said costs more than to ask
 		p.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "plugin asked", slog.String("plugin", inst.ID.String()), slog.String("hook", string(hook)),
-			slog.Duration("took", g.took), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
+			slog.Duration("took", used.Wall), slog.Int64("fuel", used.Fuel), slog.Any("err", err))
 	}
-	g.step(used.Fuel, used.HostCalls, err)
+	g.step(&used, err)
 	if g.reason != "" {
 		g.Log(int(gateway.LineInfo), "reason: "+g.reason)
 	}
@@ -113,7 +127,7 @@ func (p *Plugins) ask(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 
 // askAgain asks what became of a plugin whose code was not there any more: nobody if
 // it was deleted or switched off meanwhile, or its new code.
-func (p *Plugins) askAgain(ctx context.Context, s gateway.Scope, old *gateway.Plugin, shown *view, cause error) (gateway.Verdict, error) {
+func (p *Plugins) askAgain(ctx, timed context.Context, s gateway.Scope, old *gateway.Plugin, shown *view, cause error) (gateway.Verdict, error) {
 	inst, err := p.cfg.Store.Plugin(ctx, s, old.ID)
 	switch {
 	case err != nil && gateway.KindOf(err) == gateway.NotFound:
@@ -125,7 +139,7 @@ func (p *Plugins) askAgain(ctx context.Context, s gateway.Scope, old *gateway.Pl
 	case inst.SHA256 == old.SHA256:
 		return gateway.Verdict{}, temporary(cause)
 	}
-	return p.ask(ctx, s, inst, shown)
+	return p.ask(ctx, timed, s, inst, shown)
 }
 
 // temporary makes of a fault of ours an error that asks the sender to come again,
@@ -134,11 +148,9 @@ func temporary(err error) error {
 	return &gateway.Error{Kind: gateway.Unavailable, Code: 451, Message: "a plugin could not be asked; try again", Retry: time.Second, Err: err}
 }
 
-// run is one call, within what is left of the message's time.
-func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look, g *guest) (used sandbox.Usage, err error) {
-	ctx, cancel := context.WithDeadline(ctx, look.Until)
-	defer cancel()
-	module, done, err := p.modules.get(ctx, s, inst)
+// run is one call.
+func (p *Plugins) run(ctx context.Context, s gateway.Scope, g *guest) (used sandbox.Usage, err error) {
+	module, done, err := p.modules.get(ctx, s, g.inst)
 	if fault, ok := errors.AsType[*sandbox.FaultError](err); ok {
 		return used, fault // stored by a version that took it
 	} else if err != nil {
@@ -146,18 +158,16 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, inst *gateway.Plugin
 	}
 	defer done()
 	shares := &p.shares
-	if isLate(hook) { // or one that waits for a server keeps its domain's mail waiting
+	if isLate(g.hook) { // or one that waits for a server keeps its domain's mail waiting
 		shares = &p.late
 	}
-	share, err := shares.Take(ctx, inst.Domain)
+	share, err := shares.Take(ctx, g.inst.Domain)
 	if err != nil {
 		return used, err // the message's time is over: others of the domain were asked all along
 	}
 	defer share()
-	started := time.Now()
-	defer func() { g.took = time.Since(started) }()
-	own := &inst.Limits
-	return module.CallWithin(ctx, sandbox.Owner(inst.ID), string(hook), g, sandbox.Bounds{
+	own := &g.inst.Limits
+	return module.CallWithin(ctx, sandbox.Owner(g.inst.ID), string(g.hook), g, sandbox.Bounds{
 		Time: time.Duration(own.Millis) * time.Millisecond, Fuel: own.Fuel, MemoryBytes: own.Memory,
 	})
 }

@@ -1,8 +1,8 @@
 package plugins
 
 import (
-	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -20,17 +20,33 @@ type view struct {
 
 	fields    []gateway.HeaderField
 	described *abi.Event
-	withText  bool
+	found     uint8  // what of costly is in it, a bit each
 	doc       []byte // the whole of it, in JSON
 	junk      bool   // somebody put it there
 }
 
+// costly are the members of an event that have to be found out, not only copied: so each is
+// when a plugin asks for it, or for the whole document.
+var costly = [...]struct {
+	members []string
+	tell    func(*view, *abi.Event) error
+}{
+	{[]string{"headers"}, (*view).tellHeader},
+	{[]string{"automated"}, (*view).tellAutomation},
+	{[]string{"thread_id", "new_thread_id", "candidates"}, (*view).tellThread},
+	{[]string{"text", "text_truncated"}, (*view).tellText},
+}
+
 // header reads the message's header.
-func (v *view) header() (_ []gateway.HeaderField, err error) {
+func (v *view) header() ([]gateway.HeaderField, error) {
 	if v.fields == nil && v.look.Reading != nil {
-		v.fields, err = v.look.Reading.Header()
+		fields, err := v.look.Reading.Header()
+		if err != nil {
+			return nil, err
+		}
+		v.fields = fields
 	}
-	return v.fields, err
+	return v.fields, nil
 }
 
 // document is the event document.
@@ -38,17 +54,47 @@ func (v *view) document() ([]byte, error) {
 	if v.doc != nil {
 		return v.doc, nil
 	}
-	e, err := v.whole()
-	if err == nil {
-		v.doc, err = json.Marshal(e)
+	e := v.event()
+	for i := range costly {
+		if err := v.find(i); err != nil {
+			return nil, err
+		}
 	}
-	return v.doc, err
+	doc, err := json.Marshal(e)
+	v.doc = doc
+	return doc, err
 }
 
-// event describes the message but for its text, or that there is none.
-func (v *view) event() (*abi.Event, error) {
+// value is one value of the event.
+func (v *view) value(path string) (value string, ok bool, err error) {
+	member, _, _ := strings.Cut(path, ".")
+	e := v.event()
+	for i := range costly {
+		if slices.Contains(costly[i].members, member) {
+			err = v.find(i)
+		}
+	}
+	if err != nil {
+		return "", false, err
+	}
+	value, ok = e.Value(path)
+	return value, ok, nil
+}
+
+// find finds out costly members, once.
+func (v *view) find(i int) (err error) {
+	if bit := uint8(1) << i; v.found&bit == 0 && v.look.Message != nil {
+		if err = costly[i].tell(v, v.described); err == nil {
+			v.found |= bit
+		}
+	}
+	return err
+}
+
+// event describes the message but for what is costly, or that there is none.
+func (v *view) event() *abi.Event {
 	if v.described != nil {
-		return v.described, nil
+		return v.described
 	}
 	look := v.look
 	e := &abi.Event{
@@ -59,21 +105,15 @@ func (v *view) event() (*abi.Event, error) {
 	}
 	v.tellState(e)
 	if look.Message != nil {
-		if err := v.describeMessage(e); err != nil {
-			return nil, err
-		}
+		v.describeMessage(e)
 	}
 	v.tellOccasion(e)
 	v.described = e
-	return e, nil
+	return e
 }
 
-// describeMessage adds what the message says, and what is known about it.
-func (v *view) describeMessage(e *abi.Event) error {
-	fields, err := v.header()
-	if err != nil {
-		return err
-	}
+// describeMessage adds what is known of the message.
+func (v *view) describeMessage(e *abi.Event) {
 	m := v.look.Message
 	c := &m.Content
 	e.Time, e.Auth, e.Size, e.Subject = rfc3339(m.Arrived), authOf(&m.Auth), m.Blob.Size, c.Subject
@@ -88,9 +128,6 @@ func (v *view) describeMessage(e *abi.Event) error {
 	if len(c.From) > 0 {
 		e.From = abi.Address{Name: c.From[0].Name, Addr: c.From[0].Addr}
 	}
-	for _, f := range fields {
-		e.Headers = append(e.Headers, [2]string{f.Name, f.Value})
-	}
 	for i := range c.Parts {
 		p := &c.Parts[i]
 		e.Parts = append(e.Parts, abi.Part{Index: i, Type: p.Type, Name: p.Filename, Size: p.DecodedSize})
@@ -98,10 +135,15 @@ func (v *view) describeMessage(e *abi.Event) error {
 	if v.hook == gateway.HookOutbound {
 		describeSending(e, m)
 	}
-	if v.hook == gateway.HookThread {
-		err = v.describeThread(e)
+}
+
+// tellHeader adds the fields of the header.
+func (v *view) tellHeader(e *abi.Event) error {
+	fields, err := v.header()
+	for _, f := range fields {
+		e.Headers = append(e.Headers, [2]string{f.Name, f.Value})
 	}
-	return cmp.Or(err, v.describeAutomation(e))
+	return err
 }
 
 func authOf(a *gateway.AuthResults) abi.Auth {
@@ -110,15 +152,12 @@ func authOf(a *gateway.AuthResults) abi.Auth {
 	}
 }
 
-// whole is the event with the message's text, which few plugins ask for, and which has to
-// be found and decoded.
-func (v *view) whole() (*abi.Event, error) {
-	e, err := v.event()
-	if err == nil && !v.withText && v.look.Reading != nil {
+// tellText adds the message's text, which has to be found and decoded.
+func (v *view) tellText(e *abi.Event) (err error) {
+	if v.look.Reading != nil {
 		e.Text, e.TextTruncated, err = v.look.Reading.Text(eventText)
-		v.withText = err == nil
 	}
-	return e, err
+	return err
 }
 
 // describeSending adds what only the sender knows.
@@ -132,7 +171,11 @@ func describeSending(e *abi.Event, m *gateway.Message) {
 	}
 }
 
-func (v *view) describeThread(e *abi.Event) error {
+// tellThread adds which conversations the message may belong to.
+func (v *view) tellThread(e *abi.Event) error {
+	if v.hook != gateway.HookThread {
+		return nil
+	}
 	found, err := v.look.Candidates()
 	if err != nil {
 		return err
@@ -148,9 +191,9 @@ func (v *view) describeThread(e *abi.Event) error {
 	return nil
 }
 
-// describeAutomation says whether a person wrote the message, and whether a program may
-// answer it.
-func (v *view) describeAutomation(e *abi.Event) error {
+// tellAutomation says whether a person wrote the message, and whether a program may answer
+// it.
+func (v *view) tellAutomation(e *abi.Event) error {
 	if v.look.Automation == nil {
 		return nil
 	}

@@ -38,11 +38,10 @@ type guest struct {
 	answers []answer
 	tried   map[string]*cell     // counters, as a dry run sees them
 	lines   []gateway.PluginLine // said so far
-	took    time.Duration        // by the call, without waiting for it
 }
 
-func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, v *view) *guest {
-	g := &guest{ctx: ctx, plugins: p, scope: s, inst: inst, view: v, now: p.cfg.Now()}
+func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, v *view, now time.Time) *guest {
+	g := &guest{ctx: ctx, plugins: p, scope: s, inst: inst, view: v, now: now}
 	if v.look.Message != nil {
 		g.reader.budget = 2*v.look.Message.Blob.Size + partSlack
 	}
@@ -59,51 +58,47 @@ func (g *guest) Event() ([]byte, error) { return g.document() }
 
 // Get is one value of it.
 func (g *guest) Get(path string) (string, error) {
-	describe := g.event
-	if strings.HasPrefix(path, "text") {
-		describe = g.whole
+	v, ok, err := g.value(path)
+	if err == nil && !ok {
+		err = abi.Absent
 	}
-	e, err := describe()
-	if err != nil {
-		return "", err
-	}
-	v, ok := e.Value(path)
-	if !ok {
-		return "", abi.Absent
-	}
-	return v, nil
-}
-
-// named returns the values of a header field, top to bottom.
-func (g *guest) named(name string) (values []string, err error) {
-	fields, err := g.header()
-	for _, f := range fields {
-		if strings.EqualFold(f.Name, name) {
-			values = append(values, f.Value)
-		}
-	}
-	return values, err
+	return v, err
 }
 
 // Header is one header field; -1 is the last one of that name.
 func (g *guest) Header(name string, index int) (string, error) {
-	values, err := g.named(name)
+	fields, err := g.header()
 	if err != nil {
 		return "", err
 	}
 	if index == -1 {
-		index = len(values) - 1
+		index = count(fields, name) - 1
 	}
-	if index < 0 || index >= len(values) {
-		return "", abi.Absent
+	for i := range fields {
+		if !strings.EqualFold(fields[i].Name, name) {
+			continue
+		}
+		if index == 0 {
+			return fields[i].Value, nil
+		}
+		index--
 	}
-	return values[index], nil
+	return "", abi.Absent
 }
 
 // HeaderCount is how often a field stands in the header.
 func (g *guest) HeaderCount(name string) (int, error) {
-	values, err := g.named(name)
-	return len(values), err
+	fields, err := g.header()
+	return count(fields, name), err
+}
+
+func count(fields []gateway.HeaderField, name string) (n int) {
+	for i := range fields {
+		if strings.EqualFold(fields[i].Name, name) {
+			n++
+		}
+	}
+	return n
 }
 
 // Part reads decoded bytes of a part from an offset on.

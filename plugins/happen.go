@@ -106,7 +106,9 @@ var errGone = gateway.Errorf(gateway.NotFound, "the plugin is not asked any more
 func (p *Plugins) askLate(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) (v gateway.Verdict, err error) {
 	look.Effects = &gateway.Effects{}
 	look.Until = time.Now().Add(time.Duration(p.cfg.Limits.PluginEventMillis) * time.Millisecond)
-	v, err = p.ask(ctx, s, inst, &view{look: look, hook: hook})
+	timed, cancel := context.WithDeadline(ctx, look.Until)
+	defer cancel()
+	v, err = p.ask(ctx, timed, s, inst, &view{look: look, hook: hook})
 	switch steps := look.Effects.Steps; {
 	case err != nil:
 		return v, err

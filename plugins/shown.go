@@ -54,7 +54,7 @@ func refuses(v *gateway.Verdict) bool {
 }
 
 // forget drops what was described of a message that is another now.
-func (v *view) forget() { v.fields, v.described, v.withText, v.doc = nil, nil, false, nil }
+func (v *view) forget() { v.fields, v.described, v.found, v.doc = nil, nil, 0, nil }
 
 // decided has the look tell what a verdict decided.
 func (v *view) decided(d *gateway.Verdict) {

@@ -30,7 +30,7 @@ func (p *played) Text(int64) (string, bool, error) { return p.text, false, nil }
 
 func guestOf(v *view) *guest {
 	p := &Plugins{cfg: Config{Limits: gateway.DefaultLimits(), Log: slog.New(slog.DiscardHandler), Activity: noLog{}, Now: time.Now}}
-	return newGuest(context.Background(), p, gateway.Scope{}, &gateway.Plugin{}, v)
+	return newGuest(context.Background(), p, gateway.Scope{}, &gateway.Plugin{}, v, time.Time{})
 }
 
 func told(t *testing.T, g *guest, path string) string {

@@ -3,8 +3,10 @@ package plugins
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/sandbox"
 )
 
 // mostSteps bounds what one message's steps hold in memory while it is on its way, all
@@ -12,13 +14,13 @@ import (
 const mostSteps = 1000
 
 // step notes a plugin's part in what becomes of a message: what it said, or why it failed.
-func (g *guest) step(fuel, calls int64, err error) {
+func (g *guest) step(used *sandbox.Usage, err error) {
 	effects, lim := g.look.Effects, &g.plugins.cfg.Limits
 	if len(effects.Steps) >= mostSteps {
 		return
 	}
 	s := firstStep(g.inst, g.view)
-	s.At, s.Fuel, s.Calls, s.Took, s.Lines = g.now, fuel, calls, g.took, briefly(g.lines, lim.TraceLines)
+	s.At, s.Fuel, s.Calls, s.Took, s.Lines = g.now, used.Fuel, used.HostCalls, used.Wall, briefly(g.lines, lim.TraceLines)
 	if err != nil {
 		s.Verdict, s.Failure = failed(g.inst.Failure, g.hook), cut(err.Error(), lim.PluginLogLine)
 	} else {
@@ -28,9 +30,9 @@ func (g *guest) step(fuel, calls int64, err error) {
 }
 
 // pausedStep notes that a plugin was not asked, since it failed too often.
-func (p *Plugins) pausedStep(inst *gateway.Plugin, shown *view) gateway.Verdict {
+func pausedStep(inst *gateway.Plugin, shown *view, now time.Time) gateway.Verdict {
 	s := firstStep(inst, shown)
-	s.At, s.Verdict, s.Paused = p.cfg.Now(), failed(inst.Failure, shown.hook), true
+	s.At, s.Verdict, s.Paused = now, failed(inst.Failure, shown.hook), true
 	if effects := shown.look.Effects; len(effects.Steps) < mostSteps {
 		effects.Steps = append(effects.Steps, s)
 	}

@@ -47,10 +47,12 @@ func (p *Plugins) try(ctx context.Context, inst *gateway.Plugin, hook gateway.Ho
 		look.Tick = &gateway.Tick{ID: dryRun, Scheduled: p.cfg.Now()}
 	}
 	inside := p.cfg.Internal(inst.Domain)
-	g := newGuest(ctx, p, inside, inst, &view{look: look, hook: hook})
+	g := newGuest(ctx, p, inside, inst, &view{look: look, hook: hook}, p.cfg.Now())
 	defer g.close()
-	used, err := p.run(ctx, inside, inst, hook, look, g)
-	out.HostCalls, out.Fuel, out.Memory, out.Took, out.Lines = used.HostCalls, used.Fuel, used.MemoryBytes, g.took, g.lines
+	timed, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	used, err := p.run(timed, inside, g)
+	out.HostCalls, out.Fuel, out.Memory, out.Took, out.Lines = used.HostCalls, used.Fuel, used.MemoryBytes, used.Wall, g.lines
 	if err == nil {
 		err = g.refused
 	}
