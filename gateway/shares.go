@@ -34,18 +34,24 @@ func (s *Shares) Take(ctx context.Context, d DomainID) (give func(), err error) 
 	}
 	one.users++
 	s.mu.Unlock()
-	leave := func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if one.users--; one.users == 0 {
-			delete(s.taken, d)
-		}
-	}
 	select {
 	case one.slots <- struct{}{}:
-		return func() { <-one.slots; leave() }, nil
+		return func() { <-one.slots; s.leave(d, one) }, nil
 	case <-ctx.Done():
-		leave()
+		s.leave(d, one)
 		return nil, ctx.Err()
+	}
+}
+
+// restingShares is how many domains keep their slots although nobody uses them; ours:
+// making them anew for each piece of work takes as long as handing them out.
+const restingShares = 1024
+
+// leave ends one use of a domain's slots.
+func (s *Shares) leave(d DomainID, one *share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.users--; one.users == 0 && len(s.taken) > restingShares {
+		delete(s.taken, d)
 	}
 }

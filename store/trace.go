@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/centerleap/postern/gateway"
@@ -27,18 +28,11 @@ func (t *tx) traced(m *stored, steps []gateway.Step, messages int) {
 // tracedCopy is traced for one of some copies: what was asked about another is not for its
 // owner.
 func (t *tx) tracedCopy(m *stored, mailbox string, steps []gateway.Step, copies int) {
-	if len(steps) == 0 {
-		return
+	others := func(s gateway.Step) bool { return s.Mailbox != "" && !strings.EqualFold(s.Mailbox, mailbox) }
+	if slices.ContainsFunc(steps, others) {
+		steps = slices.DeleteFunc(slices.Clone(steps), others)
 	}
-	var own []gateway.Step
-	for i := range steps {
-		if about := steps[i].Mailbox; about == "" || strings.EqualFold(about, mailbox) {
-			own = append(own, steps[i])
-		}
-	}
-	if len(own) > 0 {
-		t.putTrace(m.Account, m.Number, &gateway.Trace{}, own, copies)
-	}
+	t.traced(m, steps, copies)
 }
 
 // tracedLater adds what plugins said of a message afterwards, if it is still there.
