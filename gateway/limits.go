@@ -23,7 +23,7 @@ type Limits struct {
 	IndexSegment, IndexCache               int64
 	SearchSeconds                          int64
 	Participants                           int64
-	LogExport                              int64
+	LogExport, OverviewDomains             int64
 	InlineImage, InlineImages              int64
 	KeyMessages, KeyRecipients             int64
 	RequestsRead, RequestsSend             int64
@@ -155,6 +155,7 @@ var LimitTable = []Limit{
 	{"index_cache", 32 * miB, "bytes of search indexes that are kept in memory", Unavailable, "ours; the words of 100,000 mails", func(l *Limits) *int64 { return &l.IndexCache }},
 	{"participants", 50, "addresses shown of a conversation; more are left out", InvalidParameter, "ours; a message may have 150", func(l *Limits) *int64 { return &l.Participants }},
 	{"log_export", 10000, "rows of the log in one CSV; a cursor goes on", InvalidParameter, "ours; they stand in memory, about 1 KiB each", func(l *Limits) *int64 { return &l.LogExport }},
+	{"overview_domains", 1000, "domains that the overview of the instance adds up", InvalidParameter, "ours; 10 ms", func(l *Limits) *int64 { return &l.OverviewDomains }},
 	{"inline_image", 1 * miB, "bytes of an image that is put into the HTML; a larger one stays beside it", TooLarge, "ours; a data URI is a third longer", func(l *Limits) *int64 { return &l.InlineImage }},
 	{"inline_images", 5 * miB, "bytes of them together, each time one is shown", TooLarge, "ours; they stand in memory", func(l *Limits) *int64 { return &l.InlineImages }},
 	{"key_messages", 1000, "messages of a key per hour", RateLimited, "API guide, \"Rate Limits\"", func(l *Limits) *int64 { return &l.KeyMessages }},

@@ -35,6 +35,24 @@ type Activity interface {
 	Add(row gateway.Activity)
 }
 
+// Tallies count what happens in domains.
+type Tallies interface {
+	// Of is what happened in a domain, and how many events are not counted yet.
+	Of(ctx context.Context, s gateway.Scope, d gateway.DomainID) (t gateway.Tally, behind uint64, err error)
+}
+
+// Instance is the gateway as a whole.
+type Instance interface {
+	// Ready is nil while mail and changes are accepted.
+	Ready() error
+	DeliveryMode(ctx context.Context) (gateway.DeliveryMode, error)
+}
+
+// Plugins are the programs in the mail path.
+type Plugins interface {
+	List(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error)
+}
+
 // Config of a Dashboard. All but the defaults named is required.
 type Config struct {
 	Sender   *outbound.Sender
@@ -42,6 +60,9 @@ type Config struct {
 	Keys     *keys.Keys
 	Domains  *domains.Domains
 	Activity Activity
+	Tallies  Tallies
+	Instance Instance
+	Plugins  Plugins
 	// Hosts are the names that a browser may know the dashboard by, without ports;
 	// loopback's are always among them. Others are refused: a page of somebody else's
 	// name that leads here, as DNS rebinding has it, gets nothing.
@@ -66,9 +87,16 @@ type Dashboard struct {
 	links   links
 }
 
+// complete reports whether all is there that is required.
+func (c *Config) complete() bool {
+	return c.Sender != nil && c.Mail != nil && c.Keys != nil && c.Domains != nil && c.Activity != nil &&
+		c.Tallies != nil && c.Instance != nil && c.Plugins != nil &&
+		c.Submission != nil && c.Limits != (gateway.Limits{})
+}
+
 // New checks cfg and reads every page. It starts nothing.
 func New(cfg Config) (*Dashboard, error) {
-	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Submission == nil || cfg.Limits == (gateway.Limits{}) {
+	if !cfg.complete() {
 		return nil, errors.New("dashboard: a required field of Config is missing")
 	}
 	if cfg.Log == nil {

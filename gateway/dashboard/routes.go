@@ -38,7 +38,7 @@ const (
 // routes is every page. With :domain in its path a page is about that domain, and
 // its visit's scope is narrowed to it.
 var routes = []route{
-	{get, "/static/:name", open, keys.Uncounted, (*Dashboard).static},
+	{get, "/static/*", open, keys.Uncounted, (*Dashboard).static},
 	{get, "/sign-in", open, keys.Uncounted, (*Dashboard).signInForm},
 	{post, "/sign-in", open, keys.Uncounted, (*Dashboard).signIn},
 	{get, "/link/:token", open, keys.Uncounted, (*Dashboard).linkForm},
@@ -46,6 +46,7 @@ var routes = []route{
 	{post, "/sign-out", everybody, keys.Uncounted, (*Dashboard).signOut},
 
 	{get, "/", everybody, keys.Reads, (*Dashboard).overview},
+	{get, "/domains/:domain/overview", admins, keys.Reads, (*Dashboard).domainOverview},
 
 	{get, "/domains", everybody, keys.Reads, (*Dashboard).listDomains},
 	{post, "/domains", instance, keys.Changes, (*Dashboard).createDomain},

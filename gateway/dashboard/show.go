@@ -110,6 +110,7 @@ func (d *Dashboard) funcs() template.FuncMap {
 		"asset": d.assets.path,
 		"stamp": stamp,
 		"day":   func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+		"hour":  func(t time.Time) string { return t.UTC().Format("01-02 15:00") },
 		"ago":   ago,
 		"bytes": size,
 		"once":  token,
@@ -141,7 +142,7 @@ func here(path, to string) bool {
 		return false
 	}
 	section := strings.Split(under, "/")
-	return to != prefix+"/domains" || len(section) < 2 || section[1] == "keys"
+	return to != prefix+"/domains" || len(section) < 2 || section[1] == "keys" || section[1] == "overview"
 }
 
 // joined is a path of segments, each escaped.
@@ -249,7 +250,7 @@ func (a assets) path(name string) (string, error) {
 
 // static answers with a file, which a browser may keep: another one has another name.
 func (d *Dashboard) static(v *visit) error {
-	file, ok := d.assets[v.param("name")]
+	file, ok := d.assets[v.param("*")]
 	if !ok {
 		return gateway.Errorf(gateway.NotFound, "there is no such file")
 	}

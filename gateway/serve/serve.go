@@ -231,6 +231,7 @@ func (g *Gateway) buildDashboard() (err error) {
 	}
 	g.ui, err = dashboard.New(dashboard.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Hosts: hosts,
+		Tallies: g.Tallies, Instance: g, Plugins: g.plugins,
 		Submission: func() string { return g.Addr("submission") }, SMTPUsername: g.cfg.SMTPUsername, Limits: g.cfg.Limits, Log: g.log, Now: g.now,
 	})
 	return err
@@ -274,6 +275,9 @@ func (g *Gateway) Close() error {
 	}
 	return errors.Join(err, g.engine.Close())
 }
+
+// Ready is nil while mail and changes are accepted.
+func (g *Gateway) Ready() error { return g.Store.Ready() }
 
 // settingMode is where go-live is remembered; it is stronger than the file.
 const settingMode = "delivery_mode"
