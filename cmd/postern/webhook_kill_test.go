@@ -75,3 +75,49 @@ func TestKilledWebhooks(t *testing.T) {
 	p.stop()
 	recount(t, binary(t), p.data)
 }
+
+// The real binary is killed with SIGKILL while an endpoint has an event and has not
+// answered, and again while it is told that for the second time. It is told once more, under
+// the same id and by the secret that was made meanwhile, too.
+func TestKilledWhileTold(t *testing.T) {
+	p := startBinary(t)
+	h := gatewaytest.NewHook(t)
+	h.Answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	ask := func(want int, method, path, body string) gatewaytest.Answer {
+		t.Helper()
+		status, a := p.do(method, path, strings.NewReader(body))
+		if status != want {
+			t.Fatalf("%s %s: %d %v", method, path, status, a)
+		}
+		return a
+	}
+	hook := "/webhooks/" + ask(201, "POST", "/webhooks", fmt.Sprintf(`{"endpoint":%q,"events":["email.received"]}`, h.URL)).Str("id")
+	ask(200, "POST", "/emails", `{"from":"bot@demo.localhost","to":"bot@demo.localhost","subject":"once","text":"x"}`)
+	secret := ""
+	for n := 1; n <= 2; n++ {
+		h.Wait(n)
+		secret = ask(200, "POST", hook+"/signing-secret/rotate", "").Str("signing_secret")
+		p.kill()
+		if n == 2 {
+			h.Answers(nil)
+		}
+		p.start()
+	}
+	gatewaytest.Eventually(t, "it is taken", func() bool {
+		return ask(200, "GET", hook+"/events", "").Str("data.0.status") == "delivered"
+	})
+	got := h.Got()
+	for _, g := range got {
+		if g.ID != got[0].ID || g.Event.Str("data.subject") != "once" {
+			t.Errorf("%s is told as %s and as %s", g.Event.Str("data.subject"), got[0].ID, g.ID)
+		}
+	}
+	if err := got[len(got)-1].Verify(secret); err != nil {
+		t.Error(err)
+	}
+	if a := ask(200, "GET", hook+"/events", ""); a.At("data.1") != nil {
+		t.Errorf("%v", a)
+	}
+	p.stop()
+	recount(t, binary(t), p.data)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,8 @@ type lane struct {
 	wanted atomic.Pointer[[]gateway.Subscription] // whom it is for from now on; nil: no change
 
 	subs    []*subscriber
-	turn    int // whose turn it is to have a call
+	former  []*subscriber // who are none now, and have calls under way
+	turn    int           // whose turn it is to have a call
 	running int
 	results chan outcome // has room for all that run
 	calls   sync.WaitGroup
@@ -90,8 +92,8 @@ func (l *lane) step(ctx context.Context) error {
 	return nil
 }
 
-// adopt takes over whom the lane is for. Who was there before goes on, unless it was
-// switched off and on: then it begins anew.
+// adopt takes over whom the lane is for. Who was there before goes on; if it was switched
+// off and on, behind what happened meanwhile.
 func (l *lane) adopt(ctx context.Context) error {
 	wanted := l.wanted.Swap(nil)
 	if wanted == nil {
@@ -107,8 +109,10 @@ func (l *lane) adopt(ctx context.Context) error {
 			return err
 		}
 		s := l.find(w.ID)
-		if s == nil || s.low().Less(c.Next) {
+		if s == nil {
 			s = newSubscriber(c, &l.c.cfg.Limits, l.c.cfg.Now())
+		} else if s.low().Less(c.Next) {
+			s.restart(c, l.c.cfg.Now())
 		}
 		s.Subscription = w
 		if s.waiting = c.Waiting; s.again == 0 {
@@ -116,12 +120,15 @@ func (l *lane) adopt(ctx context.Context) error {
 		}
 		subs = append(subs, s)
 	}
+	before := slices.Concat(l.subs, l.former)
 	l.subs = subs
+	l.former = slices.DeleteFunc(before, func(s *subscriber) bool { return s.calls == 0 || slices.Contains(subs, s) })
 	return nil
 }
 
+// find finds who is known to the lane.
 func (l *lane) find(id gateway.ID) *subscriber {
-	for _, s := range l.subs {
+	for _, s := range slices.Concat(l.subs, l.former) {
 		if s.ID == id {
 			return s
 		}
@@ -243,13 +250,14 @@ func (l *lane) save(ctx context.Context) error {
 
 // drop forgets a subscription that is none any more.
 func (l *lane) drop(gone *subscriber) {
-	rest := make([]*subscriber, 0, len(l.subs))
-	for _, s := range l.subs {
-		if s != gone {
-			rest = append(rest, s)
-		}
+	i := slices.Index(l.subs, gone)
+	if i < 0 {
+		return
 	}
-	l.subs = rest
+	l.subs = slices.Concat(l.subs[:i], l.subs[i+1:])
+	if gone.calls > 0 {
+		l.former = append(l.former, gone)
+	}
 	poke(l.look)
 }
 

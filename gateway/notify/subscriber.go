@@ -22,6 +22,7 @@ type subscriber struct {
 	due     time.Time // when the first of them is due, those in again left out; zero: none
 	rests   time.Time // until when nothing is told
 	calls   int       // under way
+	life    int       // how often it was switched off and on
 	trust   int       // it took so many since it failed
 	failing bool      // the newest that ended has failed
 	slow    bool      // the newest that ended took long
@@ -43,6 +44,14 @@ func newSubscriber(c gateway.Cursor, lim *gateway.Limits, now time.Time) *subscr
 	return &subscriber{
 		window: int(max(1, lim.EventWindow)), most: int(max(1, lim.EventWaiting)), at: c.Next, ahead: c.Done, saved: c.Next, savedAt: now,
 	}
+}
+
+// restart goes on at a cursor that has jumped ahead: it was switched off and on. What
+// waits in the store is told again all the same, and what is under way may end.
+func (s *subscriber) restart(c gateway.Cursor, now time.Time) {
+	s.life++
+	s.at, s.open, s.ahead, s.saved, s.savedAt = c.Next, nil, c.Done, c.Next, now
+	s.ready = slices.DeleteFunc(s.ready, func(j *job) bool { return j.due.IsZero() })
 }
 
 // low is the first place that is not dealt with.
@@ -132,14 +141,4 @@ func (s *subscriber) done(p gateway.Position) {
 func (s *subscriber) settle() {
 	low := s.low()
 	s.ahead = slices.DeleteFunc(s.ahead, func(p gateway.Position) bool { return p.Less(low) })
-}
-
-// waits notes that an event is told again at a time, unless that is zero.
-func (s *subscriber) waits(again time.Time) {
-	if again.IsZero() {
-		return
-	}
-	if s.waiting++; s.due.IsZero() || again.Before(s.due) {
-		s.due = again
-	}
 }

@@ -42,6 +42,7 @@ const (
 type outcome struct {
 	sub  *subscriber
 	job  *job
+	life int           // of the subscriber, when the call began
 	gone bool          // the subscription is none any more
 	put  bool          // off: it was not told
 	rest time.Duration // with put: for how long nothing is told
@@ -62,7 +63,7 @@ func (l *lane) begin(ctx, work context.Context) {
 		idle = 0
 		j := s.ready[0]
 		s.ready = slices.Delete(s.ready, 0, 1)
-		o := outcome{sub: s, job: j, next: s.low()}
+		o := outcome{sub: s, job: j, life: s.life, next: s.low()}
 		sub := s.Subscription // the lane may change it meanwhile
 		doubtful := s.doubtful()
 		l.running++
@@ -173,13 +174,17 @@ func (l *lane) ended(o outcome) {
 	l.running--
 	s, j := o.sub, o.job
 	s.calls--
-	switch {
-	case o.gone:
+	switch current := o.life == s.life; {
+	case o.gone && current:
 		l.drop(s)
 		return
-	case o.put:
-		s.ready = append(s.ready, j) // at the end: what is behind it goes on
-		s.rests = l.c.cfg.Now().Add(o.rest)
+	case o.gone || o.put:
+		if current || !j.due.IsZero() { // else it is not told what happened before
+			s.ready = append(s.ready, j) // at the end: what is behind it goes on
+		}
+		if o.put {
+			s.rests = l.c.cfg.Now().Add(o.rest)
+		}
 		return
 	}
 	if j.due.IsZero() {
@@ -199,11 +204,12 @@ func (l *lane) ended(o outcome) {
 	if s.saved.Less(o.next) {
 		s.saved, s.savedAt = o.next, l.c.cfg.Now()
 	}
-	if now := l.find(s.ID); now != nil && now != s { // it was switched off and on: what waits, waits for the new one
-		now.waits(o.told.Again)
-		return
+	if again := o.told.Again; !again.IsZero() {
+		s.waiting++
+		if s.due.IsZero() || again.Before(s.due) {
+			s.due = again
+		}
 	}
-	s.waits(o.told.Again)
 	if !j.due.IsZero() && s.again == 0 && s.waiting > 0 { // what came meanwhile is not known
 		s.due = l.c.cfg.Now()
 	}
