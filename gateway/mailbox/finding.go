@@ -59,9 +59,23 @@ func (f *finder) narrow(ctx context.Context, c *Criteria, in marks) error {
 		if in.empty() {
 			return nil
 		}
+		if err := f.over(ctx); err != nil {
+			return err
+		}
 		if err := s.keep(ctx, in); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// over is why the search has to end: its client has left, or its time is over.
+func (f *finder) over(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if time.Now().After(f.until) {
+		return ErrSearchTime
 	}
 	return nil
 }

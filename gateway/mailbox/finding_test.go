@@ -3,10 +3,14 @@ package mailbox_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -338,7 +342,7 @@ func knowing(all []*letter, through int) mailbox.Index {
 	}
 }
 
-// A search that is out of time says so, unless nothing has to be read.
+// A search that is out of time says so, whatever it would have to do.
 func TestSearchTime(t *testing.T) {
 	limits := gateway.DefaultLimits()
 	limits.SearchSeconds = 0
@@ -349,12 +353,12 @@ func TestSearchTime(t *testing.T) {
 		c     mailbox.Criteria
 		want  error
 	}{
-		{"flags", 0, mailbox.Criteria{Has: gateway.Seen}, nil},
+		{"flags", 0, mailbox.Criteria{Has: gateway.Seen}, mailbox.ErrSearchTime},
 		{"texts without an index", 0, mailbox.Criteria{Bodies: []string{"x"}}, mailbox.ErrSearchTime},
 		{"not", 0, mailbox.Criteria{Not: []mailbox.Criteria{{Bodies: []string{"x"}}}}, mailbox.ErrSearchTime},
-		{"sizes", 0, mailbox.Criteria{Larger: []int64{1}}, nil},
+		{"sizes", 0, mailbox.Criteria{Larger: []int64{1}}, mailbox.ErrSearchTime},
 		{"dates", 0, mailbox.Criteria{SentSince: time.Unix(0, 0)}, mailbox.ErrSearchTime},
-		{"what the index knows", len(all), mailbox.Criteria{Bodies: []string{"invoice"}}, nil},
+		{"what the index knows", len(all), mailbox.Criteria{Bodies: []string{"invoice"}}, mailbox.ErrSearchTime},
 		{"one that it does not", len(all) - 1, mailbox.Criteria{Bodies: []string{"invoice"}}, mailbox.ErrSearchTime},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -366,12 +370,81 @@ func TestSearchTime(t *testing.T) {
 	}
 }
 
-// A search ends when its client has left.
+// A search ends when its client has left: it asks the index for nothing more, nor a list
+// with words.
 func TestSearchLeft(t *testing.T) {
-	_, v, _, _ := library(t, 10)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := v.Search(ctx, &mailbox.Criteria{Bodies: []string{"x"}}); err == nil {
-		t.Error("it went on")
+	h, v, _, _ := library(t, 10)
+	asked := 0
+	var leave context.CancelFunc
+	h.mail.SetIndex(func(ctx context.Context, _ gateway.Scope, _ gateway.DomainID, _ gateway.AccountID, _ search.Query) (f search.Found, _ error) {
+		if _, timed := ctx.Deadline(); !timed {
+			t.Error("the index has no time to keep to")
+		}
+		asked++
+		leave()
+		return f, nil
+	})
+	ask := mailbox.Query{Limit: 10, Filter: &mailbox.Filter{Words: "one two three"}}
+	for name, look := range map[string]func(ctx context.Context) error{
+		"a text": func(ctx context.Context) error {
+			_, err := v.Search(ctx, &mailbox.Criteria{Bodies: []string{"x", "y", "z"}})
+			return err
+		},
+		"a list": func(ctx context.Context) error {
+			_, err := h.mail.List(ctx, ownScope(h), ask)
+			return err
+		},
+		"conversations": func(ctx context.Context) error {
+			_, err := h.mail.Conversations(ctx, ownScope(h), ask)
+			return err
+		},
+	} {
+		var ctx context.Context
+		ctx, leave = context.WithCancel(t.Context())
+		asked = 0
+		if err := look(ctx); !errors.Is(err, context.Canceled) || asked != 1 {
+			t.Errorf("%s: asked %d times, %v", name, asked, err)
+		}
+		leave()
+	}
+}
+
+// Whoever asks the index has the turn of the domain: half of the processors at once.
+func TestIndexInTurns(t *testing.T) {
+	h, _, all, _ := library(t, 10)
+	var now, most atomic.Int64
+	know := knowing(all, len(all))
+	h.mail.SetIndex(func(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, q search.Query) (search.Found, error) {
+		if n := now.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer now.Add(-1)
+		runtime.Gosched()
+		return know(ctx, s, d, a, q)
+	})
+	scope := ownScope(h)
+	a, err := h.AccountByID(t.Context(), system, scope.Domain(), scope.Account())
+	h.ok(err)
+	var readers sync.WaitGroup
+	for range 4 * runtime.GOMAXPROCS(0) {
+		readers.Go(func() {
+			v, err := h.mail.View(context.Background(), scope, a, gateway.Inbox)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer v.Close()
+			for range 50 {
+				_, searched := v.Search(context.Background(), &mailbox.Criteria{Bodies: []string{"x", "y"}})
+				_, listed := h.mail.List(context.Background(), scope, mailbox.Query{Limit: 1, Filter: &mailbox.Filter{Words: "x y"}})
+				if err := errors.Join(searched, listed); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+	if half := int64(max(1, runtime.GOMAXPROCS(0)/2)); most.Load() > half {
+		t.Errorf("%d asked at once, of %d", most.Load(), half)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/search"
 )
 
 const (
@@ -49,10 +50,7 @@ func (f *finder) batch(ctx context.Context, in marks, numbers []int, judge func(
 		return err
 	}
 	for k, m := range messages {
-		if time.Now().After(f.until) {
-			return ErrSearchTime
-		}
-		if err := ctx.Err(); err != nil {
+		if err := f.over(ctx); err != nil {
 			return err
 		}
 		if m == nil {
@@ -78,20 +76,45 @@ func (f *finder) batch(ctx context.Context, in marks, numbers []int, judge func(
 func (m *Mail) turn(ctx context.Context, d gateway.DomainID, until time.Time) (give func(), err error) {
 	wait, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	share, err := m.shares.Take(wait, d)
+	err = wait.Err() // else a turn that is free would be taken as likely
 	if err == nil {
-		select {
-		case m.walks <- struct{}{}:
-			return func() { <-m.walks; share() }, nil
-		case <-wait.Done():
-			share()
-			err = wait.Err()
-		}
+		give, err = m.taken(wait, d)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = ErrSearchTime
 	}
-	return nil, err
+	return give, err
+}
+
+// taken is a turn, of those of the domain and those of all.
+func (m *Mail) taken(ctx context.Context, d gateway.DomainID) (give func(), err error) {
+	share, err := m.shares.Take(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case m.walks <- struct{}{}:
+		return func() { <-m.walks; share() }, nil
+	case <-ctx.Done():
+		share()
+		return nil, ctx.Err()
+	}
+}
+
+// indexInTurn asks the index in a turn of the domain, until a time.
+func (m *Mail) indexInTurn(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, q search.Query, until time.Time) (search.Found, error) {
+	give, err := m.turn(ctx, d, until)
+	if err != nil {
+		return search.Found{}, err
+	}
+	defer give()
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	found, err := m.index(ctx, s, d, a, q)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ErrSearchTime
+	}
+	return found, err
 }
 
 // spare is a turn that nobody waits for, if there is one: for a moment, as those that

@@ -75,7 +75,7 @@ func (f *finder) text(t textKey) []step {
 		if in.count() <= fewMessages || t.query.Text == "" {
 			return nil
 		}
-		found, err := f.v.mail.index(ctx, f.v.scope, f.v.at.Domain, f.v.at.Account, t.query)
+		found, err := f.v.mail.indexInTurn(ctx, f.v.scope, f.v.at.Domain, f.v.at.Account, t.query, f.until)
 		if err != nil {
 			return err
 		}

@@ -104,6 +104,9 @@ func newOpenSegments(most int64) *openSegments {
 
 func (o *openSegments) ask(ctx context.Context, store Store, s gateway.Scope, segments []gateway.IndexSegment, q search.Query) (f search.Found, err error) {
 	for i := range segments {
+		if err := ctx.Err(); err != nil {
+			return search.Found{}, err
+		}
 		r := segmentAt(ctx, store, s, &segments[i])
 		seg, err := o.open(r, segments[i].Blob)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/search"
@@ -140,10 +139,7 @@ func (r *reader) some(ctx context.Context, text *search.Finder, numbers []int, l
 	there := make([]bool, len(numbers))
 	var out []int
 	err := mail.cfg.Store.Searched(ctx, r.f.v.scope, r.f.v.at.Domain, r.f.v.at.Account, list, whole, func(i int, m *gateway.Message, body []byte) error {
-		if time.Now().After(r.f.until) {
-			return ErrSearchTime
-		}
-		if err := ctx.Err(); err != nil {
+		if err := r.f.over(ctx); err != nil {
 			return err
 		}
 		if there[i] = true; pass != nil && pass(numbers[i], m) {

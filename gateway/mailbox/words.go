@@ -62,13 +62,14 @@ type hits struct {
 	sure   []gateway.MessageNumber
 }
 
-// hits asks the index.
-func (m *Mail) hits(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, t terms) (*hits, error) {
+// hits asks the index, until a time.
+func (m *Mail) hits(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, t terms, until time.Time) (*hits, error) {
 	h := &hits{terms: t, wanted: gateway.Wanted{Behind: math.MaxUint64}}
 	first, exact := true, true
 	for _, term := range t {
 		exact = exact && len(term) == 1
-		found, err := m.index(ctx, s, d, a, search.Query{Text: strings.Join(term, " "), Fields: wordFields, AnySpace: len(term) > 1})
+		query := search.Query{Text: strings.Join(term, " "), Fields: wordFields, AnySpace: len(term) > 1}
+		found, err := m.indexInTurn(ctx, s, d, a, query, until)
 		if err != nil {
 			return nil, err
 		}
@@ -132,11 +133,10 @@ func (m *Mail) wordSearch(ctx context.Context, s gateway.Scope, q *gateway.ListQ
 	if err != nil {
 		return nil, err
 	}
-	h, err := m.hits(ctx, s, q.Domain, q.Account, t)
-	if err != nil {
+	w := &wordSearch{m: m, scope: s, until: m.searchEnd()}
+	if w.hits, err = m.hits(ctx, s, q.Domain, q.Account, t, w.until); err != nil {
 		return nil, err
 	}
-	w := &wordSearch{hits: h, m: m, scope: s, until: m.searchEnd()}
 	if !f.onlyWords() {
 		w.match = match
 	}
@@ -146,7 +146,7 @@ func (m *Mail) wordSearch(ctx context.Context, s gateway.Scope, q *gateway.ListQ
 // walk shows fn what matches, in list order, as Store.Walk does. A message that did not
 // have to be read is nil.
 func (w *wordSearch) walk(ctx context.Context, q gateway.ListQuery, fn func(gateway.Listed, *gateway.Message) bool) (cut bool, err error) {
-	at, cut, err := w.m.cfg.Store.Listed(ctx, w.scope, q, w.wanted)
+	at, cut, err := w.listed(ctx, q, w.wanted)
 	if err != nil {
 		return false, err
 	}
@@ -162,6 +162,16 @@ func (w *wordSearch) walk(ctx context.Context, q gateway.ListQuery, fn func(gate
 		}
 	}
 	return cut, nil
+}
+
+// listed is the store's, in a turn of the domain: it may go over a whole folder.
+func (w *wordSearch) listed(ctx context.Context, q gateway.ListQuery, wanted gateway.Wanted) (at []gateway.Listed, cut bool, err error) {
+	give, err := w.m.turn(ctx, q.Domain, w.until)
+	if err != nil {
+		return nil, false, err
+	}
+	defer give()
+	return w.m.cfg.Store.Listed(ctx, w.scope, q, wanted)
 }
 
 // judge says which of some listed messages match, and returns those that it read.

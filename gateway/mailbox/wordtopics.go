@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -12,7 +11,7 @@ import (
 // order and the records for their conversations alone: to read the messages takes ten
 // times as long.
 func (w *wordSearch) topics(ctx context.Context, q gateway.ListQuery, want int) (all []*topic, cut bool, err error) {
-	at, cut, err := w.m.cfg.Store.Listed(ctx, w.scope, q, gateway.Wanted{}) // all of them
+	at, cut, err := w.listed(ctx, q, gateway.Wanted{}) // all of them
 	if err != nil {
 		return nil, false, err
 	}
@@ -43,7 +42,7 @@ func (w *wordSearch) topics(ctx context.Context, q gateway.ListQuery, want int) 
 func (w *wordSearch) threads(ctx context.Context, q gateway.ListQuery, at []gateway.Listed) ([]gateway.ID, error) {
 	all := make([]gateway.ID, 0, len(at))
 	for chunk := range slices.Chunk(at, threadsAtOnce) {
-		give, err := w.m.turn(ctx, q.Domain, time.Now().Add(gateway.RequestTimeout))
+		give, err := w.m.turn(ctx, q.Domain, w.until)
 		if err != nil {
 			return nil, err
 		}
