@@ -11,8 +11,8 @@ import (
 )
 
 // criteria says what a search asks for without the library's words. depth is how
-// many levels of it there may be.
-func (s *session) criteria(c *imap.SearchCriteria, depth int) (*mailbox.Criteria, error) {
+// many levels of it there may be; saved gives the runs of $, which are looked up once.
+func (s *session) criteria(c *imap.SearchCriteria, depth int, saved func() []mailbox.Run) (*mailbox.Criteria, error) {
 	if depth == 0 {
 		return nil, refuse("LIMIT", "the search is nested too deep")
 	}
@@ -21,17 +21,21 @@ func (s *session) criteria(c *imap.SearchCriteria, depth int) (*mailbox.Criteria
 		Bodies: c.Body, Texts: c.Text,
 	}
 	for _, set := range c.SeqNum {
-		m.Numbers = append(m.Numbers, s.pick(set))
+		m.Numbers = append(m.Numbers, s.runs(set))
 	}
 	for _, set := range c.UID {
-		m.Numbers = append(m.Numbers, s.pick(set))
+		if imap.IsSearchRes(set) {
+			m.Numbers = append(m.Numbers, saved())
+		} else {
+			m.Numbers = append(m.Numbers, s.runs(set))
+		}
 	}
 	for _, h := range c.Header {
 		m.Headers = append(m.Headers, mailbox.HeaderText{Name: h.Key, Text: h.Value})
 	}
 	flagCriteria(m, c)
 	for i := range c.Not {
-		not, err := s.criteria(&c.Not[i], depth-1)
+		not, err := s.criteria(&c.Not[i], depth-1, saved)
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +44,7 @@ func (s *session) criteria(c *imap.SearchCriteria, depth int) (*mailbox.Criteria
 	for i := range c.Or {
 		var or [2]mailbox.Criteria
 		for k := range or {
-			one, err := s.criteria(&c.Or[i][k], depth-1)
+			one, err := s.criteria(&c.Or[i][k], depth-1, saved)
 			if err != nil {
 				return nil, err
 			}

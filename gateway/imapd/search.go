@@ -54,7 +54,8 @@ func (s *session) searching() (ctx context.Context, stop func()) {
 // find returns the numbers of the messages that match, in order. Its error is what
 // the client is told.
 func (s *session) find(ctx context.Context, c *imap.SearchCriteria) ([]int, error) {
-	criteria, err := s.criteria(c, maxDepth)
+	saved := sync.OnceValue(func() []mailbox.Run { return s.runs(imap.SearchRes()) })
+	criteria, err := s.criteria(c, maxDepth, saved)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 // What is zero asks for nothing. Texts are looked for in any case, as parts of words
 // or over several.
 type Criteria struct {
-	Numbers [][]int // it is in each of these lists of the view's numbers
+	Numbers [][]Run // it is in each of these lists of the view's numbers
 
 	Has, Lacks             gateway.Flags
 	HasLabels, LacksLabels []string // in any case
@@ -30,6 +30,10 @@ type Criteria struct {
 	Not []Criteria    // it matches none of them
 	Or  [][2]Criteria // it matches one of each two
 }
+
+// Run is a stretch of a view's numbers, without To. Sets come as runs, since one that is
+// short to write may mean all messages, and a search may have thousands.
+type Run struct{ From, To int }
 
 // HeaderText asks for a field of a name, in any case, that contains a text.
 type HeaderText struct{ Name, Text string }

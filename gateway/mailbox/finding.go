@@ -21,6 +21,7 @@ type finder struct {
 	v     *View
 	until time.Time // when its time is over
 	lost  marks     // gone while it was looking
+	sures int       // texts of which it remembers what is sure
 }
 
 // Search returns the numbers of the messages that match, in order, without those that
@@ -50,10 +51,8 @@ type step struct {
 
 // narrow takes out of in what does not match.
 func (f *finder) narrow(ctx context.Context, c *Criteria, in marks) error {
-	steps, err := f.steps(ctx, c)
-	if err != nil {
-		return err
-	}
+	steps := f.steps(c)
+	defer func(before int) { f.sures = before }(f.sures)
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.cost, b.cost) })
 	for _, s := range steps {
 		if in.empty() {
@@ -80,10 +79,8 @@ func (f *finder) over(ctx context.Context) error {
 	return nil
 }
 
-func (f *finder) steps(ctx context.Context, c *Criteria) (all []step, err error) {
-	if all, err = f.named(ctx, c); err != nil {
-		return nil, err
-	}
+func (f *finder) steps(c *Criteria) (all []step) {
+	all = f.named(c)
 	if c.Has|c.Lacks != 0 {
 		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
 			flagged := newMarks(f.v.Len())
@@ -110,7 +107,7 @@ func (f *finder) steps(ctx context.Context, c *Criteria) (all []step, err error)
 	for _, t := range c.texts() {
 		all = append(all, f.text(t)...)
 	}
-	return append(all, f.nested(c)...), nil
+	return append(all, f.nested(c)...)
 }
 
 // nested are the parts that are criteria themselves.
@@ -141,43 +138,47 @@ func (f *finder) nested(c *Criteria) (all []step) {
 }
 
 // named are the parts that name messages.
-func (f *finder) named(ctx context.Context, c *Criteria) (all []step, err error) {
+func (f *finder) named(c *Criteria) (all []step) {
 	for _, list := range c.Numbers {
 		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
 			listed := newMarks(f.v.Len())
-			for _, i := range list {
-				listed.set(i)
+			for _, run := range list {
+				for i := run.From; i < run.To; i++ {
+					listed.set(i)
+				}
 			}
 			in.keep(listed)
 			return nil
 		}})
 	}
-	var lists [][]gateway.MessageNumber
 	for _, id := range c.Emails {
-		list, err := f.email(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		lists = append(lists, list)
+		all = append(all, f.listed(id, f.email))
 	}
 	for _, id := range c.Threads {
-		list, err := f.thread(ctx, id)
+		all = append(all, f.listed(id, f.thread))
+	}
+	return all
+}
+
+// listed keeps the messages that an id names. To read them takes as long as the index.
+func (f *finder) listed(id gateway.ID, read func(context.Context, gateway.ID) ([]gateway.MessageNumber, error)) step {
+	return step{ofIndex, func(ctx context.Context, in marks) error {
+		give, err := f.v.mail.turn(ctx, f.v.at.Domain, f.until)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		lists = append(lists, list)
-	}
-	for _, list := range lists {
-		all = append(all, step{ofEntries, func(_ context.Context, in marks) error {
-			for i := range in.all() {
-				if _, found := slices.BinarySearch(list, f.v.Row(i).Message); !found {
-					in.clear(i)
-				}
+		list, err := read(ctx, id)
+		give()
+		if err != nil {
+			return err
+		}
+		for i := range in.all() {
+			if _, found := slices.BinarySearch(list, f.v.Row(i).Message); !found {
+				in.clear(i)
 			}
-			return nil
-		}})
-	}
-	return all, nil
+		}
+		return nil
+	}}
 }
 
 // email is the message of an id, if it is the account's.

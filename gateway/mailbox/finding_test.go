@@ -133,7 +133,7 @@ func (l *letter) matches(c *mailbox.Criteria, i int) bool {
 	all := true
 	want := func(ok bool) { all = all && ok }
 	for _, list := range c.Numbers {
-		want(slices.Contains(list, i))
+		want(slices.ContainsFunc(list, func(r mailbox.Run) bool { return r.From <= i && i < r.To }))
 	}
 	want(l.flags&c.Has == c.Has && l.flags&c.Lacks == 0 && l.modSeq >= c.ModSeq)
 	for _, k := range c.HasLabels {
@@ -197,10 +197,10 @@ func newCriteria(r *rand.Rand, all []*letter, day time.Time, depth int) (c mailb
 		l := pickOne(r, all)
 		switch r.IntN(18) {
 		case 0:
-			from := r.IntN(len(all))
-			var list []int
-			for i := from; i < from+r.IntN(len(all)-from+1); i++ {
-				list = append(list, i)
+			var list []mailbox.Run
+			for range r.IntN(3) {
+				from := r.IntN(len(all))
+				list = append(list, mailbox.Run{From: from, To: from + r.IntN(len(all)-from+1)})
 			}
 			c.Numbers = append(c.Numbers, list)
 		case 1:
@@ -291,6 +291,27 @@ func TestSearchEqualsNaive(t *testing.T) {
 		got, err := v.Search(t.Context(), &c)
 		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("seed %d: %v, %v, want %v, of %+v", seed, got, err, want, c)
+		}
+	}
+}
+
+// Of more texts than a search remembers what is sure of, it finds the same, also within
+// others.
+func TestSearchOfManyTexts(t *testing.T) {
+	h, v, all, _ := library(t, 60)
+	h.mail.SetIndex(partIndex(rand.New(rand.NewPCG(1, 13)), all, len(all)))
+	for name, c := range map[string]mailbox.Criteria{
+		"of all":  {Bodies: slices.Repeat([]string{"i", "o", "s"}, 100)},
+		"of none": {Not: slices.Repeat([]mailbox.Criteria{{Bodies: []string{"東京"}, Texts: []string{"i"}}}, 100)},
+	} {
+		var want []int
+		for i, l := range all {
+			if l.matches(&c, i) {
+				want = append(want, i)
+			}
+		}
+		if got, err := v.Search(t.Context(), &c); err != nil || !slices.Equal(got, want) || len(want) < 5 {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
 		}
 	}
 }

@@ -70,7 +70,7 @@ type Index func(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gate
 
 // text asks the index first, and looks later at what that leaves open.
 func (f *finder) text(t textKey) []step {
-	sure := newMarks(f.v.Len())
+	var sure marks // nil: none
 	ask := step{ofIndex, func(ctx context.Context, in marks) error {
 		if in.count() <= fewMessages || t.query.Text == "" {
 			return nil
@@ -79,6 +79,10 @@ func (f *finder) text(t textKey) []step {
 		if err != nil {
 			return err
 		}
+		if t.sure && len(found.Sure) > 0 && f.sures < maxSures {
+			f.sures++
+			sure = newMarks(f.v.Len())
+		}
 		known := newKnowledge(found)
 		for i := range in.all() {
 			switch known.of(f.v.Row(i).Message) {
@@ -86,7 +90,7 @@ func (f *finder) text(t textKey) []step {
 				in.clear(i)
 			case matchesMaybe:
 			case matches:
-				if t.sure {
+				if sure != nil {
 					sure.set(i)
 				}
 			}
@@ -98,6 +102,10 @@ func (f *finder) text(t textKey) []step {
 	}}
 	return []step{ask, look}
 }
+
+// maxSures is of how many texts at once a search remembers which messages have them for
+// sure. Ours: it is a bit for each message; with more texts, these are looked at.
+const maxSures = 64
 
 // match is what is known of a message and a text.
 type match uint8

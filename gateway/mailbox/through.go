@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"math/bits"
 	"runtime"
 	"sync"
 
@@ -18,26 +19,24 @@ type reader struct {
 	f    *finder
 	look *look
 
-	mu      sync.Mutex
-	in      marks
-	numbers []int // that are still to be looked at
-	list    []gateway.MessageNumber
-	left    []int // of these, what is not done in passing; see help
-	err     error
+	mu   sync.Mutex
+	in   marks
+	todo marks // what is still to be looked at
+	at   int   // the first word of todo that may have some
+	left marks // of these, what is not done in passing; see help
+	err  error
 }
 
 // through looks at the messages of a set but some, and takes out those that do not match.
 func (f *finder) through(ctx context.Context, in, but marks, l *look) error {
-	r := &reader{f: f, look: l, in: in}
-	for i := range in.all() {
-		if !but.has(i) {
-			r.numbers, r.list = append(r.numbers, i), append(r.list, f.v.Row(i).Message)
-		}
+	r := &reader{f: f, look: l, in: in, todo: in.clone(), left: newMarks(f.v.Len())}
+	if but != nil {
+		r.todo.remove(but)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var helpers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0)-1, (len(r.numbers)-1)/readAtOnce) {
+	for range min(runtime.GOMAXPROCS(0)-1, (r.todo.count()-1)/readAtOnce) {
 		helpers.Go(func() {
 			if !r.help(ctx) {
 				cancel()
@@ -49,10 +48,7 @@ func (f *finder) through(ctx context.Context, in, but marks, l *look) error {
 		cancel()
 	}
 	helpers.Wait()
-	if r.numbers, r.list = r.left, nil; ok && len(r.left) > 0 {
-		for _, i := range r.left {
-			r.list = append(r.list, f.v.Row(i).Message)
-		}
+	if r.todo, r.at = r.left, 0; ok {
 		r.work(ctx)
 	}
 	return r.err
@@ -62,12 +58,17 @@ func (f *finder) through(ctx context.Context, in, but marks, l *look) error {
 func (r *reader) next() (numbers []int, list []gateway.MessageNumber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := min(len(r.numbers), readAtOnce)
-	if r.err != nil {
-		n = 0
+	for r.at < len(r.todo) && len(numbers) < readAtOnce && r.err == nil {
+		w := r.todo[r.at]
+		if w == 0 {
+			r.at++
+			continue
+		}
+		i := r.at*64 + bits.TrailingZeros64(w)
+		r.todo.clear(i)
+		page, at := r.f.v.rows.place(i) // Row is for one goroutine
+		numbers, list = append(numbers, i), append(list, r.f.v.rows.pages[page][at].Message)
 	}
-	numbers, list = r.numbers[:n], r.list[:n]
-	r.numbers, r.list = r.numbers[n:], r.list[n:]
 	return numbers, list
 }
 
@@ -112,7 +113,9 @@ func (r *reader) help(ctx context.Context) bool {
 			return r.fail(err)
 		}
 		r.mu.Lock()
-		r.left = append(r.left, left...)
+		for _, i := range left {
+			r.left.set(i)
+		}
 		r.mu.Unlock()
 		if len(numbers) == 0 {
 			return true
