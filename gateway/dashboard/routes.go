@@ -54,6 +54,13 @@ var routes = []route{
 	{post, "/domains/:domain/verify", admins, keys.Changes, (*Dashboard).verifyDomain},
 	{get, "/domains/:domain/zone", admins, keys.Reads, (*Dashboard).zone},
 
+	{get, "/queue", instance, keys.Reads, (*Dashboard).allQueues},
+	{get, "/domains/:domain/queue", admins, keys.Reads, (*Dashboard).queue},
+	{post, "/domains/:domain/queue", admins, keys.Changes, (*Dashboard).workQueue},
+	{get, "/domains/:domain/queue/:id", admins, keys.Reads, (*Dashboard).showDelivery},
+	{get, "/domains/:domain/queue/:id/end", admins, keys.Reads, (*Dashboard).endForm},
+	{post, "/domains/:domain/queue/:id/end", admins, keys.Changes, (*Dashboard).endDelivery},
+
 	{get, "/keys", instance, keys.Reads, (*Dashboard).instanceKeys},
 	{get, "/keys/new", instance, keys.Reads, (*Dashboard).newKeyForm},
 	{post, "/keys/new", instance, keys.Changes, (*Dashboard).createKey},

@@ -112,9 +112,11 @@ func (d *Dashboard) funcs() template.FuncMap {
 		"day":   func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"hour":  func(t time.Time) string { return t.UTC().Format("01-02 15:00") },
 		"ago":   ago,
+		"in":    in,
 		"bytes": size,
 		"once":  token,
 		"rfc":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"held":  heldBy,
 		"words": func(v any) string { return strings.ReplaceAll(fmt.Sprint(v), "_", " ") },
 		"here":  here,
 		"dict":  dict,
@@ -179,8 +181,27 @@ func ago(t, now time.Time) string {
 	return counted(int(since/(24*time.Hour)), "day") + " ago"
 }
 
-func counted(n int, unit string) string {
-	if n != 1 {
+// in is how long after now something will be, in its largest unit.
+func in(t, now time.Time) string {
+	switch wait := t.Sub(now); {
+	case wait < time.Minute:
+		return "in a moment"
+	case wait < time.Hour:
+		return "in " + counted(int(wait/time.Minute), "minute")
+	case wait < 48*time.Hour:
+		return "in " + counted(int(wait/time.Hour), "hour")
+	default:
+		return "in " + counted(int(wait/(24*time.Hour)), "day")
+	}
+}
+
+// counted is a number with its unit. The plural adds an s, unless it is given.
+func counted(n int, unit string, plural ...string) string {
+	switch {
+	case n == 1:
+	case len(plural) > 0:
+		unit = plural[0]
+	default:
 		unit += "s"
 	}
 	return strconv.Itoa(n) + " " + unit
