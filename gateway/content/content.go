@@ -58,11 +58,19 @@ func clean(v string) string {
 	}, strings.ToValidUTF8(v, "\uFFFD"))
 }
 
+// isUTF8 reports whether a charset is UTF-8, or a part of it.
+func isUTF8(name string) bool {
+	switch strings.ToLower(name) {
+	case "", "utf-8", "utf8", "us-ascii", "ascii":
+		return true
+	}
+	return false
+}
+
 // toUTF8 decodes text of a named charset; ok is false if the charset is unknown
 // or the bytes are not of it, and the text is then as good as it gets.
 func toUTF8(b []byte, name string) (s string, ok bool) {
-	switch strings.ToLower(name) {
-	case "", "utf-8", "utf8", "us-ascii", "ascii":
+	if isUTF8(name) {
 		if utf8.Valid(b) {
 			return string(b), true
 		}

@@ -55,6 +55,10 @@ func Text(r io.Reader, p *gateway.Part, most int64) (text string, cut bool, err 
 		b, cut = b[:most], true
 	}
 	text, _ = toUTF8(b, p.Charset)
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	return strings.ReplaceAll(text, "\x00", ""), cut, nil
+	return tidy(text), cut, nil
+}
+
+// tidy gives a text lines that end with \n, and takes out what no text has.
+func tidy(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\x00", "")
 }

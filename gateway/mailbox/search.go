@@ -70,7 +70,7 @@ func (t *texts) partHas(p *gateway.Part, text *search.Finder) (found bool, err e
 // stand but for their line ends, where they are ASCII.
 func (t *texts) plain(p *gateway.Part) []byte {
 	end := p.BodyAt + p.BodySize
-	if !strings.HasPrefix(p.Type, "text/") || !content.Plain(p) || end > int64(len(t.raw)) || p.BodySize > gateway.MaxTextRead {
+	if !strings.HasPrefix(p.Type, "text/") || !content.Plain(p) || end > int64(len(t.raw)) || p.BodySize > textPiece {
 		return nil
 	}
 	raw := t.raw[p.BodyAt:end]

@@ -35,9 +35,18 @@ func (t *texts) fields() ([]gateway.HeaderField, error) {
 	return fields, err
 }
 
+const (
+	// textPiece is the longest text that is looked at as a whole, in bytes; of a longer one,
+	// pieces. Ours: it stands in memory a few times.
+	textPiece = 1 << 20
+	// textOverlap is what two pieces have in common, in bytes: twice what a command of IMAP
+	// can ask for. Ours.
+	textOverlap = 128 << 10
+)
+
 // bodies gives fn the text of each part that is text, markup included, until it returns
-// false; of markup that spells letters, what people read too. A part is read to
-// MaxTextRead.
+// false; of markup that spells letters, what people read too. It is read to its end, as
+// textPiece says.
 func (t *texts) bodies(fn func(text string) bool) error {
 	more := true
 	for i := 0; i < len(t.msg.Content.Parts) && more; i++ {
@@ -61,16 +70,25 @@ func (t *texts) part(p *gateway.Part, fn func(text string) bool) error {
 	if err != nil {
 		return err
 	}
-	text, _, err := content.Text(r, p, gateway.MaxTextRead)
-	r.Close()
-	if err != nil || !fn(text) {
-		return err
+	defer r.Close()
+	see := func(text string) bool {
+		if !fn(text) {
+			return false
+		}
+		if p.Type == "text/html" && strings.Contains(text, "&") {
+			visible, _ := content.VisibleText(text)
+			return fn(visible)
+		}
+		return true
 	}
-	if p.Type == "text/html" && strings.Contains(text, "&") {
-		visible, _ := content.VisibleText(text)
-		fn(visible)
+	if p.DecodedSize > textPiece {
+		return content.TextPieces(r, p, textPiece, textOverlap, see)
 	}
-	return nil
+	text, _, err := content.Text(r, p, textPiece)
+	if err == nil {
+		see(text)
+	}
+	return err
 }
 
 // headerFields are the fields of the header that the index tells apart, by name.

@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -160,5 +161,34 @@ func sureOf(n int) mailbox.Index {
 			f.Sure = append(f.Sure, f.Through)
 		}
 		return f, nil
+	}
+}
+
+// A text is searched to its end however long it is, also where it is read in pieces: what
+// stands where two of them meet is found.
+func TestSearchOfLongTexts(t *testing.T) {
+	h := newHouse(t, 0)
+	s := newShelf(t, h, "ann", h.Store, nil)
+	var text strings.Builder
+	for i := 0; text.Len() < 11<<20; i++ {
+		fmt.Fprintf(&text, "Grüße Nummer %d und so weiter\r\n", i)
+	}
+	text.WriteString("die Nadel & das Öhr")
+	for _, kind := range []string{"plain", "html"} {
+		s.put("Subject: long\r\nContent-Type: text/" + kind + "; charset=utf-8\r\n\r\n" + text.String())
+	}
+	s.put("Subject: short\r\n\r\nnothing")
+	long := text.String()[5<<20:][:40<<10] // as long as IMAP lets one ask
+	long = strings.ReplaceAll(long[strings.IndexByte(long, '\n')+1:], "\r\n", "\n")
+	for name, want := range map[string][]int{
+		"nadel": {0, 1}, "das öhr": {0, 1}, "Nummer 300000": {0, 1}, "nummer 99999999": {}, strings.ToValidUTF8(long, ""): {0, 1},
+	} {
+		if got := s.search(&mailbox.Criteria{Bodies: []string{name}}); !slices.Equal(got, want) {
+			t.Errorf("%.20q: %v, want %v", name, got, want)
+		}
+	}
+	p, err := s.mail.List(t.Context(), s.scope(), mailbox.Query{Limit: 10, Filter: &mailbox.Filter{Words: `"nadel & das"`}})
+	if err != nil || len(p.Items) != 2 {
+		t.Errorf("of a list: %d, %v", len(p.Items), err)
 	}
 }
