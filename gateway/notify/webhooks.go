@@ -48,7 +48,10 @@ type WebhooksConfig struct {
 // Webhooks are the endpoints that are told what happens. They are the Teller of a
 // Consumers, which keeps count of what each was told. A scope of the instance has webhooks
 // of its own, and reaches no domain's.
-type Webhooks struct{ cfg WebhooksConfig }
+type Webhooks struct {
+	cfg       WebhooksConfig
+	documents documents
+}
 
 // NewWebhooks checks cfg and fills its defaults. It starts nothing.
 func NewWebhooks(cfg WebhooksConfig) (*Webhooks, error) {
@@ -58,7 +61,7 @@ func NewWebhooks(cfg WebhooksConfig) (*Webhooks, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Webhooks{cfg}, nil
+	return &Webhooks{cfg: cfg, documents: documents{from: cfg.Document}}, nil
 }
 
 // WebhookPauses are those after the attempts to tell a webhook of an event: eight of them
@@ -80,7 +83,7 @@ func (w *Webhooks) Subscriptions(ctx context.Context, s gateway.Scope, d gateway
 
 // Tell posts an event to a webhook. What the endpoint answers is in the result, whether it
 // is an error or not: anything but 2xx is one.
-func (w *Webhooks) Tell(ctx context.Context, s gateway.Scope, sub *gateway.Subscription, at gateway.Position, e *gateway.Event, _ int) (out gateway.Result, err error) {
+func (w *Webhooks) Tell(ctx context.Context, s gateway.Scope, sub *gateway.Subscription, at gateway.Position, e *gateway.Event, attempt int) (out gateway.Result, err error) {
 	hook, err := w.cfg.Store.Webhook(ctx, s, sub.ID)
 	switch {
 	case gateway.KindOf(err) == gateway.NotFound:
@@ -90,7 +93,7 @@ func (w *Webhooks) Tell(ctx context.Context, s gateway.Scope, sub *gateway.Subsc
 	case !hook.Enabled:
 		return out, gateway.Errorf(gateway.NotFound, "the webhook is disabled")
 	}
-	doc, err := w.cfg.Document(ctx, s, e)
+	doc, err := w.documents.of(ctx, s, at, e, attempt)
 	switch {
 	case gateway.KindOf(err) == gateway.NotFound:
 		return gateway.Result{Skipped: true}, nil
