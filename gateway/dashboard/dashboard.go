@@ -63,6 +63,7 @@ type Config struct {
 	Tallies  Tallies
 	Instance Instance
 	Plugins  Plugins
+	Webhooks Webhooks
 	// Hosts are the names that a browser may know the dashboard by, without ports;
 	// loopback's are always among them. Others are refused: a page of somebody else's
 	// name that leads here, as DNS rebinding has it, gets nothing.
@@ -90,7 +91,7 @@ type Dashboard struct {
 // complete reports whether all is there that is required.
 func (c *Config) complete() bool {
 	return c.Sender != nil && c.Mail != nil && c.Keys != nil && c.Domains != nil && c.Activity != nil &&
-		c.Tallies != nil && c.Instance != nil && c.Plugins != nil &&
+		c.Tallies != nil && c.Instance != nil && c.Plugins != nil && c.Webhooks != nil &&
 		c.Submission != nil && c.Limits != (gateway.Limits{})
 }
 

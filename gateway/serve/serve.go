@@ -230,7 +230,7 @@ func (g *Gateway) buildDashboard() (err error) {
 		hosts = append(hosts, u.Hostname())
 	}
 	g.ui, err = dashboard.New(dashboard.Config{
-		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Hosts: hosts,
+		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Webhooks: g.webhooks, Hosts: hosts,
 		Tallies: g.Tallies, Instance: g, Plugins: g.plugins,
 		Submission: func() string { return g.Addr("submission") }, SMTPUsername: g.cfg.SMTPUsername, Limits: g.cfg.Limits, Log: g.log, Now: g.now,
 	})
