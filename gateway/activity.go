@@ -36,6 +36,7 @@ type ActivityFilter struct {
 	Since, Until time.Time
 	Tag          *TagFilter
 	Before       ID // cursor: rows older than this one
+	Newer        ID // cursor: the rows just newer than this one
 	Limit        int
 }
 

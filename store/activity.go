@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -64,9 +65,8 @@ func (s *Store) Activity(ctx context.Context, sc gateway.Scope, f gateway.Activi
 	}
 	rng := engine.Prefix(prefix)
 	rng.Reverse = true
-	if !f.Before.IsZero() {
-		rng.To = append(keyBuilder(nil), prefix...).id(f.Before)
-	}
+	w := gateway.Span{After: f.Before, Before: f.Newer}
+	rng = span(rng, w, func(id gateway.ID) []byte { return slices.Clone(prefix).id(id) })
 	seen := int64(0)
 	err = s.view(ctx, func(r engine.Reader) error {
 		return r.Scan(rng, func(k, v []byte) error {
@@ -85,7 +85,7 @@ func (s *Store) Activity(ctx context.Context, sc gateway.Scope, f gateway.Activi
 			return ctx.Err()
 		})
 	})
-	return rows, more, err
+	return inOrder(rows, w), more, err
 }
 
 // activityAt decodes the row of a key of the log, or of its index by key.

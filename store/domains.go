@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -150,15 +151,18 @@ func (s *Store) Domains(ctx context.Context, sc gateway.Scope) (all []gateway.Do
 	return all, err
 }
 
-// DomainPage lists the domains a scope reaches, oldest first: behind after, at most
-// most.
-func (s *Store) DomainPage(ctx context.Context, sc gateway.Scope, after gateway.DomainID, most int) (all []gateway.Domain, err error) {
+// DomainPage lists the domains a scope reaches, oldest first: those just behind after, or
+// with before those just before it, or neither, which are 0; at most most.
+func (s *Store) DomainPage(ctx context.Context, sc gateway.Scope, after, before gateway.DomainID, most int) (all []gateway.Domain, err error) {
 	rng := engine.Prefix([]byte{subDomain})
 	if sc.Level() != gateway.LevelInstance {
 		rng = engine.Prefix(domainKey(sc.Domain()))
 	}
 	if after > 0 {
-		rng.From = domainKey(after + 1)
+		rng = beyond(rng, domainKey(after))
+	}
+	if rng.Reverse = before > 0; rng.Reverse {
+		rng = beyond(rng, domainKey(before))
 	}
 	rng.Limit = most
 	err = s.view(ctx, func(r engine.Reader) error {
@@ -170,6 +174,9 @@ func (s *Store) DomainPage(ctx context.Context, sc gateway.Scope, after gateway.
 			return err
 		})
 	})
+	if rng.Reverse {
+		slices.Reverse(all)
+	}
 	return all, err
 }
 

@@ -2,40 +2,21 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
 )
 
-// KeyPage lists keys that a scope reaches, revoked ones included, behind the one
-// with the id after, unless that is zero; at most most. Those of the instance come
-// first, then those of each domain; newest first in each.
-func (s *Store) KeyPage(ctx context.Context, sc gateway.Scope, after gateway.ID, most int) (all []gateway.Key, err error) {
+// KeyPage lists keys that a scope reaches, revoked ones included: a span of them. Those
+// of the instance come first, then those of each domain; newest first in each. NotFound if
+// there is no key that the span names.
+func (s *Store) KeyPage(ctx context.Context, sc gateway.Scope, w gateway.Span) (all []gateway.Key, err error) {
 	err = s.view(ctx, func(r engine.Reader) error {
-		lanes := []gateway.DomainID{sc.Domain()}
-		if sc.Level() == gateway.LevelInstance {
-			domains, err := domainNumbers(r)
-			if err != nil {
-				return err
-			}
-			lanes = append(lanes, domains...)
-		}
-		var from *gateway.Key
-		if !after.IsZero() {
-			if from, err = findKey(r, sc, after); err != nil {
-				return err
-			}
-		}
-		for _, d := range lanes {
-			if from != nil && d < from.Domain {
-				continue
-			}
-			rng := engine.Prefix(key(subKey, d))
-			if from != nil && d == from.Domain {
-				rng.To = apiKeyKey(d, after)
-			}
-			if all, err = keysDown(r, sc, rng, all, most); err != nil || len(all) == most {
-				break
+		lanes, err := keyLanes(r, sc, w)
+		for _, rng := range lanes {
+			if err == nil && len(all) < w.Most {
+				all, err = heldKeys(r, sc, rng, all, w.Most)
 			}
 		}
 		for i := range all {
@@ -45,12 +26,56 @@ func (s *Store) KeyPage(ctx context.Context, sc gateway.Scope, after gateway.ID,
 		}
 		return err
 	})
-	return all, err
+	return inOrder(all, w), err
 }
 
-// keysDown adds to all what a scope reaches of a range of keys, from its end.
-func keysDown(r engine.Reader, sc gateway.Scope, rng engine.Range, all []gateway.Key, most int) ([]gateway.Key, error) {
-	rng.Reverse = true
+// keyLanes are the ranges of keys that a span is in, in the order in which they are read.
+func keyLanes(r engine.Reader, sc gateway.Scope, w gateway.Span) (ranges []engine.Range, err error) {
+	lanes := []gateway.DomainID{sc.Domain()}
+	if sc.Level() == gateway.LevelInstance {
+		domains, err := domainNumbers(r)
+		if err != nil {
+			return nil, err
+		}
+		lanes = append(lanes, domains...)
+	}
+	from, back := gateway.DomainID(0), !w.Before.IsZero()
+	if id := first(w.After, w.Before); !id.IsZero() {
+		k, err := findKey(r, sc, id)
+		if err != nil {
+			return nil, err
+		}
+		from = k.Domain
+	}
+	if back {
+		slices.Reverse(lanes)
+	}
+	for _, d := range lanes {
+		if d != from && (d < from) != back {
+			continue
+		}
+		rng := engine.Prefix(key(subKey, d))
+		if rng.Reverse = !back; d == from {
+			rng.Reverse = true
+			rng = span(rng, w, func(id gateway.ID) []byte { return apiKeyKey(d, id) })
+		}
+		ranges = append(ranges, rng)
+	}
+	return ranges, nil
+}
+
+// first is the first id that is not zero.
+func first(ids ...gateway.ID) (id gateway.ID) {
+	for _, id = range ids {
+		if !id.IsZero() {
+			break
+		}
+	}
+	return id
+}
+
+// heldKeys adds to all what a scope reaches of a range of keys.
+func heldKeys(r engine.Reader, sc gateway.Scope, rng engine.Range, all []gateway.Key, most int) ([]gateway.Key, error) {
 	err := r.Scan(rng, func(_, v []byte) error {
 		k, err := decodeKey(v)
 		if err != nil || !mayHold(sc, k) {

@@ -14,8 +14,9 @@ const recentReach = 1000
 // RecentMessages returns whole messages, the newest first: those that arrived or, with
 // sent, those that were sent, of an account or, with 0, of the scope's domain. There are
 // at most most, and they stand behind a place that an earlier call returned as next; nil
-// is the start, and the end.
-func (s *Store) RecentMessages(ctx context.Context, sc gateway.Scope, a gateway.AccountID, sent bool, behind []byte, most int) (all []*gateway.Message, next []byte, err error) {
+// is the start, and the end. With newer they are those that are newer than a place, the
+// oldest first.
+func (s *Store) RecentMessages(ctx context.Context, sc gateway.Scope, a gateway.AccountID, sent, newer bool, behind []byte, most int) (all []*gateway.Message, next []byte, err error) {
 	d := sc.Domain()
 	if d == 0 || a == 0 && !sc.CoversDomain(d) || a != 0 && !sc.Covers(d, a) {
 		return nil, nil, denied("email")
@@ -24,9 +25,8 @@ func (s *Store) RecentMessages(ctx context.Context, sc gateway.Scope, a gateway.
 	if a != 0 {
 		rng = engine.Prefix(key(subMessage, d).account(a))
 	}
-	rng.Reverse = true
-	if behind != nil {
-		rng.To = behind
+	if rng.Reverse = !newer; behind != nil {
+		rng = beyond(rng, behind)
 	}
 	err = s.view(ctx, func(r engine.Reader) error {
 		last, looked := []byte(nil), 0

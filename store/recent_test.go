@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestRecentMessages(t *testing.T) {
 			var got []string
 			var at []byte
 			for more := true; more; more = at != nil {
-				all, next, err := w.RecentMessages(w.ctx(), tt.sc, tt.a, tt.sent, at, page)
+				all, next, err := w.RecentMessages(w.ctx(), tt.sc, tt.a, tt.sent, false, at, page)
 				w.ok(err)
 				if len(all) > page {
 					t.Errorf("%s: %d messages on a page of %d", tt.name, len(all), page)
@@ -76,17 +77,29 @@ func TestRecentMessages(t *testing.T) {
 			if g := strings.Join(got, " "); g != tt.want {
 				t.Errorf("%s by %d: %s, want %s", tt.name, page, g, tt.want)
 			}
+			var back []string
+			for more := true; more; more = at != nil {
+				all, next, err := w.RecentMessages(w.ctx(), tt.sc, tt.a, tt.sent, true, at, page)
+				w.ok(err)
+				for _, m := range all {
+					back = append(back, names[m.ID])
+				}
+				at = next
+			}
+			if slices.Reverse(back); !slices.Equal(got, back) {
+				t.Errorf("%s by %d: %s, and from its end %s", tt.name, page, got, back)
+			}
 		}
 	}
 	for name, sc := range map[string]gateway.Scope{"neighbour": of(w.eve), "nobody": {}, "the operator": system} {
-		if err := third(w.RecentMessages(w.ctx(), sc, w.ann.ID, false, nil, 1)); gateway.KindOf(err) != gateway.NotFound || err == nil {
+		if err := third(w.RecentMessages(w.ctx(), sc, w.ann.ID, false, false, nil, 1)); gateway.KindOf(err) != gateway.NotFound || err == nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if all, _, err := w.RecentMessages(w.ctx(), inside(w.them.ID), 0, false, nil, 100); err != nil || len(all) != 5 {
+	if all, _, err := w.RecentMessages(w.ctx(), inside(w.them.ID), 0, false, false, nil, 100); err != nil || len(all) != 5 {
 		t.Errorf("the other domain has %d, %v", len(all), err)
 	}
-	if _, _, err := w.RecentMessages(w.ctx(), of(w.ann), 0, false, nil, 1); gateway.KindOf(err) != gateway.NotFound {
+	if _, _, err := w.RecentMessages(w.ctx(), of(w.ann), 0, false, false, nil, 1); gateway.KindOf(err) != gateway.NotFound {
 		t.Errorf("an account asks for its domain: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
@@ -147,9 +148,9 @@ func (s *Store) suppression(ctx context.Context, sc gateway.Scope, find func(eng
 	return sup, err
 }
 
-// Suppressions lists a domain's suppressions, newest first: those of one origin if
-// one is named, older than before unless that is zero, at most most.
-func (s *Store) Suppressions(ctx context.Context, sc gateway.Scope, origin gateway.SuppressionOrigin, before gateway.ID, most int) (all []gateway.Suppression, err error) {
+// Suppressions lists a span of a domain's suppressions, newest first: those of one origin
+// if one is named.
+func (s *Store) Suppressions(ctx context.Context, sc gateway.Scope, origin gateway.SuppressionOrigin, w gateway.Span) (all []gateway.Suppression, err error) {
 	d := sc.Domain()
 	if !sc.CoversDomain(d) || d == 0 {
 		return nil, denied("domain")
@@ -159,10 +160,8 @@ func (s *Store) Suppressions(ctx context.Context, sc gateway.Scope, origin gatew
 		prefix = originKey(d, origin)
 	}
 	rng := engine.Prefix(prefix)
-	rng.Reverse, rng.KeysOnly, rng.Limit = true, true, most
-	if !before.IsZero() {
-		rng.To = append(keyBuilder(nil), prefix...).id(before)
-	}
+	rng.Reverse, rng.KeysOnly, rng.Limit = true, true, w.Most
+	rng = span(rng, w, func(id gateway.ID) []byte { return slices.Clone(prefix).id(id) })
 	err = s.view(ctx, func(r engine.Reader) error {
 		return r.Scan(rng, func(k, _ []byte) error {
 			sup, err := readSuppression(r, d, lastID(k))
@@ -172,7 +171,7 @@ func (s *Store) Suppressions(ctx context.Context, sc gateway.Scope, origin gatew
 			return err
 		})
 	})
-	return all, err
+	return inOrder(all, w), err
 }
 
 // suppress ends the deliveries to suppressed addresses before they begin. It leaves

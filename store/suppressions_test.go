@@ -117,7 +117,7 @@ func TestSuppressions(t *testing.T) {
 	for _, origin := range append(origins, "") {
 		var got, want []gateway.ID
 		for before := (gateway.ID{}); ; before = got[len(got)-1] {
-			page, err := w.Suppressions(w.ctx(), sc, origin, before, 3)
+			page, err := w.Suppressions(w.ctx(), sc, origin, gateway.Span{After: before, Most: 3})
 			w.ok(err)
 			for _, s := range page {
 				got = append(got, s.ID)
@@ -144,7 +144,7 @@ func TestSuppressions(t *testing.T) {
 				t.Errorf("%s, %s: %v, want not found", name, what, err)
 			}
 		}
-		if all, _ := w.Suppressions(w.ctx(), sc, "", gateway.ID{}, 10); len(all) != 0 {
+		if all, _ := w.Suppressions(w.ctx(), sc, "", gateway.Span{Most: 10}); len(all) != 0 {
 			t.Errorf("%s lists %v", name, all)
 		}
 	}

@@ -25,7 +25,7 @@ func (d *Dashboard) listDomains(v *visit) error {
 }
 
 func (d *Dashboard) showDomains(v *visit, status int, page domainList) error {
-	all, more, err := d.cfg.Domains.Page(v.ctx, v.scope, v.c.Query("after"), pageSize)
+	all, more, err := d.cfg.Domains.Page(v.ctx, v.scope, v.c.Query("after"), "", pageSize)
 	if err != nil {
 		return err
 	}

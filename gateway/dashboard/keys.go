@@ -82,7 +82,7 @@ func (d *Dashboard) listKeys(v *visit, list keyList, belongs func(*gateway.Key) 
 	}
 	for more := true; more && len(list.Keys) < pageSize; {
 		var page []gateway.Key
-		if page, more, err = d.cfg.Keys.Page(v.ctx, v.scope, after, pageSize); err != nil {
+		if page, more, err = d.cfg.Keys.Page(v.ctx, v.scope, gateway.Span{After: after, Most: pageSize}); err != nil {
 			return err
 		}
 		for i := range page {

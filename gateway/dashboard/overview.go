@@ -115,7 +115,7 @@ func (d *Dashboard) dayOf(ctx context.Context, s gateway.Scope, dom *gateway.Dom
 // instanceOverview adds up the domains, the first of them if there are very many.
 func (d *Dashboard) instanceOverview(v *visit) error {
 	page := overviewPage{Health: d.health(v.ctx)}
-	all, more, err := d.cfg.Domains.Page(v.ctx, v.scope, "", int(d.cfg.Limits.OverviewDomains))
+	all, more, err := d.cfg.Domains.Page(v.ctx, v.scope, "", "", int(d.cfg.Limits.OverviewDomains))
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func pending(all []step) []step {
 func (d *Dashboard) keyHasSent(v *visit) (bool, error) {
 	var after gateway.ID
 	for more := true; more; {
-		page, next, err := d.cfg.Keys.Page(v.ctx, v.scope, after, pageSize)
+		page, next, err := d.cfg.Keys.Page(v.ctx, v.scope, gateway.Span{After: after, Most: pageSize})
 		if err != nil {
 			return false, err
 		}

@@ -19,7 +19,7 @@ type queueDomains struct {
 
 // allQueues shows how much waits of each domain.
 func (d *Dashboard) allQueues(v *visit) error {
-	all, more, err := d.cfg.Domains.Page(v.ctx, v.scope, v.c.Query("after"), pageSize)
+	all, more, err := d.cfg.Domains.Page(v.ctx, v.scope, v.c.Query("after"), "", pageSize)
 	if err != nil {
 		return err
 	}

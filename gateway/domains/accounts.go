@@ -147,7 +147,7 @@ func (d *Domains) Accounts(ctx context.Context, s gateway.Scope, id gateway.Doma
 	if after != "" {
 		a, err := d.cfg.Store.Account(ctx, s, id, after)
 		if err != nil {
-			return nil, false, badCursor(err)
+			return nil, false, badCursor(err, "after")
 		}
 		behind = a.ID
 	}
@@ -159,9 +159,9 @@ func (d *Domains) Accounts(ctx context.Context, s gateway.Scope, id gateway.Doma
 }
 
 // badCursor is the answer to an after that names nothing.
-func badCursor(err error) error {
+func badCursor(err error, name string) error {
 	if gateway.KindOf(err) == gateway.NotFound {
-		return gateway.Fieldf(gateway.InvalidParameter, "after", "after names nothing that could be listed")
+		return gateway.Fieldf(gateway.InvalidParameter, name, "%s names nothing that could be listed", name)
 	}
 	return err
 }

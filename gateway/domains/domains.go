@@ -27,7 +27,7 @@ type Store interface {
 	DomainByUUID(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Domain, error)
 	Domains(ctx context.Context, s gateway.Scope) ([]gateway.Domain, error)
 	// DomainPage returns those behind after, at most most.
-	DomainPage(ctx context.Context, s gateway.Scope, after gateway.DomainID, most int) ([]gateway.Domain, error)
+	DomainPage(ctx context.Context, s gateway.Scope, after, before gateway.DomainID, most int) ([]gateway.Domain, error)
 	UpdateDomain(ctx context.Context, s gateway.Scope, id gateway.DomainID, change func(*gateway.Domain) error) (*gateway.Domain, error)
 	// SigningKeys returns the keys that sign a domain's mail; none before they are
 	// made. MakeSigningKeys makes those of a domain that has none, and returns those
@@ -190,22 +190,29 @@ func (d *Domains) List(ctx context.Context, s gateway.Scope) ([]gateway.Domain, 
 	return d.cfg.Store.Domains(ctx, s)
 }
 
-// Page returns a page of the domains a scope reaches, oldest first, behind the one
-// whose id or name after is, unless that is empty.
-func (d *Domains) Page(ctx context.Context, s gateway.Scope, after string, most int) (page []gateway.Domain, more bool, err error) {
-	var behind gateway.DomainID
+// Page returns a page of the domains a scope reaches, oldest first: those just behind the
+// one whose id or name after is, or just before that which before is, unless they are
+// empty. more says whether the list goes on where the page ends.
+func (d *Domains) Page(ctx context.Context, s gateway.Scope, after, before string, most int) (page []gateway.Domain, more bool, err error) {
+	var behind, ahead gateway.DomainID
+	w := gateway.Span{Most: most}
 	if after != "" {
 		dom, err := d.Get(ctx, s, after)
 		if err != nil {
-			return nil, false, badCursor(err)
+			return nil, false, badCursor(err, "after")
 		}
 		behind = dom.ID
 	}
-	page, err = d.cfg.Store.DomainPage(ctx, s, behind, most+1)
-	if len(page) > most {
-		return page[:most], true, err
+	if before != "" {
+		dom, err := d.Get(ctx, s, before)
+		if err != nil {
+			return nil, false, badCursor(err, "before")
+		}
+		ahead, w.Before = dom.ID, dom.UUID
 	}
-	return page, false, err
+	found, err := d.cfg.Store.DomainPage(ctx, s, behind, ahead, most+1)
+	page, more = gateway.Cut(found, w)
+	return page, more, err
 }
 
 func newID() gateway.ID { return gateway.ID(uuid.Must(uuid.NewV7())) }

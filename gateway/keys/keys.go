@@ -31,7 +31,7 @@ type Store interface {
 	Keys(ctx context.Context, s gateway.Scope) ([]gateway.Key, error)
 	// KeyPage returns keys behind the one with the id after, at most most; NotFound if
 	// there is no such key.
-	KeyPage(ctx context.Context, s gateway.Scope, after gateway.ID, most int) ([]gateway.Key, error)
+	KeyPage(ctx context.Context, s gateway.Scope, w gateway.Span) ([]gateway.Key, error)
 	UpdateKey(ctx context.Context, s gateway.Scope, id gateway.ID, change func(*gateway.Key) error) (*gateway.Key, error)
 	TouchKeys(ctx context.Context, s gateway.Scope, uses []gateway.KeyUse) error
 }
@@ -222,18 +222,19 @@ func (k *Keys) List(ctx context.Context, s gateway.Scope) ([]gateway.Key, error)
 	return k.cfg.Store.Keys(ctx, s)
 }
 
-// Page returns a page of the keys of a scope, behind the one with the id after,
-// unless that is zero: those of the instance, then those of each domain, newest
-// first.
-func (k *Keys) Page(ctx context.Context, s gateway.Scope, after gateway.ID, most int) (page []gateway.Key, more bool, err error) {
-	page, err = k.cfg.Store.KeyPage(ctx, s, after, most+1)
-	if gateway.KindOf(err) == gateway.NotFound {
-		return nil, false, gateway.Fieldf(gateway.InvalidParameter, "after", "after names no key")
+// Page returns a span of the keys of a scope: those of the instance, then those of
+// each domain, newest first. more says whether the list goes on where the span ends.
+func (k *Keys) Page(ctx context.Context, s gateway.Scope, w gateway.Span) (page []gateway.Key, more bool, err error) {
+	found, err := k.cfg.Store.KeyPage(ctx, s, w.Wider())
+	if gateway.KindOf(err) == gateway.NotFound && err != nil {
+		name := "after"
+		if !w.Before.IsZero() {
+			name = "before"
+		}
+		return nil, false, gateway.Fieldf(gateway.InvalidParameter, name, "%s names no key", name)
 	}
-	if len(page) > most {
-		return page[:most], true, err
-	}
-	return page, false, err
+	page, more = gateway.Cut(found, w)
+	return page, more, err
 }
 
 // Get returns one key.

@@ -57,7 +57,7 @@ func (m *memory) Keys(context.Context, gateway.Scope) ([]gateway.Key, error) {
 	return slices.Collect(maps.Values(m.keys)), nil
 }
 
-func (m *memory) KeyPage(ctx context.Context, s gateway.Scope, _ gateway.ID, _ int) ([]gateway.Key, error) {
+func (m *memory) KeyPage(ctx context.Context, s gateway.Scope, _ gateway.Span) ([]gateway.Key, error) {
 	return m.Keys(ctx, s)
 }
 

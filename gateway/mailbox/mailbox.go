@@ -47,7 +47,7 @@ type Store interface {
 	Deliveries(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, n gateway.MessageNumber) ([]gateway.Delivery, error)
 	// RecentMessages returns messages that arrived or were sent, the newest first, behind a
 	// place that an earlier call returned; of an account, or with 0 of the scope's domain.
-	RecentMessages(ctx context.Context, s gateway.Scope, a gateway.AccountID, sent bool, behind []byte, most int) (all []*gateway.Message, next []byte, err error)
+	RecentMessages(ctx context.Context, s gateway.Scope, a gateway.AccountID, sent, newer bool, behind []byte, most int) (all []*gateway.Message, next []byte, err error)
 	// RecentPlace is where a message stands among those.
 	RecentPlace(ctx context.Context, s gateway.Scope, a gateway.AccountID, id gateway.ID) ([]byte, error)
 	// Trace returns which part plugins had in a message.

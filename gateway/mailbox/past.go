@@ -3,6 +3,7 @@ package mailbox
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -45,7 +46,7 @@ func (m *Mail) past(ctx context.Context, s gateway.Scope, q *PastQuery, show fun
 	owners := make(owners)
 	var at []byte
 	for left := q.Last; left > 0; {
-		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, at, min(left, pastPage))
+		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, false, at, min(left, pastPage))
 		if err != nil {
 			return err
 		}
@@ -125,10 +126,9 @@ func (m *Mail) show(ctx context.Context, s gateway.Scope, q *PastQuery, it Item,
 
 // RecentQuery asks for what was sent, or arrived, lately.
 type RecentQuery struct {
-	Email string     // of this account; empty: of all in the scope
-	Sent  bool       // what was sent, rather than what arrived
-	After gateway.ID // those older than this one; zero: the newest
-	Limit int
+	Email string // of this account; empty: of all in the scope
+	Sent  bool   // what was sent, rather than what arrived
+	gateway.Span
 }
 
 // recentTurns bounds how often the store is asked for one page: each time it looks at so
@@ -136,25 +136,15 @@ type RecentQuery struct {
 const recentTurns = 50
 
 // Recent lists messages of all folders, the newest first. more says that there may be
-// others behind. NotFound if After is none of them.
+// others where the span ends. NotFound if what the span names is none of them.
 func (m *Mail) Recent(ctx context.Context, s gateway.Scope, q RecentQuery) (items []Item, more bool, err error) {
-	a, err := m.account(ctx, s, q.Email)
+	owner, at, err := m.recentStart(ctx, s, &q)
 	if err != nil {
 		return nil, false, err
 	}
-	var owner gateway.AccountID
-	if a != nil {
-		owner = a.ID
-	}
-	var at []byte
-	if !q.After.IsZero() {
-		if at, err = m.cfg.Store.RecentPlace(ctx, s, owner, q.After); err != nil {
-			return nil, false, err
-		}
-	}
-	known := make(owners)
+	newer, known, most := !q.Before.IsZero(), make(owners), q.Wider().Most
 	for range recentTurns {
-		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, at, q.Limit-len(items))
+		page, next, err := m.cfg.Store.RecentMessages(ctx, s, owner, q.Sent, newer, at, most-len(items))
 		if err != nil {
 			return nil, false, err
 		}
@@ -167,9 +157,34 @@ func (m *Mail) Recent(ctx context.Context, s gateway.Scope, q RecentQuery) (item
 			}
 			items = append(items, it)
 		}
-		if at = next; next == nil || len(items) == q.Limit {
+		if at = next; next == nil || len(items) == most {
 			break
 		}
 	}
-	return items, at != nil, nil
+	if newer {
+		slices.Reverse(items)
+	}
+	looked := at == nil || len(items) == most
+	items, more = gateway.Cut(items, q.Span)
+	return items, more || !looked, nil
+}
+
+// recentStart is whose messages they are, and the place that they begin behind; nil is the
+// end of the list.
+func (m *Mail) recentStart(ctx context.Context, s gateway.Scope, q *RecentQuery) (owner gateway.AccountID, at []byte, err error) {
+	a, err := m.account(ctx, s, q.Email)
+	if err != nil {
+		return 0, nil, err
+	}
+	if a != nil {
+		owner = a.ID
+	}
+	from := q.After
+	if !q.Before.IsZero() {
+		from = q.Before
+	}
+	if !from.IsZero() {
+		at, err = m.cfg.Store.RecentPlace(ctx, s, owner, from)
+	}
+	return owner, at, err
 }

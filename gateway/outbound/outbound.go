@@ -119,7 +119,7 @@ type Store interface {
 	Suppression(ctx context.Context, s gateway.Scope, id gateway.ID) (*gateway.Suppression, error)
 	SuppressionOf(ctx context.Context, s gateway.Scope, addr string) (*gateway.Suppression, error)
 	// Suppressions lists them newest first, older than before, of one origin or all.
-	Suppressions(ctx context.Context, s gateway.Scope, origin gateway.SuppressionOrigin, before gateway.ID, most int) ([]gateway.Suppression, error)
+	Suppressions(ctx context.Context, s gateway.Scope, origin gateway.SuppressionOrigin, w gateway.Span) ([]gateway.Suppression, error)
 
 	// Candidates returns the conversations that a message belongs to by its facts.
 	Candidates(ctx context.Context, s gateway.Scope, a gateway.AccountID, f *gateway.ThreadFacts) ([]gateway.Thread, error)

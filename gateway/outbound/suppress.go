@@ -42,15 +42,13 @@ func (s *Sender) Unsuppress(ctx context.Context, sc gateway.Scope, idOrEmail str
 	return sup, s.cfg.Store.RemoveSuppression(ctx, sc, sup.ID)
 }
 
-// Suppressions lists a page of a domain's suppressions, newest first: of one origin
-// or all, behind the one with the id after, unless that is zero.
-func (s *Sender) Suppressions(ctx context.Context, sc gateway.Scope, origin gateway.SuppressionOrigin, after gateway.ID, most int) (page []gateway.Suppression, more bool, err error) {
+// Suppressions lists a span of a domain's suppressions, newest first: of one origin or
+// all. more says whether the list goes on where the span ends.
+func (s *Sender) Suppressions(ctx context.Context, sc gateway.Scope, origin gateway.SuppressionOrigin, w gateway.Span) (page []gateway.Suppression, more bool, err error) {
 	if origin != "" && !origin.Valid() {
 		return nil, false, gateway.Fieldf(gateway.InvalidParameter, "origin", "origin is bounce, complaint or manual")
 	}
-	page, err = s.cfg.Store.Suppressions(ctx, sc, origin, after, most+1)
-	if len(page) > most {
-		return page[:most], true, err
-	}
-	return page, false, err
+	found, err := s.cfg.Store.Suppressions(ctx, sc, origin, w.Wider())
+	page, more = gateway.Cut(found, w)
+	return page, more, err
 }

@@ -57,15 +57,11 @@ func (s *Server) keyOf(k *call, key *gateway.Key) (keyShape, error) {
 }
 
 func (s *Server) listKeys(k *call) error {
-	limit, err := s.pageLimit(k)
+	w, err := s.span(k)
 	if err != nil {
 		return err
 	}
-	after, err := k.afterID()
-	if err != nil {
-		return err
-	}
-	all, more, err := s.cfg.Keys.Page(k.ctx, k.scope, after, limit)
+	all, more, err := s.cfg.Keys.Page(k.ctx, k.scope, w)
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,15 @@ func (s *Server) listAttachments(k *call) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.withLinks(k, scope, it, mailbox.Files(it.Message))
+	files, more, err := spanOf(s, k, mailbox.Files(it.Message), func(f *mailbox.File) string { return f.ID.String() })
 	if err != nil {
 		return err
 	}
-	return k.json(listOf(out))
+	out, err := s.withLinks(k, scope, it, files)
+	if err != nil {
+		return err
+	}
+	return k.json(partOf(out, more))
 }
 
 // getAttachment gives the file itself, or what is known of it to who wants JSON and

@@ -81,7 +81,10 @@ func (s *Server) listDomains(k *call) error {
 	if err != nil {
 		return err
 	}
-	all, more, err := s.cfg.Domains.Page(k.ctx, k.scope, k.c.Query("after"), limit)
+	if err := k.oneCursor(); err != nil {
+		return err
+	}
+	all, more, err := s.cfg.Domains.Page(k.ctx, k.scope, k.c.Query("after"), k.c.Query("before"), limit)
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,12 @@ func (s *Server) logFilter(k *call, scope gateway.Scope) (f gateway.ActivityFilt
 	if f.Before, err = k.uuid("after"); err != nil { // the log is newest first
 		return f, err
 	}
+	if f.Newer, err = k.uuid("before"); err != nil {
+		return f, err
+	}
+	if err = k.oneCursor(); err != nil {
+		return f, err
+	}
 	if f.Since, err = k.time("since"); err != nil {
 		return f, err
 	}

@@ -81,20 +81,13 @@ func resendStatus(k gateway.Kind, status int) int {
 	return status
 }
 
-// sentQuery reads which page of a log is wanted: those after the email of an id, the newest
-// first.
+// sentQuery reads which page of a log is wanted, the newest first.
 func (s *Server) sentQuery(k *call, sent bool) (sc gateway.Scope, q mailbox.RecentQuery, err error) {
 	if sc, err = s.mailScope(k); err != nil {
 		return sc, q, err
 	}
 	q.Email, q.Sent = k.c.Query("email"), sent
-	if q.Limit, err = s.pageLimit(k); err != nil {
-		return sc, q, err
-	}
-	if k.c.Query("before") != "" {
-		return sc, q, gateway.Fieldf(gateway.InvalidParameter, "before", "pages go on with after, and not back with before")
-	}
-	q.After, err = k.afterID()
+	q.Span, err = s.span(k)
 	return sc, q, err
 }
 

@@ -107,7 +107,7 @@ func TestResendPages(t *testing.T) {
 			t.Errorf("%s: %d of the account", path, len(ids))
 		}
 	}
-	for query, want := range map[string]int{"?after=x": 422, "?before=" + gateway.ID{1}.String(): 422, "?after=" + gateway.ID{1}.String(): 404} {
+	for query, want := range map[string]int{"?after=x": 422, "?before=" + gateway.ID{1}.String(): 404, "?before=x": 422, "?after=" + gateway.ID{1}.String(): 404} {
 		if status, a := c.g.Do("GET", "/resend/emails"+query, c.g.Keys.Account, nil); status != want {
 			t.Errorf("%s: %d %v", query, status, a)
 		}

@@ -21,8 +21,8 @@ func asResend(_ *call, v any) any {
 		return resendDetail(v)
 	case emailItem: // of a change
 		return resendObject{"email", v.EmailID}
-	case list[linkedAttachment]:
-		return partOf(mapped(v.Data, resendAttachmentOf), false)
+	case part[linkedAttachment]:
+		return partOf(mapped(v.Data, resendAttachmentOf), v.HasMore)
 	case linkedAttachment:
 		return resendFile{"attachment", resendAttachmentOf(v)}
 	case domainShape:
@@ -45,8 +45,8 @@ func asResend(_ *call, v any) any {
 		return partOf(mapped(v.Data, resendHeardOf), v.HasMore)
 	case heardShape:
 		return resendObject{"webhook_event", v.ID}
-	case list[attemptShape]:
-		return partOf(mapped(v.Data, resendAttemptOf), false)
+	case part[attemptShape]:
+		return partOf(mapped(v.Data, resendAttemptOf), v.HasMore)
 	case suppressionShape:
 		return resendSuppression{"suppression", v.ID, v.Email, v.Origin, nil, v.CreatedAt}
 	case part[suppressionShape]:
@@ -353,9 +353,11 @@ type resendAttempt struct {
 	SentAt   string `json:"sent_at"`
 }
 
-// resendAttemptOf names an attempt by its time: it has no other name.
+// attemptID names an attempt by its time: it has no other name.
+func attemptID(a *attemptShape) string { return "atmpt_" + a.CreatedAt }
+
 func resendAttemptOf(a attemptShape) resendAttempt {
-	out := resendAttempt{"atmpt_" + a.CreatedAt, 0, a.Body, a.CreatedAt}
+	out := resendAttempt{attemptID(&a), 0, a.Body, a.CreatedAt}
 	if a.Status != nil {
 		out.Status = *a.Status
 	} else if a.Error != nil {

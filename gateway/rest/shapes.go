@@ -30,24 +30,6 @@ type part[T any] struct {
 
 func partOf[T any](data []T, more bool) part[T] { return part[T]{listOf(data), more} }
 
-// pageLimit is how many items the caller wants, at most those of a page.
-func (s *Server) pageLimit(k *call) (int, error) {
-	n, err := k.number("limit", defaultPage)
-	return min(n, int(s.cfg.Limits.PageSize)), err
-}
-
-// afterID is the id behind which a page begins; zero for the first.
-func (k *call) afterID() (id gateway.ID, err error) {
-	v := k.c.Query("after")
-	if v == "" {
-		return id, nil
-	}
-	if id, err = gateway.ParseID(v); err != nil {
-		return id, gateway.Fieldf(gateway.InvalidParameter, "after", "after is the id of the last item of the page before")
-	}
-	return id, nil
-}
-
 // emailItem is an email in a list. Source: API guide, "List Response" and
 // "Thread Fields"; the fields below the line are ours.
 type emailItem struct {

@@ -49,15 +49,11 @@ func (s *Server) listSuppressions(k *call) error {
 	if err != nil {
 		return err
 	}
-	limit, err := s.pageLimit(k)
+	w, err := s.span(k)
 	if err != nil {
 		return err
 	}
-	after, err := k.afterID()
-	if err != nil {
-		return err
-	}
-	all, more, err := s.cfg.Sender.Suppressions(k.ctx, scope, gateway.SuppressionOrigin(k.c.Query("origin")), after, limit)
+	all, more, err := s.cfg.Sender.Suppressions(k.ctx, scope, gateway.SuppressionOrigin(k.c.Query("origin")), w)
 	if err != nil {
 		return err
 	}

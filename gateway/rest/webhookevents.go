@@ -79,7 +79,11 @@ func (s *Server) listWebhookAttempts(k *call) error {
 	for i := range v.Attempts {
 		out = append(out, attemptOf(&v.Attempts[i]))
 	}
-	return k.json(listOf(out))
+	page, more, err := spanOf(s, k, out, attemptID)
+	if err != nil {
+		return err
+	}
+	return k.json(partOf(page, more))
 }
 
 // replayWebhookEvent has a webhook told of an event once more, with the same id.

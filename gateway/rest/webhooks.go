@@ -148,7 +148,11 @@ func (s *Server) listWebhooks(k *call) error {
 		}
 		out = append(out, shape)
 	}
-	return k.json(partOf(out, false))
+	page, more, err := spanOf(s, k, out, func(w *webhookShape) string { return w.ID })
+	if err != nil {
+		return err
+	}
+	return k.json(partOf(page, more))
 }
 
 // webhookCall is the scope and the id of a call about one webhook.

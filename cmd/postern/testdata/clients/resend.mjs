@@ -63,6 +63,7 @@ assert.match(hook.signing_secret, /^whsec_/);
 const shown = await ok(resend.webhooks.get(hook.id));
 assert.deepEqual([shown.object, shown.status, shown.signing_secret], ['webhook', 'enabled', hook.signing_secret]);
 assert.deepEqual(shown.events, ['email.delivered', 'email.received']);
+assert.deepEqual((await ok(resend.webhooks.list({ before: hook.id }))).data, []);
 const hooks = await ok(resend.webhooks.list());
 assert.deepEqual([hooks.object, hooks.has_more, hooks.data.length, hooks.data[0].id], ['list', false, 1, hook.id]);
 assert.equal((await ok(resend.webhooks.update(hook.id, { status: 'enabled' }))).id, hook.id);
@@ -110,6 +111,10 @@ for (let page = listed; page.has_more;) {
 }
 assert.equal(new Set(all.map((e) => e.id)).size, all.length);
 assert.ok(all.some((e) => e.id === sent.id) && all.some((e) => e.id === later.id));
+for (let i = 1; i < all.length; i++) {
+  const back = await ok(resend.emails.list({ limit: 2, before: all[i].id }));
+  assert.deepEqual([back.data.map((e) => e.id), back.has_more], [all.slice(Math.max(0, i - 2), i).map((e) => e.id), i > 2]);
+}
 keys(all[0], 'bcc', 'cc', 'created_at', 'from', 'id', 'message_id', 'last_event', 'reply_to', 'subject', 'to', 'scheduled_at');
 const files = await ok(resend.emails.attachments.list({ emailId: sent.id }));
 assert.deepEqual(files.data.map((f) => [f.filename, f.size, f.content_disposition]).sort(), [['a.txt', 8, 'attachment'], ['p.png', 3, 'inline']]);
@@ -143,6 +148,12 @@ assert.equal((await ok(resend.emails.attachments.list({ emailId: forwarded.id })
 const wrapped = await ok(resend.emails.receiving.forward({ emailId: inbox.id, to: 'friend@demo.localhost', from, passthrough: false, text: 'see below' }));
 assert.equal((await ok(resend.emails.get(wrapped.id))).subject, 'Fwd: Hello');
 
+const newest = await ok(resend.emails.receiving.list({ limit: 100 }));
+const older = newest.data.findIndex((e) => e.id === inbox.id);
+assert.deepEqual((await ok(resend.emails.receiving.list({ limit: 100, before: inbox.id }))).data.map((e) => e.id), newest.data.slice(0, older).map((e) => e.id));
+assert.deepEqual((await ok(resend.emails.receiving.attachments.list({ emailId: inbox.id, before: arrived.data[1].id }))).data.map((f) => f.id), [arrived.data[0].id]);
+assert.deepEqual((await ok(resend.emails.attachments.list({ emailId: sent.id, limit: 1, after: files.data[0].id }))).data.map((f) => f.id), [files.data[1].id]);
+
 // What the endpoint was told, verified by the SDK.
 const event = await until('the webhook is told', () => told.find((t) => JSON.parse(t.body).data.subject === 'Hello' && JSON.parse(t.body).type === 'email.received'));
 calls++;
@@ -173,6 +184,8 @@ assert.equal(suppressed.object, 'suppression');
 const entry = await ok(resend.suppressions.get('never@example.com'));
 assert.deepEqual([entry.id, entry.email, entry.origin], [suppressed.id, 'never@example.com', 'manual']);
 assert.equal((await ok(resend.suppressions.list())).data[0].id, suppressed.id);
+const newer = await ok(resend.suppressions.add({ email: 'nor@example.com' }));
+assert.deepEqual((await ok(resend.suppressions.list({ before: suppressed.id }))).data.map((s) => s.id), [newer.id]);
 assert.equal((await ok(resend.suppressions.remove(suppressed.id))).deleted, true);
 
 // Domains.
@@ -181,6 +194,8 @@ keys(domain, 'id', 'name', 'status', 'created_at', 'region', 'records', 'capabil
 assert.ok(domain.records.some((r) => r.record === 'DKIM' && r.type === 'TXT' && r.value && r.ttl && r.status));
 assert.equal((await ok(admin.domains.get(domain.id))).object, 'domain');
 assert.ok((await ok(admin.domains.list())).data.some((d) => d.id === domain.id && d.capabilities.sending === 'disabled'));
+const first = (await ok(admin.domains.list())).data[0];
+assert.deepEqual((await ok(admin.domains.list({ limit: 1, before: domain.id }))).data.map((d) => d.id), [first.id]);
 assert.equal((await ok(admin.domains.update({ id: domain.id, tls: 'enforced' }))).id, domain.id);
 calls++;
 const checked = await admin.domains.verify(domain.id);
@@ -194,6 +209,8 @@ const lesser = new Resend(key.token, { baseUrl: base });
 await ok(lesser.emails.send({ from, to: 'bot@demo.localhost', subject: 'with a new key', text: 'x' }));
 await no('restricted_api_key', 401, lesser.emails.list());
 assert.ok((await ok(resend.apiKeys.list())).data.some((k) => k.id === key.id && k.name === 'made by the SDK'));
+const others = (await ok(resend.apiKeys.list())).data;
+assert.deepEqual((await ok(resend.apiKeys.list({ limit: 1, before: others[1].id }))).data.map((k) => k.id), [others[0].id]);
 assert.equal((await ok(resend.apiKeys.update(key.id, { name: 'renamed' }))).id, key.id);
 assert.equal((await ok(resend.apiKeys.remove(key.id))).deleted, true);
 await no('invalid_api_key', 403, lesser.emails.send({ from, to: 'bot@demo.localhost', subject: 'x', text: 'x' }));
@@ -201,6 +218,7 @@ await no('invalid_api_key', 403, lesser.emails.send({ from, to: 'bot@demo.localh
 // The log, and what there is not.
 const logs = await ok(resend.logs.list());
 keys(logs.data[0], 'id', 'created_at', 'endpoint', 'method', 'response_status', 'user_agent');
+assert.deepEqual((await ok(resend.logs.list({ limit: 2, before: logs.data[3].id }))).data.map((l) => l.id), [logs.data[1].id, logs.data[2].id]);
 assert.equal((await ok(resend.logs.get(logs.data[0].id))).object, 'log');
 await no('not_found', 404, resend.templates.list());
 await no('not_found', 404, resend.contacts.list());

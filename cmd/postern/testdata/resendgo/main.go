@@ -100,6 +100,10 @@ func send(c *resend.Client) string {
 	ok("list", page, err, func(l resend.ListEmailsResponse) bool { return len(l.Data) == 2 && l.HasMore && l.Data[0].Id != "" })
 	rest, err := c.Emails.ListWithOptions(context.Background(), &resend.ListOptions{After: &page.Data[1].Id})
 	ok("list on", rest, err, func(l resend.ListEmailsResponse) bool { return len(l.Data) > 0 && l.Data[0].Id != page.Data[1].Id })
+	back, err := c.Emails.ListWithOptions(context.Background(), &resend.ListOptions{Limit: &limit, Before: &rest.Data[0].Id})
+	ok("list back", back, err, func(l resend.ListEmailsResponse) bool {
+		return len(l.Data) == 2 && !l.HasMore && l.Data[0].Id == page.Data[0].Id && l.Data[1].Id == page.Data[1].Id
+	})
 	none, err := c.Emails.Get("01890000-0000-7000-8000-000000000000")
 	no("get none", none, err, "no such email")
 	bad, err := c.Emails.Send(&resend.SendEmailRequest{From: from, Subject: "to nobody", Text: "x"})
@@ -170,6 +174,8 @@ func domains(c *resend.Client) {
 	ok("get domain", shown, err, func(d resend.Domain) bool { return d.Object == "domain" && d.Name == "resend-go.example" })
 	all, err := c.Domains.List()
 	ok("domains", all, err, func(l resend.ListDomainsResponse) bool { return len(l.Data) == 2 })
+	back, err := c.Domains.ListWithOptions(context.Background(), &resend.ListOptions{Before: &made.Id})
+	ok("domains back", back, err, func(l resend.ListDomainsResponse) bool { return len(l.Data) == 1 && l.Data[0].Id == all.Data[0].Id })
 	changed, err := c.Domains.Update(made.Id, &resend.UpdateDomainRequest{Tls: "enforced"})
 	ok("update domain", changed, err, func(d resend.Domain) bool { return d.Id == made.Id })
 	gone, err := c.Domains.Remove(made.Id)
