@@ -85,7 +85,7 @@ var homes = map[string]string{
 	"github.com/emersion/go-sasl":         "gateway/smtpd gateway/courier gateway/imapd",
 	"github.com/emersion/go-imap":         "gateway/imapd",
 	"github.com/emersion/go-message":      "gateway/content",
-	"github.com/microcosm-cc/bluemonday":  "gateway/content gateway/dashboard",
+	"github.com/microcosm-cc/bluemonday":  "gateway/content",
 	"github.com/emersion/go-msgauth":      "gateway/mailauth",
 	"blitiri.com.ar/go/spf":               "gateway/mailauth",
 	"github.com/miekg/dns":                "gateway/resolve gateway/gatewaytest",

@@ -25,6 +25,9 @@ type Limits struct {
 	Participants                           int64
 	LogExport, OverviewDomains             int64
 	InlineImage, InlineImages              int64
+	HTMLBytes, HTMLLinks                   int64
+	RemoteImages, RemoteImage              int64
+	RemoteImagesAtOnce                     int64
 	KeyMessages, KeyRecipients             int64
 	RequestsRead, RequestsSend             int64
 	RequestsChange, RequestsUpload         int64
@@ -158,6 +161,11 @@ var LimitTable = []Limit{
 	{"overview_domains", 1000, "domains that the overview of the instance adds up", InvalidParameter, "ours; 10 ms", func(l *Limits) *int64 { return &l.OverviewDomains }},
 	{"inline_image", 1 * miB, "bytes of an image that is put into the HTML; a larger one stays beside it", TooLarge, "ours; a data URI is a third longer", func(l *Limits) *int64 { return &l.InlineImage }},
 	{"inline_images", 5 * miB, "bytes of them together, each time one is shown", TooLarge, "ours; they stand in memory", func(l *Limits) *int64 { return &l.InlineImages }},
+	{"html_bytes", 2 * miB, "bytes of an HTML text that people are shown; the rest is left out", TooLarge, "ours; mail readers cut at a tenth of it", func(l *Limits) *int64 { return &l.HTMLBytes }},
+	{"html_links", 200, "links of an HTML text whose targets are listed; more are left out", TooLarge, "ours; a page of them", func(l *Limits) *int64 { return &l.HTMLLinks }},
+	{"remote_images", 100, "images of an HTML text that are loaded from elsewhere when somebody asks; more stay empty", TooLarge, "ours; each is a request", func(l *Limits) *int64 { return &l.RemoteImages }},
+	{"remote_image", 5 * miB, "bytes of one of them", TooLarge, "ours; it stands in memory", func(l *Limits) *int64 { return &l.RemoteImage }},
+	{"remote_images_at_once", 16, "of them that are loaded at the same time, for all browsers; more wait", RateLimited, "ours; times remote_image", func(l *Limits) *int64 { return &l.RemoteImagesAtOnce }},
 	{"key_messages", 1000, "messages of a key per hour", RateLimited, "API guide, \"Rate Limits\"", func(l *Limits) *int64 { return &l.KeyMessages }},
 	{"key_recipients", 10000, "recipients of a key per hour", RateLimited, "ours; 50 a message must not multiply the guide's limit", func(l *Limits) *int64 { return &l.KeyRecipients }},
 	{"requests_read", 1200, "requests that read, of a key per minute", RateLimited, "ours; a mailbox polled ten times a second, twice", func(l *Limits) *int64 { return &l.RequestsRead }},
