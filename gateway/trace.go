@@ -28,6 +28,19 @@ type Turn struct {
 	Phase   string // how far the attempt came, in the courier's words
 }
 
+// Name is what a turn is called.
+func (n *Turn) Name() string {
+	switch {
+	case n.Attempt > 0:
+		return "attempt"
+	case n.Held != "" && n.State == DeliveryQueued:
+		return "released"
+	case n.State == DeliveryQueued:
+		return "delivery_delayed" // another host says so
+	}
+	return string(n.State) // held, canceled, suppressed, bounced, complained
+}
+
 // briefText is what a trace keeps of a text that a plugin writes, in bytes; ours: enough
 // to know it again.
 const briefText = 200

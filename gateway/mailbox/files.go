@@ -3,6 +3,7 @@ package mailbox
 import (
 	"context"
 	"io"
+	"mime"
 
 	"github.com/google/uuid"
 
@@ -62,4 +63,42 @@ func (m *Mail) OpenFile(ctx context.Context, s gateway.Scope, it Item, f File, o
 		io.Reader
 		io.Closer
 	}{decoded, r}, nil
+}
+
+// Name is what a file is called, if need be by us.
+func (f *File) Name() string {
+	switch {
+	case f.Part.Filename != "":
+		return f.Part.Filename
+	case f.Part.Type == "message/rfc822":
+		return "message.eml"
+	}
+	return "attachment-" + f.Part.Number
+}
+
+// Type is the media type that a file may be given out as: what it claims to be if
+// browsers do no harm with it, else bytes.
+func (f *File) Type() string {
+	if safeTypes[f.Part.Type] {
+		return f.Part.Type
+	}
+	return "application/octet-stream"
+}
+
+var safeTypes = map[string]bool{
+	"application/pdf": true, "application/zip": true, "application/json": true, "text/plain": true, "text/csv": true, "text/calendar": true,
+	"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true, "audio/mpeg": true, "video/mp4": true,
+	"application/msword": true, "application/vnd.ms-excel": true, "message/rfc822": true, "application/gzip": true,
+	"application/vnd.openxmlformats-officedocument.wordprocessingml.document":   true,
+	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet":         true,
+	"application/vnd.openxmlformats-officedocument.presentationml.presentation": true,
+}
+
+// Disposition is the field of that name that has a file saved, never shown: RFC 6266, a
+// name outside of ASCII encoded by RFC 8187.
+func (f *File) Disposition() string {
+	if v := mime.FormatMediaType("attachment", map[string]string{"filename": f.Name()}); v != "" {
+		return v
+	}
+	return "attachment"
 }

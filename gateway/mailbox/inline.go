@@ -9,10 +9,6 @@ import (
 	"github.com/centerleap/postern/gateway/content"
 )
 
-// inlineTypes are the images that may become part of the HTML: none of them can
-// hold code, as SVG can.
-var inlineTypes = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
-
 // Inline returns the HTML of a message that was read whole with its images in it,
 // as data URIs (RFC 2397). An image that is over a limit stays a cid: URL, and so
 // does what is no image or has no safe type.
@@ -43,7 +39,7 @@ func shown(msg *gateway.Message) map[string]*gateway.Part {
 	images := make(map[string]*gateway.Part)
 	for i := range msg.Content.Parts {
 		p := &msg.Content.Parts[i]
-		if p.ContentID != "" && images[p.ContentID] == nil && p.Attachment && inlineTypes[p.Type] && p.DecodedSize > 0 {
+		if p.ContentID != "" && images[p.ContentID] == nil && p.Attachment && content.ShownImage(p.Type) && p.DecodedSize > 0 {
 			images[p.ContentID] = p
 		}
 	}

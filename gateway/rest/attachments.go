@@ -104,8 +104,8 @@ func (s *Server) sendFile(k *call, scope gateway.Scope, it mailbox.Item, f mailb
 		k.c.Status(fiber.StatusPartialContent)
 		k.c.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", off, off+n-1, f.Size))
 	}
-	k.c.Set("Content-Type", safeType(f.Part.Type))
-	k.c.Set("Content-Disposition", disposition(fileName(&f)))
+	k.c.Set("Content-Type", f.Type())
+	k.c.Set("Content-Disposition", f.Disposition())
 	k.c.Context().SetBodyStream(r, int(n))
 	return nil
 }
@@ -144,29 +144,4 @@ func byteRange(v string, size int64) (off, n int64, partial, ok bool) {
 	}
 	last = min(last, size-1)
 	return first, last - first + 1, true, true
-}
-
-// safeTypes are shown as what they claim to be; anything else is bytes.
-var safeTypes = map[string]bool{
-	"application/pdf": true, "application/zip": true, "application/json": true, "text/plain": true, "text/csv": true, "text/calendar": true,
-	"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true, "audio/mpeg": true, "video/mp4": true,
-	"application/msword": true, "application/vnd.ms-excel": true, "message/rfc822": true, "application/gzip": true,
-	"application/vnd.openxmlformats-officedocument.wordprocessingml.document":   true,
-	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet":         true,
-	"application/vnd.openxmlformats-officedocument.presentationml.presentation": true,
-}
-
-func safeType(t string) string {
-	if safeTypes[t] {
-		return t
-	}
-	return fiber.MIMEOctetStream
-}
-
-// disposition is RFC 6266: a name outside of ASCII is encoded by RFC 8187.
-func disposition(name string) string {
-	if v := mime.FormatMediaType("attachment", map[string]string{"filename": name}); v != "" {
-		return v
-	}
-	return "attachment"
 }

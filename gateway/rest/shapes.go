@@ -204,20 +204,9 @@ func attachmentsOf(m *gateway.Message) []attachment {
 
 func attachmentOf(f *mailbox.File) attachment {
 	return attachment{
-		ID: f.ID.String(), Filename: fileName(f), ContentType: f.Part.Type, SizeBytes: f.Size,
+		ID: f.ID.String(), Filename: f.Name(), ContentType: f.Part.Type, SizeBytes: f.Size,
 		IsInline: f.Part.Inline, ContentID: orNull(f.Part.ContentID),
 	}
-}
-
-// fileName never is empty: a file without one is called by what it is.
-func fileName(f *mailbox.File) string {
-	switch {
-	case f.Part.Filename != "":
-		return f.Part.Filename
-	case f.Part.Type == "message/rfc822":
-		return "message.eml"
-	}
-	return "attachment-" + f.Part.Number
 }
 
 func firstAddr(list []gateway.Address) string {

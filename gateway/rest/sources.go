@@ -173,7 +173,7 @@ func (f *finding) reuse(ctx context.Context, src *source) error {
 		r, err := f.s.cfg.Mail.OpenFile(f.k.ctx, f.scope, it, file, 0, -1)
 		return r, orNone(err, none)
 	}
-	f.describe(a, gateway.Fetched{ContentType: file.Part.Type, Filename: fileName(&file), Size: file.Size})
+	f.describe(a, gateway.Fetched{ContentType: file.Part.Type, Filename: file.Name(), Size: file.Size})
 	return nil
 }
 

@@ -1,10 +1,7 @@
 package rest
 
 import (
-	"cmp"
 	"encoding/hex"
-	"slices"
-	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/mailbox"
@@ -30,8 +27,6 @@ type traceEntry struct {
 	Thread         *placeShape      `json:"thread,omitempty"`
 	Stored         *standShape      `json:"stored,omitempty"`
 	Delivery       *turnShape       `json:"delivery,omitempty"`
-
-	time time.Time
 }
 
 type arrivalShape struct {
@@ -120,66 +115,36 @@ func (s *Server) getTrace(k *call) error {
 	return k.json(out)
 }
 
-// traceOf lists what happened. What has no time of its own stands behind what it follows
-// from.
+// traceOf lists what happened.
 func traceOf(it *mailbox.Item, tr *mailbox.Trace) []traceEntry {
-	m := it.Message
-	out, stored := comes(m, tr), m.Arrived
-	var later []traceEntry // what plugins were told of it once it was there
-	for i := range tr.Steps {
-		st := &tr.Steps[i]
-		e := traceEntry{Type: "plugin", time: st.At, Plugin: stepOf(st)}
-		if st.Event != "" {
-			later = append(later, e)
-			continue
-		}
-		out = append(out, e)
-		if st.At.After(stored) {
-			stored = st.At
-		}
-	}
-	out = append(
-		out,
-		traceEntry{Type: "thread", time: stored, Thread: &placeShape{m.Thread.String(), m.Position, tr.Count, orNull(tr.By)}},
-		traceEntry{Type: "stored", time: stored, Stored: &standShape{it.Folder, listed(it.Entry.Labels), flagNames(it.Entry.Flags)}},
-	)
-	out = append(out, later...)
-	for i := range tr.Deliveries {
-		out = append(out, turnsOf(&tr.Deliveries[i])...)
-	}
-	slices.SortStableFunc(out, func(a, b traceEntry) int { return a.time.Compare(b.time) })
-	for i := range out {
-		out[i].At = exactly(out[i].time)
+	out := []traceEntry{}
+	for _, one := range tr.Timeline(it.Message) {
+		out = append(out, momentOf(it, tr, &one))
 	}
 	return out
 }
 
-// comes is how an email came here, and what was found out about who sent it.
-func comes(m *gateway.Message, tr *mailbox.Trace) (out []traceEntry) {
-	switch a := tr.Arrival; {
-	case m.Sent && m.LastEvent != gateway.LastDraft:
-		out = append(out, traceEntry{Type: "accepted", time: m.Arrived, Accepted: &acceptanceShape{
-			idOrNull(m.Key), idOrNull(m.Plugin), m.ReturnPath, listed(m.Recipients), stampOrNull(m.Scheduled), m.Size(),
-		}})
-	case a != nil:
-		out = append(out, traceEntry{Type: "received", time: m.Arrived, Received: &arrivalShape{
-			orNull(a.IP), orNull(a.Helo), a.Protocol, m.ReturnPath, listed(m.Recipients), m.Size(),
-		}})
+func momentOf(it *mailbox.Item, tr *mailbox.Trace, one *mailbox.Moment) traceEntry {
+	m, e := it.Message, traceEntry{Type: string(one.Kind), At: exactly(one.At)}
+	switch one.Kind {
+	case mailbox.Received:
+		a := one.Arrival
+		e.Received = &arrivalShape{orNull(a.IP), orNull(a.Helo), a.Protocol, m.ReturnPath, listed(m.Recipients), m.Size()}
+	case mailbox.Accepted:
+		e.Accepted = &acceptanceShape{idOrNull(m.Key), idOrNull(m.Plugin), m.ReturnPath, listed(m.Recipients), stampOrNull(m.Scheduled), m.Size()}
+	case mailbox.Checked:
+		c := one.Check
+		e.Authentication = &checkShape{c.Method, c.Result, orNull(c.Domain), orNull(c.Reason), orNull(string(c.Policy)), orNull(string(c.Disposition))}
+	case mailbox.Asked:
+		e.Plugin = stepOf(one.Step)
+	case mailbox.Joined:
+		e.Thread = &placeShape{m.Thread.String(), m.Position, tr.Count, orNull(tr.By)}
+	case mailbox.Stored:
+		e.Stored = &standShape{it.Folder, listed(it.Entry.Labels), flagNames(it.Entry.Flags)}
+	case mailbox.Delivered:
+		e.Type, e.Delivery = one.Turn.Name(), turnOf(one.Delivery, one.Turn)
 	}
-	if m.Sent || m.Auth == (gateway.AuthResults{}) {
-		return out
-	}
-	for _, c := range []struct {
-		method string
-		gateway.AuthResult
-	}{{"spf", m.Auth.SPF}, {"dkim", m.Auth.DKIM}, {"dmarc", m.Auth.DMARC}} {
-		check := &checkShape{Method: c.method, Result: c.Result, Domain: orNull(c.Domain), Reason: orNull(c.Reason)}
-		if c.method == "dmarc" {
-			check.Policy, check.Disposition = orNull(string(m.Auth.Policy)), orNull(string(cmp.Or(m.Auth.Disposition, gateway.DispositionNone)))
-		}
-		out = append(out, traceEntry{Type: "authentication", time: m.Arrived, Authentication: check})
-	}
-	return out
+	return e
 }
 
 func stepOf(st *gateway.Step) *stepShape {
@@ -194,32 +159,8 @@ func stepOf(st *gateway.Step) *stepShape {
 	}
 }
 
-// turnsOf is what became of one delivery. One from before turns were kept has its last
-// state alone.
-func turnsOf(d *gateway.Delivery) (out []traceEntry) {
-	for _, n := range d.Turns {
-		out = append(out, traceEntry{Type: turnType(&n), time: n.At, Delivery: &turnShape{
-			d.ID.String(), d.Recipient, string(n.State), orNull(string(n.Held)), n.Attempt, orNull(n.Host), orNull(n.TLS), orNull(n.Phase), n.Code, n.Text,
-		}})
+func turnOf(d *gateway.Delivery, n *gateway.Turn) *turnShape {
+	return &turnShape{
+		d.ID.String(), d.Recipient, string(n.State), orNull(string(n.Held)), n.Attempt, orNull(n.Host), orNull(n.TLS), orNull(n.Phase), n.Code, n.Text,
 	}
-	if len(out) == 0 && d.State.Ended() {
-		n := gateway.Turn{At: d.UpdatedAt, State: d.State, Attempt: d.Attempts, Code: d.LastCode, Text: d.LastText}
-		out = append(out, traceEntry{Type: turnType(&n), time: n.At, Delivery: &turnShape{
-			DeliveryID: d.ID.String(), Recipient: d.Recipient, State: string(n.State), Attempt: n.Attempt, Code: n.Code, Message: n.Text,
-		}})
-	}
-	return out
-}
-
-// turnType is what a turn is called.
-func turnType(n *gateway.Turn) string {
-	switch {
-	case n.Attempt > 0:
-		return "attempt"
-	case n.Held != "" && n.State == gateway.DeliveryQueued:
-		return "released"
-	case n.State == gateway.DeliveryQueued:
-		return "delivery_delayed" // another host says so
-	}
-	return string(n.State) // held, canceled, suppressed, bounced, complained
 }
