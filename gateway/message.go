@@ -96,6 +96,16 @@ type Part struct {
 	DecodedSize          int64 // after the transfer encoding
 }
 
+// ShownImage reports whether browsers may show a media type as an image: of those that
+// mail has, SVG alone can hold code.
+func ShownImage(media string) bool {
+	switch media {
+	case "image/png", "image/jpeg", "image/gif", "image/webp":
+		return true
+	}
+	return false
+}
+
 // Param is a parameter of a media type.
 type Param struct{ Name, Value string }
 

@@ -115,6 +115,22 @@ func ParseAddress(s string) (gateway.Address, error) {
 	return gateway.Address{Name: a.Name, Addr: a.Address}, nil
 }
 
+// ParseAddresses reads a list of them, with commas or semicolons between; what is empty
+// is passed over.
+func ParseAddresses(text string) (list []gateway.Address, err error) {
+	for _, entry := range splitList(text) {
+		if strings.TrimSpace(entry) == "" {
+			continue
+		}
+		a, err := ParseAddress(entry)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
 // isDotAtom is RFC 5321 section 4.1.2, Dot-string, and RFC 6531 section 3.3.
 func isDotAtom(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {

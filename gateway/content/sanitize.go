@@ -168,7 +168,7 @@ func (s *sanitizing) image(t *html.Token) {
 	case "http", "https":
 		src = s.elsewhere(src)
 	case "data":
-		if media, _, _ := strings.Cut(u.Opaque, ";"); !ShownImage(media) {
+		if media, _, _ := strings.Cut(u.Opaque, ";"); !gateway.ShownImage(media) {
 			return
 		}
 	}
@@ -176,16 +176,6 @@ func (s *sanitizing) image(t *html.Token) {
 		return
 	}
 	t.Attr = append(t.Attr, html.Attribute{Key: "src", Val: src})
-}
-
-// ShownImage reports whether browsers may show a media type as an image: of those that
-// mail has, SVG alone can hold code.
-func ShownImage(media string) bool {
-	switch media {
-	case "image/png", "image/jpeg", "image/gif", "image/webp":
-		return true
-	}
-	return false
 }
 
 // elsewhere is what to load for an image that is not in the mail.

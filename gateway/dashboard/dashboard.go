@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"html/template"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -53,6 +54,12 @@ type Plugins interface {
 	List(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error)
 }
 
+// Images gets what is at an address that somebody else chose: https, never on the inside
+// of the operator's network, at most most bytes. safehttp.Client is one.
+type Images interface {
+	Fetch(ctx context.Context, address string, most int64, w io.Writer) (gateway.Fetched, error)
+}
+
 // Config of a Dashboard. All but the defaults named is required.
 type Config struct {
 	Sender   *outbound.Sender
@@ -64,6 +71,7 @@ type Config struct {
 	Instance Instance
 	Plugins  Plugins
 	Webhooks Webhooks
+	Images   Images // that mail shows from elsewhere, if its reader asks
 	// Hosts are the names that a browser may know the dashboard by, without ports;
 	// loopback's are always among them. Others are refused: a page of somebody else's
 	// name that leads here, as DNS rebinding has it, gets nothing.
@@ -79,19 +87,21 @@ type Config struct {
 
 // Dashboard is the door.
 type Dashboard struct {
-	cfg     Config
-	hosts   map[string]bool
-	pages   map[string]*template.Template
-	assets  assets
-	origins *http.CrossOriginProtection
-	signins signins
-	links   links
+	cfg      Config
+	hosts    map[string]bool
+	pages    map[string]*template.Template
+	assets   assets
+	origins  *http.CrossOriginProtection
+	signins  signins
+	pictures *pictures
+	links    links
 }
 
 // complete reports whether all is there that is required.
 func (c *Config) complete() bool {
 	return c.Sender != nil && c.Mail != nil && c.Keys != nil && c.Domains != nil && c.Activity != nil &&
 		c.Tallies != nil && c.Instance != nil && c.Plugins != nil && c.Webhooks != nil &&
+		c.Images != nil &&
 		c.Submission != nil && c.Limits != (gateway.Limits{})
 }
 
@@ -111,6 +121,9 @@ func New(cfg Config) (*Dashboard, error) {
 		return nil, err
 	}
 	d := &Dashboard{cfg: cfg, hosts: hosts(cfg.Hosts), origins: http.NewCrossOriginProtection()}
+	if d.pictures, err = newPictures(cfg.Limits); err != nil {
+		return nil, err
+	}
 	if d.assets, err = newAssets(static); err != nil {
 		return nil, err
 	}

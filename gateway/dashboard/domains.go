@@ -52,7 +52,7 @@ func (d *Dashboard) createDomain(v *visit) error {
 func mistake(err error) (status int, problem string, again bool) {
 	switch kind := gateway.KindOf(err); kind {
 	case gateway.InvalidParameter, gateway.MissingField, gateway.AlreadyExists, gateway.InvalidState, gateway.Restricted,
-		gateway.InvalidFrom, gateway.TooLarge, gateway.RateLimited, gateway.NotFound:
+		gateway.InvalidFrom, gateway.DomainNotAuthorized, gateway.PluginRejected, gateway.OverQuota, gateway.TooLarge, gateway.RateLimited, gateway.NotFound:
 		return kind.Reply().Status, gateway.AsError(err).Message, err != nil
 	}
 	return 0, "", false

@@ -93,6 +93,25 @@ var routes = []route{
 	{get, "/domains/:domain/accounts/:email/keys", everybody, keys.Reads, (*Dashboard).accountKeys},
 	{get, "/domains/:domain/accounts/:email/keys/new", everybody, keys.Reads, (*Dashboard).newKeyForm},
 	{post, "/domains/:domain/accounts/:email/keys/new", everybody, keys.Changes, (*Dashboard).createKey},
+
+	{get, "/domains/:domain/accounts/:email/messages", everybody, keys.Reads, (*Dashboard).listMessages},
+	{get, "/domains/:domain/accounts/:email/messages/:id", everybody, keys.Reads, (*Dashboard).messageHTML},
+	{post, "/domains/:domain/accounts/:email/messages/:id", everybody, keys.Changes, (*Dashboard).changeMessage},
+	{get, "/domains/:domain/accounts/:email/messages/:id/html", everybody, keys.Reads, (*Dashboard).messageFrame},
+	{get, "/domains/:domain/accounts/:email/messages/:id/text", everybody, keys.Reads, (*Dashboard).messageText},
+	{get, "/domains/:domain/accounts/:email/messages/:id/headers", everybody, keys.Reads, (*Dashboard).messageHeaders},
+	{get, "/domains/:domain/accounts/:email/messages/:id/raw", everybody, keys.Reads, (*Dashboard).messageRaw},
+	{get, "/domains/:domain/accounts/:email/messages/:id/source", everybody, keys.Reads, (*Dashboard).messageSource},
+	{get, "/domains/:domain/accounts/:email/messages/:id/attachments", everybody, keys.Reads, (*Dashboard).messageFiles},
+	{get, "/domains/:domain/accounts/:email/messages/:id/attachments/:file", everybody, keys.Reads, (*Dashboard).messageFile},
+	{get, "/domains/:domain/accounts/:email/messages/:id/trace", everybody, keys.Reads, (*Dashboard).messageTrace},
+	{get, "/domains/:domain/accounts/:email/messages/:id/delete", everybody, keys.Reads, (*Dashboard).deleteMessageForm},
+	{post, "/domains/:domain/accounts/:email/messages/:id/delete", everybody, keys.Changes, (*Dashboard).deleteMessage},
+	{get, "/pictures/:picture", open, keys.Uncounted, (*Dashboard).picture},
+
+	{get, "/domains/:domain/accounts/:email/threads", everybody, keys.Reads, (*Dashboard).listThreads},
+	{get, "/domains/:domain/accounts/:email/threads/:thread", everybody, keys.Reads, (*Dashboard).showThread},
+	{post, "/domains/:domain/accounts/:email/threads/:thread", everybody, keys.Changes, (*Dashboard).replyInThread},
 }
 
 // nowhere is what no route matched.

@@ -35,6 +35,7 @@ const (
 // a restart people sign in again.
 type signin struct {
 	session *keys.Session
+	digest  [sha256.Size]byte // of its cookie
 	began   time.Time
 
 	mu     sync.Mutex
@@ -69,7 +70,7 @@ func (s *signins) add(session *keys.Session, now time.Time) string {
 		s.all = make(map[[sha256.Size]byte]*signin)
 	}
 	s.makeRoom(session.Key().ID, now)
-	s.all[digest] = &signin{session: session, began: now, used: now, sent: make(map[string]string)}
+	s.all[digest] = &signin{session: session, digest: digest, began: now, used: now, sent: make(map[string]string)}
 	session.OnEnd(func() { s.remove(digest) })
 	return name
 }
@@ -118,7 +119,11 @@ func (s *signins) find(cookie string, now time.Time) *signin {
 	if cookie == "" {
 		return nil
 	}
-	digest := sha256.Sum256([]byte(cookie))
+	return s.at(sha256.Sum256([]byte(cookie)), now)
+}
+
+// at is find for who knows the cookie's digest.
+func (s *signins) at(digest [sha256.Size]byte, now time.Time) *signin {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := s.all[digest]

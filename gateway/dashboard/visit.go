@@ -29,6 +29,8 @@ type visit struct {
 	form   url.Values      // of a POST
 	stop   <-chan struct{} // closed when the door stops
 	row    gateway.Activity
+
+	committed bool // the row is in the log, with what it is about
 }
 
 // run takes one request through every check that all pages share, its handler, and
@@ -151,7 +153,7 @@ func (d *Dashboard) fail(v *visit, err error) error {
 
 // logVisit leaves a row of what changed something, or tried to.
 func (d *Dashboard) logVisit(v *visit) {
-	if v.row.Method == post && (v.row.Domain != 0 || v.signin != nil) {
+	if v.row.Method == post && !v.committed && (v.row.Domain != 0 || v.signin != nil) {
 		d.cfg.Activity.Add(v.row)
 	}
 }

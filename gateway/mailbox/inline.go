@@ -39,7 +39,7 @@ func shown(msg *gateway.Message) map[string]*gateway.Part {
 	images := make(map[string]*gateway.Part)
 	for i := range msg.Content.Parts {
 		p := &msg.Content.Parts[i]
-		if p.ContentID != "" && images[p.ContentID] == nil && p.Attachment && content.ShownImage(p.Type) && p.DecodedSize > 0 {
+		if p.ContentID != "" && images[p.ContentID] == nil && p.Attachment && gateway.ShownImage(p.Type) && p.DecodedSize > 0 {
 			images[p.ContentID] = p
 		}
 	}

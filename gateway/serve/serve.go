@@ -229,9 +229,15 @@ func (g *Gateway) buildDashboard() (err error) {
 	if u, err := url.Parse(g.cfg.RESTURL); err == nil && u.Hostname() != "" {
 		hosts = append(hosts, u.Hostname())
 	}
+	// Mail names these addresses, so this machine is not among them, in quickstart neither.
+	images, err := safehttp.New(safehttp.Config{Allow: g.cfg.HTTPAllow, Log: g.log})
+	if err != nil {
+		return err
+	}
 	g.ui, err = dashboard.New(dashboard.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Webhooks: g.webhooks, Hosts: hosts,
 		Tallies: g.Tallies, Instance: g, Plugins: g.plugins,
+		Images: images,
 		Submission: func() string { return g.Addr("submission") }, SMTPUsername: g.cfg.SMTPUsername, Limits: g.cfg.Limits, Log: g.log, Now: g.now,
 	})
 	return err
