@@ -17,8 +17,10 @@ func TestSanitize(t *testing.T) {
 	tests := []struct{ name, doc, want string }{
 		{"words", `<p>Hello <b>you</b> &amp; me</p>`, `<p>Hello <b>you</b> &amp; me</p>`},
 		{"a whole document", `<!doctype html><html><head><title>t</title><style>p{color:red}</style></head><body bgcolor="#fff"><p>x</p></body></html>`, `<p>x</p>`},
-		{"layout", `<table width="600" cellpadding="0" bgcolor="#eeeeee"><tr><td align="center" style="padding:10px 4px;color:#333">x</td></tr></table>`,
-			`<table width="600" cellpadding="0" bgcolor="#eeeeee"><tr><td align="center" style="padding:10px 4px;color:#333">x</td></tr></table>`},
+		{
+			"layout", `<table width="600" cellpadding="0" bgcolor="#eeeeee"><tr><td align="center" style="padding:10px 4px;color:#333">x</td></tr></table>`,
+			`<table width="600" cellpadding="0" bgcolor="#eeeeee"><tr><td align="center" style="padding:10px 4px;color:#333">x</td></tr></table>`,
+		},
 		{"script", `<p>a<script>alert(1)</script>b</p>`, `<p>ab</p>`},
 		{"handler", `<p onclick="x()" onmouseover=x()>a</p>`, `<p>a</p>`},
 		{"form", `<form action="https://evil.example"><input name="a" value="b"><button>Go</button></form>`, `Go`},
@@ -28,10 +30,14 @@ func TestSanitize(t *testing.T) {
 		{"style that loads", `<p style="background:url(https://evil.example/x);color:red">a</p>`, `<p style="color:red">a</p>`},
 		{"style that loads, escaped", `<p style="background:\75rl(https://evil.example/x)">a</p>`, `<p>a</p>`},
 		{"style that covers", `<p style="position:fixed;top:0;z-index:9;color:red">a</p>`, `<p style="color:red">a</p>`},
-		{"style with much", `<p style="font-family:'A b',serif;color:RGBA(1, 2,3,.5)!important;COLOR: red ;x:y;behavior:a;width:expression(1);">a</p>`,
-			`<p style="font-family:&#39;A b&#39;,serif;color:RGBA(1, 2,3,.5)!important;color:red">a</p>`},
-		{"link", `<a href="https://a.example/x?y=1&amp;z=2" title="lies" rel="opener" target="_self">t</a>`,
-			`<a href="https://a.example/x?y=1&amp;z=2" title="https://a.example/x?y=1&amp;z=2" rel="noreferrer noopener" target="_top">t</a>`},
+		{
+			"style with much", `<p style="font-family:'A b',serif;color:RGBA(1, 2,3,.5)!important;COLOR: red ;x:y;behavior:a;width:expression(1);">a</p>`,
+			`<p style="font-family:&#39;A b&#39;,serif;color:RGBA(1, 2,3,.5)!important;color:red">a</p>`,
+		},
+		{
+			"link", `<a href="https://a.example/x?y=1&amp;z=2" title="lies" rel="opener" target="_self">t</a>`,
+			`<a href="https://a.example/x?y=1&amp;z=2" title="https://a.example/x?y=1&amp;z=2" rel="noreferrer noopener" target="_top">t</a>`,
+		},
 		{"link that runs", `<a href="javascript:alert(1)">t</a>`, `<a>t</a>`},
 		{"link to data", `<a href="data:image/png;base64,iVBORw0KGgo=">t</a>`, `<a>t</a>`},
 		{"link of ours", `<a href="/ui/sign-out">t</a>`, `<a>t</a>`},
