@@ -237,7 +237,7 @@ func (g *Gateway) buildDashboard() (err error) {
 	g.ui, err = dashboard.New(dashboard.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Webhooks: g.webhooks, Hosts: hosts,
 		Tallies: g.Tallies, Instance: g, Plugins: g.plugins,
-		Images: images,
+		Images:     images,
 		Submission: func() string { return g.Addr("submission") }, SMTPUsername: g.cfg.SMTPUsername, Limits: g.cfg.Limits, Log: g.log, Now: g.now,
 	})
 	return err
