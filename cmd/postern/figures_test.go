@@ -164,46 +164,6 @@ func BenchmarkEnvelope(b *testing.B) {
 	b.ReportMetric(float64(b.N)*rows/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkDotTo measures from the final dot of a message to the moment somebody who
-// waits for it hears of it.
-func BenchmarkDotTo(b *testing.B) {
-	waits := map[string]func(p *process) (wait func(n int) bool){
-		"EXISTS": func(p *process) func(int) bool {
-			t := reader(p)
-			t.say("d IDLE", `\+`)
-			return func(n int) bool { _, ok := t.say("", fmt.Sprintf(`\* %d EXISTS`, n)); return ok }
-		},
-		"event": func(p *process) func(int) bool {
-			t := dial(strings.TrimPrefix(p.banner.REST, "http://"), long)
-			p.Cleanup(t.close)
-			t.say("GET /emails/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+p.banner.Keys.Account+"\r\n", "event: connected")
-			return func(n int) bool { _, ok := t.say("", fmt.Sprintf(`data: .*"uid":%d,`, n)); return ok }
-		},
-	}
-	for what, start := range waits {
-		b.Run(what, func(b *testing.B) {
-			p := startBinary(b)
-			wait, from, n := start(p), peer(p), 0
-			var took []time.Duration
-			for b.Loop() {
-				n++
-				for _, step := range [][2]string{{"MAIL FROM:<peer@peer.example>", "250"}, {"RCPT TO:<bot@demo.localhost>", "250"}, {"DATA", "354"}} {
-					from.say(step[0], step[1])
-				}
-				began := time.Now()
-				if _, err := from.conn.Write([]byte("From: peer@peer.example\r\nSubject: x\r\n\r\nx\r\n.\r\n")); err != nil || !wait(n) {
-					b.Fatal("nobody heard of it", err)
-				}
-				took = append(took, time.Since(began))
-				from.say("", "250")
-			}
-			slices.Sort(took)
-			b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
-			b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
-		})
-	}
-}
-
 func BenchmarkIdle1000(b *testing.B) {
 	p := startBinary(b)
 	before := p.resident()
