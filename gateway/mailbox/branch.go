@@ -27,11 +27,12 @@ type member struct {
 // Threads puts the messages of some numbers into conversations: those REST shows,
 // the one that began first at the front. Within one, a message stands below the
 // nearest of those it refers to that is there, too. Messages that are gone are left
-// out. It ends with the error of ctx.
+// out. It ends with the error of ctx, or with ErrSearchTime.
 func (v *View) Threads(ctx context.Context, numbers []int) ([]*Branch, error) {
 	threads := make(map[gateway.ID][]*member)
 	for batch := range slices.Chunk(numbers, recordBatch) {
-		if err := ctx.Err(); err != nil {
+		give, err := v.mail.turn(ctx, v.at.Domain, v.mail.searchEnd())
+		if err != nil {
 			return nil, err
 		}
 		list := make([]gateway.MessageNumber, len(batch))
@@ -39,6 +40,7 @@ func (v *View) Threads(ctx context.Context, numbers []int) ([]*Branch, error) {
 			list[i] = v.Entry(n).Message
 		}
 		found, err := v.mail.cfg.Store.Threaded(ctx, v.scope, v.at.Domain, v.at.Account, list)
+		give()
 		if err != nil {
 			return nil, err
 		}

@@ -45,9 +45,18 @@ var sortBys = map[SortBy]func(*gateway.Message) sortValue{
 // Known reports whether messages can be sorted by it.
 func (b SortBy) Known() bool { return sortBys[b] != nil }
 
+// sortBytes is how much of a text counts, in bytes. Ours: nobody tells apart what is the
+// same for so long, and that of every message stands in memory.
+const sortBytes = 1024
+
 // sortText folds a text for comparison, close to the collation i;unicode-casemap of
 // RFC 5051: letters with marks come behind those without.
-func sortText(s string) sortValue { return sortValue{text: norm.NFKD.String(search.Fold(s))} }
+func sortText(s string) sortValue {
+	if len(s) > sortBytes {
+		s = strings.ToValidUTF8(s[:sortBytes], "")
+	}
+	return sortValue{text: norm.NFKD.String(search.Fold(s))}
+}
 
 // localPart is that of the first address.
 func localPart(list []gateway.Address) sortValue {
@@ -82,7 +91,7 @@ const recordBatch = 1000
 
 // Sort puts the messages of some numbers, which are in order, into the order of keys,
 // and leaves out those that are gone. All keys are Known. It reads records alone, and
-// ends with the error of ctx.
+// ends with the error of ctx, or with ErrSearchTime.
 func (v *View) Sort(ctx context.Context, numbers []int, keys []SortKey) ([]int, error) {
 	type row struct {
 		number int
@@ -90,10 +99,12 @@ func (v *View) Sort(ctx context.Context, numbers []int, keys []SortKey) ([]int, 
 	}
 	rows := make([]row, 0, len(numbers))
 	for batch := range slices.Chunk(numbers, recordBatch) {
-		if err := ctx.Err(); err != nil {
+		give, err := v.mail.turn(ctx, v.at.Domain, v.mail.searchEnd())
+		if err != nil {
 			return nil, err
 		}
 		msgs, err := v.Messages(ctx, batch, false)
+		give()
 		if err != nil {
 			return nil, err
 		}

@@ -90,13 +90,18 @@ func read(r io.ReaderAt, at, n, size int64) ([]byte, error) {
 // Messages is how many messages a segment knows.
 func (s *Segment) Messages() int { return len(s.numbers) }
 
+// segmentMemory is what a segment takes in memory that knows nothing, in bytes: mostly the
+// counts of its groups.
+const segmentMemory = 6 << 10
+
 // Memory is how much an open segment takes at most, in bytes.
 func (s *Segment) Memory() int64 {
 	n := int64(len(s.numbers)) * 8
 	for i := range s.groups {
-		n += s.groups[i].listAt - s.groups[i].dictAt
+		g := &s.groups[i]
+		n += g.listAt - g.dictAt + int64(g.terms/blockTerms+1)*16 + int64(cap(s.look[i]))*4
 	}
-	return n
+	return segmentMemory + n + n/8 // pieces of memory are of some sizes only
 }
 
 func (s *Segment) readNumbers(b []byte, messages uint32) bool {

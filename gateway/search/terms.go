@@ -1,6 +1,8 @@
 package search
 
 import (
+	"cmp"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -183,9 +185,7 @@ func planOf(text string) (p plan) {
 		}
 		at += n
 	}
-	if len(p.patterns) > maxPatterns {
-		p.patterns = longest(p.patterns)
-	}
+	p.patterns = longest(p.patterns)
 	return p
 }
 
@@ -204,15 +204,12 @@ func wordPattern(piece string, starts, ends bool) string {
 	return head(piece, termOverlap)
 }
 
+// longest are the patterns that are looked for, of which a query may have thousands.
 func longest(all []string) []string {
-	for len(all) > maxPatterns {
-		least := 0
-		for i, p := range all {
-			if len(p) < len(all[least]) {
-				least = i
-			}
-		}
-		all = append(all[:least], all[least+1:]...)
+	if len(all) > maxPatterns {
+		slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
+		all = slices.Compact(all)
+		all = all[:min(len(all), maxPatterns)]
 	}
 	return all
 }
