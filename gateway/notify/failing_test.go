@@ -131,38 +131,100 @@ func (l ledgerOf) Domains(context.Context, gateway.Scope) ([]gateway.Domain, err
 	return []gateway.Domain{{ID: l.domain}}, nil
 }
 
-// However many domains have endpoints that hang, they leave half of all calls to others:
-// what happens there is told at once.
+// However many domains have endpoints that hang, they leave half of all calls to those who
+// take what they are told; and who comes new waits for one call to end, not for all.
 func TestHangingDomains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const hang = 10 * time.Second
 		slots := NewSlots(calls)
-		join := func(l Ledger, who Teller) {
-			_, stop := consume(t, &ledger{now: time.Now}, who, func(c *ConsumersConfig) { c.Store, c.Slots = l, slots })
-			t.Cleanup(stop)
-		}
-		for d := range gateway.DomainID(10) {
+		join := func(d gateway.DomainID, n byte, events int, tell func(*gateway.Subscription, *gateway.Event, int) (gateway.Result, error)) *ledger {
 			var subs []gateway.Subscription
-			for n := range byte(calls) {
-				s := sub(n+1, 0)
-				s.Domain = d + 2
+			for i := range n {
+				s := sub(i+1, 0)
+				s.Domain = d
 				subs = append(subs, s)
 			}
 			l := newLedger(subs...)
-			for range 1000 {
+			for range events {
 				l.happen(received)
 			}
-			join(ledgerOf{l, d + 2}, &teller{subs: subs, tell: hangs(gateway.ID{}, 10*time.Second, errors.New("it hangs"))})
+			_, stop := consume(t, l, &teller{subs: subs, tell: tell}, func(c *ConsumersConfig) { c.Store, c.Slots = ledgerOf{l, d}, slots })
+			t.Cleanup(stop)
+			return l
 		}
-		good := sub(1, 0)
-		l := newLedger(good)
-		join(l, &teller{subs: []gateway.Subscription{good}})
-		time.Sleep(10 * time.Minute) // until all of them have failed
-		for n := 1; n <= 50; n++ {
-			l.happen(received)
+		told := func(l *ledger) int { return len(l.kept(gateway.ID{1}).told) }
+		good := join(1, 1, 1, nil)
+		synctest.Wait()
+		for d := range gateway.DomainID(10) {
+			join(d+2, calls, 1000, hangs(gateway.ID{}, hang, errors.New("it hangs")))
+		}
+		synctest.Wait()
+		for n := 2; n <= 50; n++ {
+			good.happen(received)
 			synctest.Wait()
-			if told := len(l.kept(good.ID).told); told != n {
-				t.Fatalf("of %d events %d are told at once", n, told)
+			if told(good) != n {
+				t.Fatalf("of %d events %d are told at once", n, told(good))
 			}
+			time.Sleep(time.Second)
+		}
+		fresh := join(100, 1, 1, nil)
+		time.Sleep(hang)
+		synctest.Wait()
+		if told(fresh) != 1 {
+			t.Error("who comes new waits for more than one call")
+		}
+	})
+}
+
+// A slot goes to whose domain has the fewest, and nobody has more than the share.
+func TestSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSlots(4)
+		var order []gateway.DomainID
+		gives := make(chan func(), 100)
+		ask := func(d gateway.DomainID, doubtful bool) {
+			go func() {
+				give, ok := s.take(t.Context(), d, doubtful)
+				if !ok {
+					t.Error("it has no slot")
+					return
+				}
+				order = append(order, d) // one at a time: each is waited for
+				gives <- give
+			}()
+			synctest.Wait()
+		}
+		want := func(list ...gateway.DomainID) {
+			t.Helper()
+			if !slices.Equal(order, list) {
+				t.Errorf("%v, want %v", order, list)
+			}
+		}
+		for range 4 {
+			ask(1, true)
+		}
+		want(1, 1) // its share
+		ask(2, true)
+		want(1, 1) // none is left for those
+		ask(2, false)
+		ask(2, false)
+		want(1, 1, 2, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, ok := s.take(ctx, 3, false); ok {
+			t.Error("who has gone has a slot")
+		}
+		ask(3, true)
+		(<-gives)() // of domain 1
+		synctest.Wait()
+		want(1, 1, 2, 2, 3) // it came last
+		for len(gives) > 0 {
+			(<-gives)()
+			synctest.Wait()
+		}
+		want(1, 1, 2, 2, 3, 1, 2, 1)
+		if s.taken != 0 || s.doubtful != 0 || len(s.of) != 0 || len(s.waiting) != 0 {
+			t.Errorf("%+v", s)
 		}
 	})
 }

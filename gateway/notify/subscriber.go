@@ -24,7 +24,6 @@ type subscriber struct {
 	calls   int       // under way
 	life    int       // how often it was switched off and on
 	trust   int       // it took so many since it failed
-	failing bool      // the newest that ended has failed
 	slow    bool      // the newest that ended took long
 
 	saved   gateway.Position
@@ -62,12 +61,13 @@ func (s *subscriber) low() gateway.Position {
 	return s.at
 }
 
-// doubtful reports whether it may keep calls for long, as it did the last time.
-func (s *subscriber) doubtful() bool { return s.failing || s.slow }
+// doubtful reports whether it may keep calls for long: it has failed, or was never asked,
+// or is slow.
+func (s *subscriber) doubtful() bool { return s.trust == 0 || s.slow }
 
 // answered takes over how a call went.
 func (s *subscriber) answered(failed bool, took time.Duration) {
-	if s.failing, s.slow = failed, took > slowCall; failed {
+	if s.slow = took > slowCall; failed {
 		s.trust = 0
 	} else if s.trust < maxTrust {
 		s.trust++
