@@ -13,7 +13,7 @@ import (
 // Filter narrows a list; what is zero does not. Texts are compared in any case.
 type Filter struct {
 	From, To, Subject string    // each occurs there, in a name or an address
-	Words             string    // each word, or phrase in quotes, occurs in the subject, a name, an address or the texts
+	Words             string    // each word, or phrase in quotes, occurs in the subject, a name, an address, the texts or what is attached
 	Since, Until      time.Time // arrivals from one time on and before another
 
 	Read, Starred, Attachments *bool

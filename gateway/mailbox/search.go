@@ -54,6 +54,9 @@ func (t *texts) has(text *search.Finder, header bool) (found bool, err error) {
 // partHas reports whether the texts of a part contain a text. Those of most mail need no
 // decoding.
 func (t *texts) partHas(p *gateway.Part, text *search.Finder) (found bool, err error) {
+	if about, err := t.about(p); err != nil || about != "" && text.In(about) {
+		return err == nil, err
+	}
 	if raw := t.plain(p); raw != nil {
 		if found, known := text.InLines(raw); known {
 			return found, nil

@@ -44,24 +44,57 @@ const (
 	textOverlap = 128 << 10
 )
 
-// bodies gives fn the text of each part that is text, markup included, until it returns
-// false; of markup that spells letters, what people read too. It is read to its end, as
-// textPiece says.
+// bodies gives fn the texts of each part, markup included, until it returns false: what says
+// what is attached, and what part gives.
 func (t *texts) bodies(fn func(text string) bool) error {
 	more := true
+	see := func(text string) bool {
+		more = fn(text)
+		return more
+	}
 	for i := 0; i < len(t.msg.Content.Parts) && more; i++ {
-		err := t.part(&t.msg.Content.Parts[i], func(text string) bool {
-			more = fn(text)
-			return more
-		})
+		p := &t.msg.Content.Parts[i]
+		about, err := t.about(p)
 		if err != nil {
+			return err
+		}
+		if about != "" && !see(about) {
+			return nil
+		}
+		if err := t.part(p, see); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// part gives fn the texts of one part.
+// about is what stands around a part in the body of its message: the name of a file, and the
+// header of an attached message, without what is over a limit.
+func (t *texts) about(p *gateway.Part) (string, error) {
+	if p.Parent < 0 || p.Parent >= len(t.msg.Content.Parts) {
+		return "", nil // that is the header of the message itself
+	}
+	if t.msg.Content.Parts[p.Parent].Type != "message/rfc822" {
+		return p.Filename, nil
+	}
+	r, err := t.open(p.HeaderAt, p.HeaderSize)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	fields, err := content.Header(r, *t.lim)
+	if err != nil && gateway.KindOf(err) != gateway.TooLarge {
+		return "", err
+	}
+	var b strings.Builder
+	for _, f := range fields {
+		b.WriteString(f.Name + ": " + f.Value + "\n")
+	}
+	return b.String(), nil
+}
+
+// part gives fn the text of a part, if it is one, to its end, as textPiece says; of markup
+// that spells letters, what people read too.
 func (t *texts) part(p *gateway.Part, fn func(text string) bool) error {
 	if !strings.HasPrefix(p.Type, "text/") {
 		return nil

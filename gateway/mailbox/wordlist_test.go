@@ -144,3 +144,34 @@ func TestWordsInMarkup(t *testing.T) {
 		s.ok(s.mail.UpdateIndex(t.Context()))
 	}
 }
+
+// What is attached is found by what it is called, and an attached message by its header, as
+// it stands in the body of the other: before the index knows of it and then.
+func TestWordsOfAttachments(t *testing.T) {
+	h := newHouse(t, 0)
+	s := newShelf(t, h, "ann", h.Store, nil)
+	s.put("Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n" +
+		"--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename*=utf-8''Gr%C3%BC%C3%9Fe%202026.pdf\r\n\r\n%PDF\r\n" +
+		"--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: Zoe <zoe@z.example>\r\nSubject: =?utf-8?q?Gef=C3=A4llt?= mir\r\n\r\nwithin\r\n--b--\r\n")
+	for i := range 9 {
+		s.put(fmt.Sprintf("Subject: other %d\r\n\r\nnothing", i))
+	}
+	for _, known := range []string{"unknown", "indexed"} {
+		for _, q := range []string{"grüße", `"Grüße 2026.pdf"`, "gefällt", "zoe@z", "within", `"subject: gefällt mir"`} {
+			p, err := s.mail.List(t.Context(), s.scope(), mailbox.Query{Limit: 10, Filter: &mailbox.Filter{Words: q}})
+			if err != nil || len(p.Items) != 1 || p.Items[0].Message.Content.Subject != "x" {
+				t.Errorf("%s, %s: %d, %v", known, q, len(p.Items), err)
+			}
+			text := strings.Trim(q, `"`)
+			for name, c := range map[string]mailbox.Criteria{"BODY": {Bodies: []string{text}}, "TEXT": {Texts: []string{text}}} {
+				if got := s.search(&c); !slices.Equal(got, []int{0}) {
+					t.Errorf("%s, %s %s: %v", known, name, text, got)
+				}
+			}
+		}
+		if got := s.search(&mailbox.Criteria{Headers: []mailbox.HeaderText{{Name: "From", Text: "zoe"}}}); len(got) != 0 {
+			t.Errorf("%s: its sender is another: %v", known, got)
+		}
+		s.ok(s.mail.UpdateIndex(t.Context()))
+	}
+}

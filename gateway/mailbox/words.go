@@ -222,6 +222,9 @@ func (w *wordSearch) say(ctx context.Context, d gateway.DomainID, a gateway.Acco
 		if time.Now().After(w.until) {
 			return ErrSearchTime
 		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if out[i], err = w.m.textsOf(ctx, w.scope, msg, body).say(w.terms); gateway.KindOf(err) == gateway.NotFound {
 			return nil // it was deleted meanwhile
 		}

@@ -27,7 +27,7 @@ import (
 const (
 	// magic is "PSI" and a version, which is another one when other texts are indexed: an
 	// older segment then counts as damaged, and its index is made again.
-	magic      = 0x50534905
+	magic      = 0x50534906
 	groupHead  = 6 * 4
 	headBytes  = 4 + 4 + 8 + 8 + 4 + 4 + 4 + len(groups)*groupHead
 	blockBytes = 12
