@@ -119,6 +119,7 @@ type PluginUpload struct {
 	Manifest []byte    // instead of the one in the module; nil: it has one
 	Name     string    // instead of the manifest's
 	Grants   *[]string // nil: what the manifest asks for
+	Later    bool      // grant a new one nothing yet, and one that is known no more than it has; without Grants
 	Account  AccountID // 0: for the whole domain
 	Operator bool      // an operator may install also when tenants may not
 }

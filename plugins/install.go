@@ -78,6 +78,9 @@ func (p *Plugins) take(ctx context.Context, s gateway.Scope, u gateway.PluginUpl
 	for _, h := range m.Hooks {
 		v.Hooks = append(v.Hooks, gateway.Hook(h))
 	}
+	if u.Later {
+		v.Grants = nil
+	}
 	if u.Grants != nil {
 		v.Grants = *u.Grants
 		for _, g := range v.Grants {

@@ -49,11 +49,6 @@ type Instance interface {
 	DeliveryMode(ctx context.Context) (gateway.DeliveryMode, error)
 }
 
-// Plugins are the programs in the mail path.
-type Plugins interface {
-	List(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error)
-}
-
 // Images gets what is at an address that somebody else chose: https, never on the inside
 // of the operator's network, at most most bytes. safehttp.Client is one.
 type Images interface {
@@ -71,7 +66,9 @@ type Config struct {
 	Instance Instance
 	Plugins  Plugins
 	Webhooks Webhooks
-	Images   Images // that mail shows from elsewhere, if its reader asks
+	Images   Images         // that mail shows from elsewhere, if its reader asks
+	Uploads  *gateway.Slots // of modules
+	Replays  *gateway.Slots
 	// Hosts are the names that a browser may know the dashboard by, without ports;
 	// loopback's are always among them. Others are refused: a page of somebody else's
 	// name that leads here, as DNS rebinding has it, gets nothing.
@@ -100,7 +97,7 @@ type Dashboard struct {
 // complete reports whether all is there that is required.
 func (c *Config) complete() bool {
 	return c.Sender != nil && c.Mail != nil && c.Keys != nil && c.Domains != nil && c.Activity != nil &&
-		c.Tallies != nil && c.Instance != nil && c.Plugins != nil && c.Webhooks != nil &&
+		c.Tallies != nil && c.Instance != nil && c.Plugins != nil && c.Webhooks != nil && c.Uploads != nil && c.Replays != nil &&
 		c.Images != nil &&
 		c.Submission != nil && c.Limits != (gateway.Limits{})
 }

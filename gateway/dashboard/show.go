@@ -121,6 +121,7 @@ func (d *Dashboard) funcs() template.FuncMap {
 		"here":     here,
 		"dict":     dict,
 		"answered": answered,
+		"decision": func(hook string, a gateway.Action) string { return actionName(gateway.Hook(hook), a) },
 		"parent":   path.Dir,
 		"list":     func(all ...any) []any { return all },
 		"link":     func(to, name string) place { return place{to, name, false} },

@@ -84,7 +84,7 @@ func (s *Server) replayPlugin(k *call) error {
 	if err != nil {
 		return err
 	}
-	release, err := s.replays.take(p.Domain)
+	release, err := s.cfg.Replays.Take(p.Domain)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (s *Server) readSends(k *call, fn func(*sendReader) error) (*sendReader, er
 		return nil, b.refuse(err)
 	}
 	if n := int64(k.c.Request().Header.ContentLength()); n < 0 || n > s.cfg.Limits.JSONBytes {
-		release, err := s.sends.take(k.scope.Domain())
+		release, err := s.sends.Take(k.scope.Domain())
 		if err != nil {
 			done()
 			return nil, b.refuse(err)

@@ -68,6 +68,8 @@ type Config struct {
 	Streams  Streams
 	Plugins  Plugins
 	Webhooks Webhooks
+	Uploads  *gateway.Slots // of modules
+	Replays  *gateway.Slots
 	Remote   Fetcher // default: none; attachments[].path is then refused
 	Ready    func() error
 	Local    gateway.Scope // of callers at ServeLocal
@@ -88,9 +90,7 @@ type Config struct {
 type Server struct {
 	cfg       Config
 	openapi   []byte
-	sends     *slots
-	uploads   *slots
-	replays   *slots
+	sends     *gateway.Slots
 	streams   streamCount
 	claims    claims
 	backingUp atomic.Bool
@@ -98,7 +98,7 @@ type Server struct {
 
 // New checks cfg, empties the spool folder, and starts nothing.
 func New(cfg Config) (*Server, error) {
-	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil || cfg.Streams == nil || cfg.Plugins == nil || cfg.Webhooks == nil ||
+	if cfg.Sender == nil || cfg.Mail == nil || cfg.Keys == nil || cfg.Domains == nil || cfg.Activity == nil || cfg.Instance == nil || cfg.Streams == nil || cfg.Plugins == nil || cfg.Webhooks == nil || cfg.Uploads == nil || cfg.Replays == nil ||
 		cfg.Ready == nil || cfg.SpoolDir == "" || cfg.Limits == (gateway.Limits{}) || cfg.Local.Level() != gateway.LevelInstance {
 		return nil, errors.New("rest: a required field of Config is missing")
 	}
@@ -116,9 +116,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		cfg: cfg, openapi: doc, sends: newSlots(cfg.Limits.SendsAtOnce, "large emails are being sent", time.Second),
-		uploads: newSlots(cfg.Limits.PluginUploads, "plugins are being uploaded", 2*time.Second),
-		replays: newSlots(cfg.Limits.ReplaysAtOnce, "replays are under way", 5*time.Second),
+		cfg: cfg, openapi: doc, sends: gateway.NewSlots(cfg.Limits.SendsAtOnce, "large emails are being sent", time.Second),
 	}, nil
 }
 

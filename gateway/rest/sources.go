@@ -47,7 +47,7 @@ func (s *Server) sources(k *call, scope gateway.Scope, r *sendReader, permissive
 	if len(r.sources) == 0 {
 		return nil
 	}
-	release, err := s.sends.take(scope.Domain())
+	release, err := s.sends.Take(scope.Domain())
 	if err != nil {
 		return err
 	}

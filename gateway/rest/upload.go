@@ -22,7 +22,7 @@ const (
 // upload reads a module in one of the few slots for it, of its domain's share; done gives
 // both back when the module is compiled.
 func (s *Server) upload(k *call, u *gateway.PluginUpload) (done func(), err error) {
-	release, err := s.uploads.take(k.scope.Domain())
+	release, err := s.cfg.Uploads.Take(k.scope.Domain())
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,8 @@ type Gateway struct {
 	couriers *couriers
 	cert     certificate
 
+	uploads, replays *gateway.Slots // of all doors
+
 	erased chan struct{}           // a domain was deleted
 	doors  map[string]net.Listener // by name, as in Doors; only those that are open
 	socket net.Listener
@@ -207,6 +209,8 @@ func (g *Gateway) build() (err error) {
 	}); err != nil {
 		return err
 	}
+	g.uploads = gateway.NewSlots(lim.PluginUploads, "plugins are being uploaded", 2*time.Second)
+	g.replays = gateway.NewSlots(lim.ReplaysAtOnce, "replays are under way", 5*time.Second)
 	if err = g.buildDashboard(); err != nil {
 		return err
 	}
@@ -235,7 +239,7 @@ func (g *Gateway) buildDashboard() (err error) {
 		return err
 	}
 	g.ui, err = dashboard.New(dashboard.Config{
-		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Webhooks: g.webhooks, Hosts: hosts,
+		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Webhooks: g.webhooks, Uploads: g.uploads, Replays: g.replays, Hosts: hosts,
 		Tallies: g.Tallies, Instance: g, Plugins: g.plugins,
 		Images:     images,
 		Submission: func() string { return g.Addr("submission") }, SMTPUsername: g.cfg.SMTPUsername, Limits: g.cfg.Limits, Log: g.log, Now: g.now,
@@ -245,7 +249,7 @@ func (g *Gateway) buildDashboard() (err error) {
 
 func (g *Gateway) buildREST() (err error) {
 	c := rest.Config{
-		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Webhooks: g.webhooks, Ready: g.Store.Ready,
+		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Instance: g, Streams: g.hub, Plugins: g.plugins, Webhooks: g.webhooks, Uploads: g.uploads, Replays: g.replays, Ready: g.Store.Ready,
 		Local: keys.System(), URL: g.cfg.RESTURL, Here: g.URL, Pages: g.ui.Mount, Origins: g.cfg.Origins, Limits: g.cfg.Limits, SpoolDir: filepath.Join(g.cfg.Data, "spool"), Log: g.log, Now: g.now,
 	}
 	if g.cfg.RemoteAttachments {
