@@ -187,6 +187,10 @@ func (c *call) log(level int, text []byte) {
 	c.host.Log(level, strings.ToValidUTF8(string(text), "\uFFFD"))
 }
 
+// mostPrinted is how much of one buffer is looked at for lines, in bytes; ours. Those that
+// are kept are much shorter.
+const mostPrinted = 256 << 10
+
 // lineWriter makes log lines of what a module prints.
 type lineWriter struct {
 	level int
@@ -194,6 +198,7 @@ type lineWriter struct {
 }
 
 func (w *lineWriter) write(c *call, p []byte) {
+	p = p[:min(len(p), mostPrinted)]
 	for c.lines < c.limits.LogLines {
 		line, rest, whole := bytes.Cut(p, []byte("\n"))
 		if room := c.limits.LogBytes - int64(len(w.held)); room > 0 {

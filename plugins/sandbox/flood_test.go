@@ -16,12 +16,17 @@ type floodHost struct {
 	lines, logged, puts, parts int
 }
 
-func (h *floodHost) Log(_ int, text string)                     { h.lines++; h.logged += len(text) }
-func (h *floodHost) Verdict([]byte) error                       { return abi.TooLarge }
-func (h *floodHost) KVPut(string, []byte, int64) error          { h.puts++; return nil }
-func (h *floodHost) HTTP(context.Context, []byte) (int, error)  { return 7, nil }
-func (h *floodHost) Send([]byte) error                          { return abi.OverQuota }
-func (h *floodHost) Part(_ int, _ int64, p []byte) (int, error) { h.parts++; return len(p), nil }
+func (h *floodHost) Log(_ int, text string)                    { h.lines++; h.logged += len(text) }
+func (h *floodHost) Verdict([]byte) error                      { return abi.TooLarge }
+func (h *floodHost) KVPut(string, []byte, int64) error         { h.puts++; return nil }
+func (h *floodHost) HTTP(context.Context, []byte) (int, error) { return 7, nil }
+func (h *floodHost) Send([]byte) error                         { return abi.OverQuota }
+func (h *floodHost) Part(_ int, off int64, p []byte) (int, error) {
+	if off == 0 { // and not the next piece of the same question
+		h.parts++
+	}
+	return len(p), nil
+}
 
 // Robustness 4: a module that asks for much, or says much, gets an end, and costs the
 // host little. What may be asked at all is bounded here, for all imports alike; how many

@@ -11,70 +11,130 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// endless are guests that hold on to their thread as long as they may.
-func endless() map[string][]byte {
-	again := func(code ...[]byte) []byte {
-		a := hook(slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), []byte{0x0c, 0, 0x0b}), konst(0))
-		a.memories = [][]byte{append([]byte{0}, binary32(512)...)}
+// greedy are guests that make the most of a slice of fuel.
+func greedy() map[string][]byte {
+	const pages, page = 512, 4 << 10
+	guest := func(code ...[]byte) []byte {
+		a := (&assembler{}).imp(abi.Module, "now", ":I").imp(wasiModule, "random_get", "ii:i").
+			fn("postern_inbound", ":i", invoke(0), drop, slices.Concat(code...), konst(0))
+		a.code[0] = withLocals(a.code[0], 2)
+		a.memories = [][]byte{append([]byte{0}, binary32(pages)...)}
 		return a.bytes()
 	}
-	random := (&assembler{}).imp(wasiModule, "random_get", "ii:i").
-		fn("postern_inbound", ":i", []byte{0x03, 0x40}, konst(0), konst(32<<20), invoke(0), drop, []byte{0x0c, 0, 0x0b}, konst(0))
-	random.memories = [][]byte{append([]byte{0}, binary32(512)...)}
+	const end = pages << 16
+	again := func(code ...[]byte) []byte {
+		return slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), []byte{0x0c, 0, 0x0b})
+	}
+	local0, tee0 := []byte{0x20, 0}, []byte{0x22, 0}
+	walk := func(code ...[]byte) []byte { // once over all of memory, by pages
+		return slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), local0, konst(page), []byte{0x6a}, tee0, konst(end), []byte{0x49, 0x0d, 0, 0x0b})
+	}
+	var written []byte
+	for at := int32(0); at < end; at += page {
+		written = append(written, slices.Concat(konst(at), konst(1), []byte{0x36, 2, 0})...)
+	}
+	spread := slices.Concat(local0, konst(1664525), []byte{0x6c}, konst(1013904223), []byte{0x6a}, tee0,
+		konst(end-4), []byte{0x71, 0x28, 2, 0}, local0, []byte{0x6a, 0x21, 0})
 	return map[string][]byte{
-		"a loop":      hook(forever, konst(0)).bytes(),
-		"memory.fill": again(konst(0), konst(1), konst(32<<20), []byte{0xfc, 11, 0}),
-		"memory.copy": again(konst(0), konst(16<<20), konst(16<<20), []byte{0xfc, 10, 0, 0}),
-		"random_get":  random.bytes(),
+		"a loop":           guest(again()),
+		"divisions":        guest(again(konst64(-1), konst64(3), []byte{0x7f, 0x1a})),
+		"memory.fill":      guest(again(konst(0), konst(1), konst(end), []byte{0xfc, 11, 0})),
+		"memory.copy":      guest(again(konst(0), konst(end/2), konst(end/2), []byte{0xfc, 10, 0, 0})),
+		"loads everywhere": guest(again(spread)),
+		"pages written":    guest(walk(local0, konst(1), []byte{0x36, 2, 0})),
+		"pages, no loop":   guest(written),
+		"pages read":       guest(walk(local0, []byte{0x28, 2, 0}, drop)),
+		"random_get":       guest(again(konst(0), konst(1<<20), invoke(1), drop)),
+	}
+}
+
+// looks counts how often a call looks whether it is still wanted.
+type looks struct {
+	context.Context
+	n int64
+}
+
+func (l *looks) Err() error {
+	l.n++
+	return l.Context.Err()
+}
+
+// Whatever a module does, it runs no more than two slices of fuel before it lets go of its
+// thread: also code without a loop.
+func TestSlices(t *testing.T) {
+	lim := realLimits()
+	lim.Fuel = 1 << 20
+	e := engineOf(t, Config{Limits: lim})
+	for name, wasm := range greedy() {
+		t.Run(name, func(t *testing.T) {
+			l := &looks{Context: t.Context()}
+			used, err := compile(t, e, wasm).Call(l, nobody, abi.HookInbound, &fakeHost{})
+			if known, ok := errors.AsType[*CallError](err); err != nil && (!ok || known.Reason != ReasonFuel) {
+				t.Fatal(err)
+			}
+			if least := used.Fuel / (2 * slice); l.n < least || least < 3 {
+				t.Errorf("%d looks in %d of fuel, want %d", l.n, used.Fuel, least)
+			}
+		})
 	}
 }
 
 // BenchmarkStall is what others wait for while a module runs on: everything stops for a
 // moment when memory is measured or collected, and that waits for every thread. It
-// reports how long those stops took in microseconds, and the same when no module runs:
-// on a machine that has other things to do, the longest ones are not the module's.
+// reports how long those stops took in microseconds, and beside it, taking turns, the same
+// when no module runs: on a machine that has other things to do, the longest ones are not
+// the module's.
 func BenchmarkStall(b *testing.B) {
-	e := engineOf(b, Config{Limits: realLimits()})
-	b.Run("nobody", func(b *testing.B) {
-		stalls(b, func() error { time.Sleep(100 * time.Millisecond); return nil })
-	})
-	for name, wasm := range endless() {
+	lim := realLimits()
+	lim.CallTime = turn
+	e := engineOf(b, Config{Limits: lim})
+	for name, wasm := range greedy() {
 		m := compile(b, e, wasm)
 		b.Run(name, func(b *testing.B) {
-			stalls(b, func() error {
-				_, err := m.Call(context.Background(), nobody, abi.HookInbound, &fakeHost{})
-				if known, ok := errors.AsType[*CallError](err); !ok || known.Reason != ReasonFuel && known.Reason != ReasonDeadline {
-					return errors.Join(errors.New("it ended in another way"), err)
+			var guest, nobodys []time.Duration
+			for b.Loop() {
+				guest = append(guest, stalls(b, func(until time.Time) error {
+					for time.Now().Before(until) {
+						_, err := m.Call(context.Background(), nobody, abi.HookInbound, &fakeHost{})
+						if known, ok := errors.AsType[*CallError](err); err != nil && (!ok || known.Reason != ReasonFuel && known.Reason != ReasonDeadline) {
+							return err
+						}
+						m.engine.pool.drop(m, nil) // the next one has none of its pages
+					}
+					return nil
+				})...)
+				nobodys = append(nobodys, stalls(b, func(until time.Time) error { time.Sleep(time.Until(until)); return nil })...)
+			}
+			for of, all := range map[string][]time.Duration{"": guest, "nobody-": nobodys} {
+				slices.Sort(all)
+				for name, share := range map[string]int{"p50-us": 500, "p99-us": 990, "p99.9-us": 999, "worst-us": 1000} {
+					b.ReportMetric(float64(all[(len(all)-1)*share/1000].Nanoseconds())/1000, of+name)
 				}
-				return nil
-			})
+			}
 		})
 	}
 }
 
-// stalls measures how long the world takes to stop while something runs.
-func stalls(b *testing.B, run func() error) {
-	var all []time.Duration
-	for b.Loop() {
-		done := make(chan error, 1)
-		go func() { done <- run() }()
-		for ended := false; !ended; {
-			started := time.Now()
-			var s runtime.MemStats
-			runtime.ReadMemStats(&s)
-			all = append(all, time.Since(started))
-			select {
-			case err := <-done:
-				if ended = true; err != nil {
-					b.Fatal(err)
-				}
-			default:
+// turn is how long something runs before it is another's turn.
+const turn = 100 * time.Millisecond
+
+// stalls measures how long the world takes to stop while something runs for a turn.
+func stalls(b *testing.B, run func(until time.Time) error) (all []time.Duration) {
+	b.Helper()
+	done := make(chan error, 1)
+	go func() { done <- run(time.Now().Add(turn)) }()
+	for {
+		started := time.Now()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		all = append(all, time.Since(started))
+		select {
+		case err := <-done:
+			if err != nil {
+				b.Fatal(err)
 			}
+			return all
+		default:
 		}
 	}
-	slices.Sort(all)
-	for name, share := range map[string]int{"p50-us": 500, "p99-us": 990, "p99.9-us": 999} {
-		b.ReportMetric(float64(all[(len(all)-1)*share/1000].Nanoseconds())/1000, name)
-	}
-	b.ReportMetric(float64(all[len(all)-1].Nanoseconds())/1000, "worst-us")
 }

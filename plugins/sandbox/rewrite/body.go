@@ -81,6 +81,7 @@ func (b *body) walk() error {
 			return err
 		}
 		b.most = max(b.most, len(b.operands))
+		b.cut()
 	}
 	if len(b.r.b) > 0 {
 		return b.r.fault("a function goes on behind its end")

@@ -23,6 +23,10 @@ const (
 	foldAll = 64 // all of those behind one
 )
 
+// longRegion is what may be paid for at once: code without a loop can be long, and each of
+// its instructions may have the kernel find a page of memory. Ours.
+const longRegion = 1 << 10
+
 // weightCheck is what a check or charge costs itself.
 const weightCheck = 2
 
@@ -35,8 +39,15 @@ func (b *body) open() {
 // pay adds a weight to what runs here.
 func (b *body) pay(weight int64) { b.regions[b.now].cost += weight }
 
-// check starts a region at the head of a loop.
+// check starts a region that asks for more.
 func (b *body) check(at int) { b.start(at, region{cost: weightCheck, before: b.now, check: true}) }
+
+// cut starts a region with a check where the one before has become long.
+func (b *body) cut() {
+	if b.regions[b.now].cost > longRegion && len(b.frames) > 0 && !b.frames[len(b.frames)-1].dead {
+		b.check(b.r.at - b.from)
+	}
+}
 
 // split starts a region that may not be reached, or may be without what is written
 // before it.

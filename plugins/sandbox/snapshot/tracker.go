@@ -80,8 +80,12 @@ func (t *tracker) reset(memory, image []byte) error {
 	return nil
 }
 
+// mostCleared is how many pages are cleared at once: all of a program's threads may have to
+// wait for it. Ours, 20 us.
+const mostCleared = 64
+
 // putBack makes the instance's own pages what they are in the image. Those that are zero
-// there are cleared, those in a row at once: a page of the image that nobody has read
+// there are cleared, some in a row at once: a page of the image that nobody has read
 // takes no memory, and reading is half of copying.
 func (t *tracker) putBack(memory, image []byte) {
 	for i := 0; i < len(t.list); i++ {
@@ -90,8 +94,8 @@ func (t *tracker) putBack(memory, image []byte) {
 			copy(memory[at:at+t.page], image[at:at+t.page])
 			continue
 		}
-		end := at + t.page
-		for i+1 < len(t.list) && int(t.list[i+1])*t.page == end && t.zeros.has(int(t.list[i+1])) {
+		end, most := at+t.page, at+mostCleared*t.page
+		for i+1 < len(t.list) && end < most && int(t.list[i+1])*t.page == end && t.zeros.has(int(t.list[i+1])) {
 			end += t.page
 			i++
 		}
