@@ -92,8 +92,8 @@ func (c *IMAP) Send(parts ...string) (tag string, err error) {
 	for i, part := range parts {
 		if i == 0 {
 			part = tag + " " + part
-		} else if r, err := c.Next(chatPatience); err != nil || r.Tag != "+" {
-			return tag, fmt.Errorf("asked for a literal: %+v, %w", r, err)
+		} else if err := c.asked(); err != nil {
+			return tag, err
 		}
 		c.note(fmt.Sprintf("C: %.200q", part))
 		if err := c.Raw(part + "\r\n"); err != nil {
@@ -101,6 +101,20 @@ func (c *IMAP) Send(parts ...string) (tag string, err error) {
 		}
 	}
 	return tag, nil
+}
+
+// asked waits until the server asks for more. One that says goodbye instead is at its end.
+func (c *IMAP) asked() error {
+	r, err := c.Next(chatPatience)
+	switch {
+	case err != nil:
+		return err
+	case r.Name == "BYE":
+		return fmt.Errorf("BYE %s: %w", r.Text, io.EOF)
+	case r.Tag != "+":
+		return fmt.Errorf("asked for a literal: %+v", r)
+	}
+	return nil
 }
 
 // Raw sends bytes as they are.

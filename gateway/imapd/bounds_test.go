@@ -101,8 +101,10 @@ func TestFetchBounds(t *testing.T) {
 	for in, want := range map[string]string{
 		"a FETCH 1 (UID" + strings.Repeat(" UID", maxItems-1) + ")": "",
 		"a FETCH 1 (UID" + strings.Repeat(" UID", maxItems) + ")":   "FETCH takes fewer items",
-		"a FETCH 1 " + fields(maxNames):                             "",
-		"a FETCH 1 " + fields(maxNames+1):                           "FETCH takes fewer header fields",
+		"a FETCH 1 ()": "a list in FETCH is empty",
+		"a FETCH 1 (UID BODY[HEADER.FIELDS.NOT ()])": "a list in FETCH is empty",
+		"a FETCH 1 " + fields(maxNames):              "",
+		"a FETCH 1 " + fields(maxNames+1):            "FETCH takes fewer header fields",
 	} {
 		c, _, err := parse(in + "\r\n")
 		if err != nil {

@@ -46,8 +46,8 @@ type conn struct {
 	dialect  dialect
 	halfway  bool // through a line that holds a message
 	authed   bool
-	securing bool // TLS is being put on: nobody else touches the connection
-	stopping bool
+	securing bool   // TLS is being put on: nobody else touches the connection
+	last     string // said when the command in flight is answered: the session ends then
 	fail     error
 
 	// Used by the library's reading goroutine alone.

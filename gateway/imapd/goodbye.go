@@ -109,18 +109,21 @@ func (c *conn) shut() {
 	cut.Stop()
 }
 
-const stopText = "the server is shutting down"
-
-// stop is called when the gateway stops: who idles is told now, others after the
-// command that runs.
+// stop is called when the gateway stops.
 func (c *conn) stop() {
 	c.patience.hurry()
+	c.endWith("the server is shutting down")
+}
+
+// endWith ends the session: now if no command runs, as in IDLE, or if it is one that waits
+// for a login; else when it is answered, so that the client knows what it did.
+func (c *conn) endWith(text string) {
 	c.mu.Lock()
-	c.stopping = true
-	busy := c.tag != "" // not so in IDLE
+	c.last = text
+	busy := c.tag != "" && (!c.waiting || c.note.name != "AUTHENTICATE")
 	c.mu.Unlock()
 	if !busy {
-		c.hangUp(stopText)
+		c.hangUp(text)
 	}
 }
 

@@ -78,6 +78,17 @@ func TestGoodbyeBeforeHandshake(t *testing.T) {
 	<-stopped
 }
 
+// A stop does not wait for who has begun to log in and says no more: nobody knows who that is.
+func TestGoodbyeToGuest(t *testing.T) {
+	s := newStage(t, nil)
+	c := s.greeted(t, "imaps")
+	defer c.Close()
+	c.ask("a AUTHENTICATE PLAIN", "+ ")
+	go s.stop()
+	c.ask("", "* BYE the server is shutting down")
+	<-c.end.gone
+}
+
 // until sends a command and reads up to a line that begins so.
 func (c *client) until(line, want string) (lines []string) {
 	c.t.Helper()

@@ -65,7 +65,7 @@ func TestIMAPLogins(t *testing.T) {
 	}
 	for _, script := range []string{
 		"C: a AUTHENTICATE PLAIN " + plain(gatewaytest.Account, g.Keys.Account) + "\nS: a OK",
-		"C: a AUTHENTICATE PLAIN\nS: \\+ \nC: " + plain("centerleap", g.Keys.Account) + "\nS: a OK",
+		"C: a AUTHENTICATE PLAIN\nS: \\+ $\nC: " + plain("centerleap", g.Keys.Account) + "\nS: a OK",
 		"C: a AUTHENTICATE PLAIN\nS: \\+ \nC: *\nS: a BAD\nC: b NOOP\nS: b OK",
 	} {
 		chat := g.Dial(t, "imaps")

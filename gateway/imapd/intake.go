@@ -100,8 +100,15 @@ func (c *conn) dropUpload() error {
 // name with a key has a tenth of that.
 const maxSASL = 3 << 10
 
-// nextLine continues AUTHENTICATE.
+// nextLine continues AUTHENTICATE, unless the session is to end.
 func (c *conn) nextLine() error {
+	c.mu.Lock()
+	last := c.last
+	c.mu.Unlock()
+	if last != "" {
+		c.hangUp(last)
+		return net.ErrClosed
+	}
 	l, err := readLine(c.in, c.waitForCommand().line)
 	if err != nil {
 		return err

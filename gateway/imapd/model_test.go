@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,11 +144,16 @@ func (s *simulated) told(err error) error {
 		log = s.c.Log()
 	}
 	var bad *imapread.MalformedError
-	if errors.Is(err, errOver) || deleted && !errors.As(err, &bad) && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+	if errors.Is(err, errOver) || deleted && !errors.As(err, &bad) && hasLeft(err) {
 		s.over()
 		return nil
 	}
 	return fmt.Errorf("client %d: %w\n%s", s.id, err, log)
+}
+
+// hasLeft reports whether an error means that the gateway closed, maybe while we wrote.
+func hasLeft(err error) bool {
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // arrive lets mail arrive as over SMTP.

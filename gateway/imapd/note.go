@@ -86,6 +86,9 @@ func (n *note) fetchItems(c *command) error {
 	if items[0].kind == opening {
 		items = items[1 : len(items)-1]
 	}
+	if len(items) == 0 || slices.ContainsFunc(items, func(t token) bool { return strings.Contains(t.text, "()") }) {
+		return commandError("a list in FETCH is empty")
+	}
 	if why := tooManyItems(items); why != "" {
 		return commandError(why)
 	}

@@ -70,6 +70,7 @@ func (c *conn) response(l string) {
 		l = c.addCapability(l)
 	case strings.HasPrefix(l, "+"):
 		c.asked = true
+		l = strings.Replace(l, "+ =\r\n", "+ \r\n", 1) // the library's word for no challenge is no base64
 		if c.upload != nil && c.upload.nonSync {
 			return // the client did not wait
 		}
@@ -85,8 +86,8 @@ func (c *conn) response(l string) {
 		c.tag = ""
 	}
 	_ = c.put([]byte(l)) // a failure is kept in c.fail
-	if c.stopping && c.tag == "" {
-		c.bye(stopText)
+	if c.last != "" && c.tag == "" {
+		c.bye(c.last)
 	}
 }
 

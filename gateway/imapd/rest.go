@@ -105,8 +105,8 @@ func (c *conn) replayed(l string) {
 	switch head, _, _ := strings.Cut(l, " OK "); {
 	case head == c.tag:
 		c.tag = ""
-		if c.stopping {
-			c.bye(stopText)
+		if c.last != "" {
+			c.bye(c.last)
 		}
 	case strings.HasPrefix(l, c.tag+" "):
 		c.bye("internal error")

@@ -336,8 +336,16 @@ func TestCopyFromDeleted(t *testing.T) {
 		owner.Script("C: a CREATE Box\nS: a OK\nC: b SELECT INBOX\nS~ b OK\nC: c COPY 1 Box\nS: c OK")
 		reader.Script("C: a SELECT Box\nS~ a OK")
 		owner.Script("C: d DELETE Box\nS: d OK")
-		reader.Script("C: b " + verb + " 1 INBOX\nS~ \\* BYE the mailbox was deleted\nEND")
+		reader.Script("C: b " + verb + " 1 INBOX\nS~ b NO\nS: \\* BYE the mailbox was deleted\nEND")
 	}
+}
+
+// Who deletes the mailbox that it has selected is told that it did, and then that the session
+// ends.
+func TestDeleteSelected(t *testing.T) {
+	g := gatewaytest.Start(t)
+	c := login(t, g)
+	c.Script("C: a CREATE Box\nS: a OK\nC: b SELECT Box\nS~ b OK\nC: c DELETE Box\nS: c OK\nS: \\* BYE the mailbox was deleted\nEND")
 }
 
 // A mailbox has at most 128 keywords; PERMANENTFLAGS says whether there is room.

@@ -79,7 +79,7 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 	}
 	v, err := s.door.cfg.Mail.View(s.ctx, s.scope, s.account, name)
 	if errors.Is(err, mailbox.ErrClosed) {
-		return nil, refuse("NONEXISTENT", "the mailbox was deleted") // meanwhile; nobody is in it yet
+		return nil, refuse("NONEXISTENT", boxDeleted) // meanwhile; nobody is in it yet
 	}
 	if err != nil {
 		return nil, s.failed(err)
@@ -133,12 +133,20 @@ func (s *session) Poll(_ *imapserver.UpdateWriter, allowExpunge bool) error {
 	return s.tell(allowExpunge)
 }
 
+// elsewhere are the commands that have done what they do, although the mailbox that is
+// selected is gone.
+var elsewhere = []string{"APPEND", "COPY", "UID COPY", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE"}
+
 // tell writes the news of the selected mailbox.
 func (s *session) tell(allowExpunge bool) error {
 	if s.view == nil {
 		return nil
 	}
 	news, err := s.view.News(s.ctx, allowExpunge)
+	if errors.Is(err, mailbox.ErrClosed) && slices.Contains(elsewhere, s.c.note.name) {
+		s.c.endWith(boxDeleted) // behind the OK
+		return nil
+	}
 	if err != nil {
 		return s.failed(err)
 	}

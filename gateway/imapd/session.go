@@ -80,6 +80,8 @@ func oneLine(text string) string {
 	return strings.Join(strings.Fields(text[:min(len(text), maxText)]), " ")
 }
 
+const boxDeleted = "the mailbox was deleted"
+
 // failed gives an error the response code of its Kind.
 func (s *session) failed(err error) error {
 	if err == nil {
@@ -89,8 +91,8 @@ func (s *session) failed(err error) error {
 		return known
 	}
 	if errors.Is(err, mailbox.ErrClosed) {
-		s.c.hangUp("the mailbox was deleted")
-		return refuse("NONEXISTENT", "the mailbox was deleted")
+		s.c.endWith(boxDeleted)
+		return refuse("NONEXISTENT", boxDeleted)
 	}
 	if errors.Is(err, gateway.ErrKeywords) {
 		return refuse("LIMIT", gateway.ErrKeywords.Message)
