@@ -23,7 +23,11 @@ var Mergeable = mergeable
 func (m *Mail) UpdateIndex(ctx context.Context) error {
 	x := newIndexer(m)
 	defer x.release(context.WithoutCancel(ctx))
-	return x.round(ctx)
+	err := x.round(ctx)
+	for err == nil && x.more {
+		err = x.round(ctx)
+	}
+	return err
 }
 
 // Indexer is one whose rounds a test begins.
@@ -41,6 +45,9 @@ func (i Indexer) Round(ctx context.Context) error {
 	i.x.tell(ctx, 0, err)
 	return err
 }
+
+// More reports whether the next round should begin at once.
+func (i Indexer) More() bool { return i.x.more }
 
 // Paused reports whether mail that comes does not wake it.
 func (i Indexer) Paused() bool { return i.x.paused }

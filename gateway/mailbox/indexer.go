@@ -24,6 +24,9 @@ const (
 	// over, and indexJob names it; ours.
 	indexLease = time.Minute
 	indexJob   = "mailbox/search"
+	// indexAtOnce is how often an account is added to, or merged, before the next has its
+	// turn; ours: some seconds.
+	indexAtOnce = 8
 	// indexLagging is how long a round may take before the log tells of it; ours: then
 	// searches lag by more than 2 s.
 	indexLagging = 2 * time.Second
@@ -37,23 +40,28 @@ func (m *Mail) RunIndex(ctx context.Context) error {
 	tick, sweep := time.NewTicker(indexEvery), time.NewTicker(indexSweep)
 	defer tick.Stop()
 	defer sweep.Stop()
-	for ctx.Err() == nil {
-		began := time.Now()
+	for began := time.Now(); ctx.Err() == nil; {
 		err := x.round(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		x.tell(ctx, time.Since(began), err)
+		if err != nil || !x.more {
+			x.tell(ctx, time.Since(began), err)
+		}
+		if x.more {
+			continue
+		}
 		x.wait(ctx, sweep.C)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
+		began, x.indexed = time.Now(), 0
 	}
 	return nil
 }
 
-// tell logs what an operator should know of a round.
+// tell logs what an operator should know of what was done.
 func (x *indexer) tell(ctx context.Context, took time.Duration, err error) {
 	log := x.mail.cfg.Log
 	if err != nil {
@@ -70,7 +78,7 @@ func (x *indexer) wait(ctx context.Context, sweep <-chan time.Time) {
 	if x.paused {
 		wake = nil
 	}
-	if due, any := x.due(); any {
+	if due, some := x.due(); some {
 		t := time.NewTimer(due.Sub(x.now()))
 		defer t.Stop()
 		again = t.C
@@ -85,19 +93,19 @@ func (x *indexer) wait(ctx context.Context, sweep <-chan time.Time) {
 }
 
 // due is when what failed is to be tried again, if anything did.
-func (x *indexer) due() (at time.Time, any bool) {
+func (x *indexer) due() (at time.Time, some bool) {
 	if x.paused || x.all {
-		at, any = x.from, true
+		at, some = x.from, true
 	}
 	if x.paused {
-		return at, any
+		return at, some
 	}
 	for _, from := range x.waiting {
-		if !any || from.Before(at) {
-			at, any = from, true
+		if !some || from.Before(at) {
+			at, some = from, true
 		}
 	}
-	return at, any
+	return at, some
 }
 
 // indexer writes segments.
@@ -112,10 +120,12 @@ type indexer struct {
 	all     bool                             // any account may
 	from    time.Time                        // when to look for all, or to go on if paused
 
+	indexed int64 // messages, since nothing was left to do
+
 	// Of the last round.
-	paused  bool               // it ended early: what failed would fail for all accounts
-	failed  gateway.AccountRef // the first that failed; zero if that was no account's fault
-	indexed int64              // messages
+	more   bool               // an account has more to do than is done at once
+	paused bool               // it ended early: what failed would fail for all accounts
+	failed gateway.AccountRef // the first that failed; zero if that was no account's fault
 }
 
 // newIndexer has to look at all accounts once.
@@ -126,7 +136,7 @@ func newIndexer(m *Mail) *indexer {
 // round indexes what accounts have got. One that fails keeps no other from its turn; the
 // first failure is returned.
 func (x *indexer) round(ctx context.Context) error {
-	x.indexed, x.paused, x.failed = 0, false, gateway.AccountRef{}
+	x.more, x.paused, x.failed = false, false, gateway.AccountRef{}
 	err := x.list(ctx)
 	for _, ref := range slices.Collect(maps.Keys(x.waiting)) {
 		if x.waiting[ref].After(x.now()) {
@@ -137,6 +147,7 @@ func (x *indexer) round(ctx context.Context) error {
 			err, x.failed = failed, ref
 		}
 		if x.paused || ctx.Err() != nil {
+			x.more = false
 			break
 		}
 	}
@@ -166,14 +177,16 @@ func (x *indexer) list(ctx context.Context) error {
 // the same: another process indexes, the disk is full, or the store closed.
 func (x *indexer) serve(ctx context.Context, ref gateway.AccountRef) error {
 	held := x.hold(ctx)
-	err := held
+	done, err := false, held
 	if held == nil {
-		err = x.account(ctx, ref)
+		done, err = x.account(ctx, ref)
 	}
 	again := x.now().Add(indexRetry)
 	switch {
-	case err == nil:
+	case err == nil && done:
 		delete(x.waiting, ref)
+	case err == nil:
+		x.more = true
 	case held != nil, errors.Is(err, errElsewhere), gateway.KindOf(err) == gateway.Unavailable:
 		x.paused, x.from = true, again
 	default:
@@ -225,13 +238,14 @@ func (x *indexer) release(ctx context.Context) {
 	x.lease = nil
 }
 
-// account brings one index up to date, and merges segments where there are many.
-func (x *indexer) account(ctx context.Context, ref gateway.AccountRef) error {
+// account brings one index up to date, and merges segments where there are many; done is
+// false if it stopped after indexAtOnce of that.
+func (x *indexer) account(ctx context.Context, ref gateway.AccountRef) (done bool, err error) {
 	store, scope := x.mail.cfg.Store, x.mail.cfg.Internal(ref.Domain)
-	for {
+	for range indexAtOnce {
 		segments, newest, err := store.Segments(ctx, scope, ref.Domain, ref.Account)
 		if err != nil {
-			return deletedMeanwhile(err)
+			return true, deletedMeanwhile(err)
 		}
 		after := gateway.MessageNumber(0)
 		if n := len(segments); n > 0 {
@@ -241,21 +255,22 @@ func (x *indexer) account(ctx context.Context, ref gateway.AccountRef) error {
 		if from, to := mergeable(segments, x.mail.cfg.Limits.IndexSegment); to > from {
 			work = func() error { return x.merge(ctx, scope, ref, segments[from:to]) }
 		} else if after >= newest {
-			return nil
+			return true, nil
 		}
 		began := time.Now()
 		if err := work(); err != nil {
 			if err = deletedMeanwhile(err); err == nil || gateway.KindOf(err) != gateway.InvalidState {
-				return err
+				return true, err
 			}
 		}
 		if err := x.hold(ctx); err != nil {
-			return err
+			return false, err
 		}
 		if err := x.rest(ctx, time.Since(began)); err != nil {
-			return err
+			return false, err
 		}
 	}
+	return false, nil
 }
 
 // deletedMeanwhile forgives that an account is gone.
