@@ -51,7 +51,7 @@ func (c *checker) run(ctx context.Context) error {
 	c.refs, c.sizes = make(map[uint64]uint32), make(map[gateway.AccountID]int64)
 	err := c.store.view(ctx, func(r engine.Reader) error {
 		c.r = r
-		for _, part := range []func() error{c.accounts, c.messages, c.bytes, c.others, c.followers, c.turns, c.checkTraces, c.segments, c.checkThreads, c.intents, c.tally} {
+		for _, part := range []func() error{c.accounts, c.messages, c.bytes, c.others, c.followers, c.webhooks, c.turns, c.checkTraces, c.segments, c.checkThreads, c.intents, c.tally} {
 			if err := part(); err != nil {
 				return err
 			}

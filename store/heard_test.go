@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/store"
+	"github.com/centerleap/postern/store/engine"
 )
 
 // again writes down an outcome of telling a webhook of what waits for it.
@@ -200,6 +203,90 @@ func TestWebhookSwitchedWhileTold(t *testing.T) {
 				t.Errorf("%+v", row)
 			}
 			w.fits()
+		})
+	}
+}
+
+// Who tells a webhook, or changes one, while its domain or it is deleted leaves nothing
+// behind.
+func TestWebhookGoesMeanwhile(t *testing.T) {
+	on := true
+	for name, remove := range map[string]func(*world, *store.Store, *gateway.Webhook) error{
+		"domain": func(w *world, s *store.Store, _ *gateway.Webhook) error {
+			return s.DeleteDomain(w.ctx(), system, w.ours.ID)
+		},
+		"webhook": func(w *world, s *store.Store, h *gateway.Webhook) error {
+			return s.DeleteWebhook(w.ctx(), inside(w.ours.ID), h.ID)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for before, met := 1, true; met; before++ {
+				w.ours = w.domain(newID().String() + ".test")
+				w.ann = w.account(w.ours, "ann")
+				h := w.hook(w.ann)
+				w.deliver(w.ann, "<1@x.test>")
+				e, err := w.tell(h.ID, "it answered 500", w.clock, 500)
+				w.ok(err)
+				first := w.again(h.ID, func(*gateway.Told) {})
+				w.deliver(w.ann, "<2@x.test>")
+				next := toldOf(w.next(gateway.Position{Sequence: e.Sequence + 1}))
+				next.Error, next.Stop = "gone", "it wants no more"
+				met = false
+				s, err := store.New(&meddling{w.engine, before, func() {
+					met = true
+					sc := inside(w.ours.ID)
+					for _, err := range []error{
+						w.Handled(w.ctx(), sc, h.ID, first), w.Handled(w.ctx(), sc, h.ID, next),
+						second(w.ChangeWebhook(w.ctx(), sc, h.ID, gateway.WebhookChange{Enabled: &on})),
+						second(w.RetellWebhook(w.ctx(), sc, h.ID, first.Position)), second(w.RotateWebhook(w.ctx(), sc, h.ID, "x", time.Hour)),
+					} {
+						if err != nil && gateway.KindOf(err) != gateway.NotFound {
+							t.Error(err)
+						}
+					}
+				}}, w.cfg)
+				w.ok(err)
+				w.ok(remove(w, s, h))
+				if n := w.ofWebhook(h.ID); n != 0 {
+					t.Fatalf("before commit %d: %d keys are left", before, n)
+				}
+				if n, some := w.keysOf(w.ours.ID); name == "domain" && n != 0 {
+					t.Fatalf("before commit %d: %v", before, some)
+				}
+				if before > 500 {
+					t.Fatal("a deletion never ends")
+				}
+			}
+			w.fits()
+		})
+	}
+}
+
+// A check finds a webhook that nobody tells, and what was told to one that is not there.
+func TestWebhooksChecked(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lose byte // the sub-space of a webhook's key that is lost
+		want string
+	}{
+		"how far it has come": {0x43, "doesn't fit"}, "itself": {0x48, "is gone, and what it was told is there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			h := w.hook(nil)
+			w.deliver(w.ann, "<1@x.test>")
+			w.ok(second(w.tell(h.ID, "", time.Time{}, 200)))
+			w.fits()
+			_, err := w.engine.Update(w.ctx(), engine.Op{Domain: uint32(w.ours.ID), Fn: func(tx engine.Tx) error {
+				tx.Delete(append([]byte{tt.lose, 0, 0, 0, byte(w.ours.ID)}, h.ID[:]...))
+				return nil
+			}})
+			w.ok(err)
+			var found []string
+			w.ok(second(w.Check(w.ctx(), system, func(what string) { found = append(found, what) })))
+			if len(found) != 1 || !strings.Contains(found[0], tt.want) {
+				t.Errorf("%q", found)
+			}
 		})
 	}
 }

@@ -193,3 +193,42 @@ func (s *Store) eraseWebhooks(ctx context.Context, a *gateway.Account) error {
 	}
 	return s.clearPlugins(ctx, a.Domain)
 }
+
+// webhooks compares each with what says how far it has come, and finds what was told to
+// none.
+func (c *checker) webhooks() error {
+	there := make(map[gateway.ID]bool)
+	err := c.r.Scan(engine.Prefix(key(subWebhook, c.domain)), func(k, v []byte) error {
+		w, err := decodeWebhook(c.domain, lastID(k), v)
+		if err != nil {
+			return err
+		}
+		there[w.ID] = true
+		f, err := load(c.r, followsKey(c.domain, w.ID), decodeFollows)
+		if errors.Is(err, engine.ErrNotFound) {
+			f, err = &follows{Off: w.Enabled}, nil
+		}
+		if err == nil && (f.Off == w.Enabled || !f.Webhook) {
+			c.report("webhook %s: enabled %v, and what says how far it has come doesn't fit that", w.ID, w.Enabled)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.r.Scan(engine.Prefix(key(subHeard, c.domain)), func(k, v []byte) error {
+		if _, err := decodeHeard(c.domain, k, v); err != nil {
+			return err
+		}
+		id := gateway.ID(k[5:21])
+		if there[id] {
+			return nil
+		}
+		there[id] = true // once is enough
+		use, err := loadOr(c.r, pluginUseKey(c.domain, id), decodeNumbers)
+		if err == nil && use[1] != 1 { // else it is being cleared
+			c.report("webhook %s is gone, and what it was told is there", id)
+		}
+		return err
+	})
+}
