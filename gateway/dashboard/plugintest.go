@@ -19,7 +19,7 @@ type trialPage struct {
 	Base    string
 	Problem string
 
-	Hook, Version, Against, Email, ID, Sample, Raw string // as they were sent
+	Hook, Chosen, Against, Email, ID, Sample, Raw string // as they were sent
 
 	Sides []trialSide // one, or two to compare
 }
@@ -63,7 +63,7 @@ func (d *Dashboard) trialForm(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page := trialPage{ID: v.c.Query("id"), Email: v.c.Query("email"), Version: digest(&gateway.PluginVersion{SHA256: p.SHA256}), Sample: "personal"}
+	page := trialPage{ID: v.c.Query("id"), Email: v.c.Query("email"), Chosen: digest(&gateway.PluginVersion{SHA256: p.SHA256}), Sample: "personal"}
 	if page.ID != "" {
 		page.Sample = ""
 	}
@@ -82,9 +82,9 @@ func (d *Dashboard) tryPlugin(v *visit) error {
 		return err
 	}
 	page := trialPage{
-		Hook: v.field("hook"), Version: v.field("version"), Against: v.field("against"), Email: v.field("email"), ID: v.field("id"), Sample: v.field("sample"), Raw: v.form.Get("raw"),
+		Hook: v.field("hook"), Chosen: v.field("version"), Against: v.field("against"), Email: v.field("email"), ID: v.field("id"), Sample: v.field("sample"), Raw: v.form.Get("raw"),
 	}
-	for _, version := range []string{page.Against, page.Version} {
+	for _, version := range []string{page.Against, page.Chosen} {
 		if version == "" {
 			continue
 		}
@@ -208,7 +208,7 @@ func (d *Dashboard) replay(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page := replayPage{trialPage: trialPage{Hook: v.field("hook"), Version: v.field("version"), Against: v.field("against"), Email: v.field("email")}}
+	page := replayPage{trialPage: trialPage{Hook: v.field("hook"), Chosen: v.field("version"), Against: v.field("against"), Email: v.field("email")}}
 	report, err := d.runReplay(v, p, &page)
 	if status, problem, again := mistake(err); again {
 		page.Problem = problem
@@ -243,7 +243,7 @@ func (d *Dashboard) runReplay(v *visit, p *gateway.Plugin, page *replayPage) (r 
 		return r, err
 	}
 	defer done()
-	return d.cfg.Plugins.Replay(v.ctx, v.scope, p.ID, gateway.PluginReplay{Hook: hook, Version: page.Version, Against: page.Against}, func(ctx context.Context) iter.Seq2[gateway.Past, error] {
+	return d.cfg.Plugins.Replay(v.ctx, v.scope, p.ID, gateway.PluginReplay{Hook: hook, Version: page.Chosen, Against: page.Against}, func(ctx context.Context) iter.Seq2[gateway.Past, error] {
 		return d.cfg.Mail.Past(ctx, v.scope, q)
 	})
 }
