@@ -153,6 +153,8 @@ func TestDomainStream(t *testing.T) {
 			t.Errorf("%s: %d %v, want %s", tt.query, status, a, tt.field)
 		}
 	}
-	// The key's end is the end of it.
+	// With the domain ends what tells of it, to whomever.
+	theirs, _ := listen(t, c.g, c.g.Keys.Admin, "?events=domain.updated&domain=rival.example", "")
 	c.do(200, "DELETE", "/domains/rival.example?force=true", c.g.Keys.Admin, nil)
+	theirs.wantEnd()
 }

@@ -21,6 +21,8 @@ const (
 	reconnect = 3 * time.Second
 	// endTime is how long the stream of a key that has ended may take to close.
 	endTime = 500 * time.Millisecond
+	// chatter is how many bytes a client may send while it listens; nobody reads them. Ours.
+	chatter = 4 << 10
 	// eventsAtOnce is how many events are written between two flushes.
 	eventsAtOnce = 100
 )
@@ -37,6 +39,7 @@ type events struct {
 	w       *bufio.Writer // while it runs
 	ended   <-chan struct{}
 	over    <-chan time.Time
+	gone    <-chan struct{}
 }
 
 // teller is what a stream is about. What it writes of events that are its own has their
@@ -97,6 +100,7 @@ func (e *events) loop(t teller) {
 	over, stopOver := after(e.lasts)
 	defer stopOver()
 	e.over = over
+	defer e.watch()()
 	fmt.Fprintf(e.w, "retry: %d\n\n", reconnect.Milliseconds())
 	if t.greet(e) != nil {
 		return
@@ -115,9 +119,35 @@ func (e *events) loop(t teller) {
 			return
 		case <-e.over:
 			return
+		case <-e.gone:
+			return
 		case <-e.stop:
 			return
 		}
+	}
+}
+
+// watch looks out for the client's leaving: it closes its side, or says more than it has
+// to say. A write would tell that too, but not before the next heartbeat, and until then
+// the stream counts as its key's: a client that comes back often would be shut out.
+func (e *events) watch() (stop func()) {
+	_ = e.conn.SetReadDeadline(time.Time{})
+	gone := make(chan struct{})
+	e.gone = gone
+	go func() {
+		defer close(gone)
+		var b [64]byte
+		for said := 0; said < chatter; {
+			n, err := e.conn.Read(b[:])
+			if err != nil {
+				return
+			}
+			said += n
+		}
+	}()
+	return func() {
+		_ = e.conn.SetReadDeadline(time.Now())
+		<-gone
 	}
 }
 
@@ -152,6 +182,7 @@ func (e *events) flush() error {
 	select {
 	case <-e.ended:
 	case <-e.over:
+	case <-e.gone:
 	case <-e.stop:
 	default:
 		return nil

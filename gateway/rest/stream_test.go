@@ -2,9 +2,12 @@ package rest_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -180,6 +183,70 @@ func TestStreamHeartbeat(t *testing.T) {
 		id, err := gateway.ParseID(keys.Str("data.0.id"))
 		return err == nil && g.Gateway.Keys.Live(id) == 0
 	})
+}
+
+// A client that leaves gives its place back at once, however it leaves: no heartbeat has to
+// find out.
+func TestStreamLeft(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Limit("heartbeat_seconds", "3600"), gatewaytest.Limit("streams_per_key", "1"))
+	for name, leave := range map[string]func(net.Conn) error{
+		"closes":      net.Conn.Close,
+		"half closes": func(c net.Conn) error { return c.(*net.TCPConn).CloseWrite() },
+		"resets":      func(c net.Conn) error { return errors.Join(c.(*net.TCPConn).SetLinger(0), c.Close()) },
+		"babbles": func(c net.Conn) error {
+			_, err := c.Write(bytes.Repeat([]byte("GET / HTTP/1.1\r\n"), 1000))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c net.Conn
+			gatewaytest.Eventually(t, "a stream", func() bool {
+				c = follow(t, g)
+				s := bufio.NewScanner(c)
+				for s.Scan() && s.Text() != "event: connected" {
+				}
+				return s.Err() == nil && s.Text() == "event: connected"
+			})
+			if status, _ := g.Do("GET", "/emails/stream", g.Keys.Account, nil); status != 429 {
+				t.Fatalf("the stream does not count: %d", status)
+			}
+			if err := leave(c); err != nil {
+				t.Fatal(err)
+			}
+			gatewaytest.Eventually(t, "the place is free", func() bool {
+				resp := g.Send("HEAD", "/emails/stream", g.Keys.Account, nil)
+				resp.Body.Close()
+				return resp.StatusCode == 200
+			})
+		})
+	}
+}
+
+// follow opens a stream of the account, and ends with the test at the latest.
+func follow(t *testing.T, g *gatewaytest.Gateway) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	fmt.Fprintf(c, "GET /emails/stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", g.Keys.Account)
+	return c
+}
+
+// A client that says a little more than it has to is heard out.
+func TestStreamGoesOn(t *testing.T) {
+	g := gatewaytest.Start(t)
+	c, told := follow(t, g), ""
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	for s := bufio.NewScanner(c); s.Scan() && told != "event: new_email"; {
+		if told = s.Text(); told == "event: connected" {
+			sendTo(t, g, gatewaytest.Account, "heard")
+		}
+	}
+	if told != "event: new_email" {
+		t.Errorf("the last line is %q", told)
+	}
 }
 
 // Wherever a client resumes, it sees every email behind its last event once and

@@ -42,7 +42,6 @@ func TestStreamToken(t *testing.T) {
 	if e := l.want("new_email"); e.data["mailbox"] != "INBOX" || connected.data["email"] != gatewaytest.Account {
 		t.Errorf("%v, %v", connected, e)
 	}
-	l.close()
 	again, _ := listen(t, c.g, "", query+"&folders=Junk,INBOX&email=BOT@demo.localhost", connected.id)
 	if e := again.want("new_email"); e.data["uid"] != 1.0 {
 		t.Errorf("%v", e)
