@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strings"
 	"time"
 )
 
@@ -128,6 +129,19 @@ func ValidTag(s string) bool {
 		}
 	}
 	return len(s) >= 1 && len(s) <= TagLength
+}
+
+// ParseTagFilter reads name or name:value.
+func ParseTagFilter(v string) (*TagFilter, error) {
+	name, value, both := strings.Cut(v, ":")
+	f := &TagFilter{Name: name}
+	if both {
+		f.Value = &value
+	}
+	if !ValidTag(name) || both && !ValidTag(value) {
+		return nil, Fieldf(InvalidParameter, "tag", "tag is name or name:value, each of 1 to %d letters, digits, _ or -", TagLength)
+	}
+	return f, nil
 }
 
 // TagFilter asks for a tag by its name and, if it has a value, by that too.

@@ -9,6 +9,11 @@ type Suppression struct {
 	Email     string // as FoldAddress gives it
 	Origin    SuppressionOrigin
 	CreatedAt time.Time
+
+	// What brought it about, unless it was added by hand, or before that was kept.
+	Code int    // SMTP reply code
+	Text string // what the host said, the enhanced status code first
+	Sent ID     // the email to which it said so
 }
 
 // SuppressionOrigin says why an address is suppressed. The names are those of REST.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/store/engine"
@@ -103,7 +104,15 @@ func matches(f *gateway.ActivityFilter, a *gateway.Activity) bool {
 		(f.Status == 0 || a.Status == f.Status) &&
 		(f.Since.IsZero() || !a.At.Before(f.Since)) &&
 		(f.Until.IsZero() || a.At.Before(f.Until)) &&
-		(f.Tag == nil || f.Tag.In(a.Tags))
+		(f.Tag == nil || f.Tag.In(a.Tags)) &&
+		(len(f.Fates) == 0 || fated(f.Fates, a))
+}
+
+// fated reports whether a row says that a delivery came to one of these: logDelivery
+// writes it.
+func fated(fates []string, a *gateway.Activity) bool {
+	what, _, ok := strings.Cut(a.Reason, ": ")
+	return ok && a.Protocol == "system" && a.Method == "DELIVER" && slices.Contains(fates, what)
 }
 
 // ActivityByID returns one row.

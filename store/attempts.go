@@ -91,7 +91,8 @@ var ending = map[gateway.DeliveryState]gateway.EventType{
 func (t *tx) tell(j *gateway.Delivery, o *gateway.Outcome, typ gateway.EventType) error {
 	t.emit(deliveryEvent(j, typ))
 	if o.Suppress != "" && !j.Redirected { // what others write is no word about the domain's own mail
-		if _, _, err := t.addSuppression(j.Recipient, o.Suppress); err != nil && gateway.KindOf(err) != gateway.InvalidState {
+		why := gateway.Suppression{Email: j.Recipient, Origin: o.Suppress, Code: o.Code, Text: cutText(o.Words(), mostTurnText), Sent: j.Email}
+		if _, _, err := t.addSuppression(why); err != nil && gateway.KindOf(err) != gateway.InvalidState {
 			return err // one that there is no room for is left out
 		}
 	}

@@ -25,6 +25,9 @@ func encodeSuppression(s *gateway.Suppression) []byte {
 	e.text(1, s.Email)
 	e.text(2, string(s.Origin))
 	e.time(3, s.CreatedAt)
+	e.int(4, int64(s.Code))
+	e.text(5, s.Text)
+	e.id(6, s.Sent)
 	return e.b
 }
 
@@ -38,6 +41,12 @@ func decodeSuppression(d gateway.DomainID, id gateway.ID, b []byte) (*gateway.Su
 			s.Origin = gateway.SuppressionOrigin(f.text())
 		case 3:
 			s.CreatedAt = f.time()
+		case 4:
+			s.Code = int(f.int())
+		case 5:
+			s.Text = f.text()
+		case 6:
+			s.Sent = f.id()
 		}
 		return nil
 	})
@@ -71,23 +80,25 @@ func (s *Store) AddSuppression(ctx context.Context, sc gateway.Scope, addr strin
 		if _, err := readDomain(t, d); err != nil {
 			return missing(err, "domain")
 		}
-		sup, added, err = t.addSuppression(addr, origin)
+		sup, added, err = t.addSuppression(gateway.Suppression{Email: addr, Origin: origin})
 		return err
 	})
 	return sup, added, err
 }
 
-func (t *tx) addSuppression(addr string, origin gateway.SuppressionOrigin) (sup *gateway.Suppression, added bool, err error) {
-	if sup, err = suppressed(t, t.domain, addr); !errors.Is(err, engine.ErrNotFound) {
+// addSuppression adds one that says whom it is about and what brought it about.
+func (t *tx) addSuppression(one gateway.Suppression) (sup *gateway.Suppression, added bool, err error) {
+	if sup, err = suppressed(t, t.domain, one.Email); !errors.Is(err, engine.ErrNotFound) {
 		return sup, false, err
 	}
 	if err := t.countSuppression(1); err != nil {
 		return nil, false, err
 	}
-	sup = &gateway.Suppression{ID: newID(), Domain: t.domain, Email: gateway.FoldAddress(addr), Origin: origin, CreatedAt: t.now}
+	sup = &one
+	sup.ID, sup.Domain, sup.Email, sup.CreatedAt = newID(), t.domain, gateway.FoldAddress(one.Email), t.now
 	t.Set(suppressionKey(t.domain, sup.ID), encodeSuppression(sup))
 	t.Set(refusedKey(t.domain, sup.Email), sup.ID[:])
-	t.Set(originKey(t.domain, origin).id(sup.ID), nil)
+	t.Set(originKey(t.domain, sup.Origin).id(sup.ID), nil)
 	t.emit(gateway.Event{Type: gateway.EventSuppressionAdded, Detail: sup.Email})
 	return sup, true, nil
 }

@@ -3,7 +3,9 @@ package store_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -163,5 +165,35 @@ func TestSuppressions(t *testing.T) {
 	w.ok(w.DeleteDomain(w.ctx(), system, w.ours.ID))
 	if n, some := w.keysOf(w.ours.ID); n > 0 {
 		t.Errorf("%d keys are left of the domain, such as %v", n, some)
+	}
+}
+
+// A suppression that a host brought about remembers what it said, and of which email.
+func TestSuppressionCause(t *testing.T) {
+	w := newWorld(t)
+	sc := inside(w.ours.ID)
+	sent, done := w.acceptance(sc, w.ann.Email, "gone@x.test")
+	sent.Deliveries[0].Site = "x.test"
+	_, err := w.Accept(w.ctx(), sc, sent)
+	w.ok(err)
+	done()
+	leased, err := w.LeaseSite(w.ctx(), system, gateway.DueSite{At: w.clock, Domain: w.ours.ID, Site: "x.test"}, 1, 1, time.Minute)
+	w.ok(err)
+	w.ok(w.Finish(w.ctx(), sc, gateway.Attempt{Delivery: leased[0], Outcome: gateway.Outcome{
+		State: gateway.DeliveryBounced, Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "nobody " + strings.Repeat("x", 600), Remote: true, Suppress: gateway.SuppressedBounce,
+	}}))
+	w.reopen()
+	got, err := w.SuppressionOf(w.ctx(), sc, "gone@x.test")
+	w.ok(err)
+	if got.Code != 550 || !strings.HasPrefix(got.Text, "5.1.1 nobody x") || len(got.Text) != 512 || got.Sent != sent.Message.ID {
+		t.Errorf("%+v", got)
+	}
+	rows, more, err := w.Activity(w.ctx(), sc, gateway.ActivityFilter{Fates: []string{"bounced"}, Limit: 10})
+	w.ok(err)
+	if len(rows) != 1 || more || rows[0].Email != sent.Message.ID {
+		t.Errorf("bounced: %+v", rows)
+	}
+	if rows, _, err := w.Activity(w.ctx(), sc, gateway.ActivityFilter{Fates: []string{"delivered", "failed"}, Limit: 10}); err != nil || len(rows) != 0 {
+		t.Errorf("delivered or failed: %+v, %v", rows, err)
 	}
 }

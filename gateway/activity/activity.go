@@ -124,11 +124,6 @@ func (l *Log) List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilte
 	return l.list(ctx, s, f, l.cfg.Limits.PageSize)
 }
 
-// Export is List for a file: up to LogExport rows.
-func (l *Log) Export(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) ([]gateway.Activity, bool, error) {
-	return l.list(ctx, s, f, l.cfg.Limits.LogExport)
-}
-
 func (l *Log) list(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter, most int64) ([]gateway.Activity, bool, error) {
 	if f.Limit < 1 || int64(f.Limit) > most {
 		return nil, false, gateway.Fieldf(gateway.InvalidParameter, "limit", "limit must be 1 to %d", most)

@@ -34,6 +34,10 @@ import (
 // Activity is the log of who did what.
 type Activity interface {
 	Add(row gateway.Activity)
+	// List returns a page of rows; more says that there may be others. Table is the same
+	// as CSV, with more rows.
+	List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error)
+	Table(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (table []byte, more bool, err error)
 }
 
 // Tallies count what happens in domains.

@@ -73,7 +73,12 @@ func (d *Dashboard) accountKeys(v *visit) error {
 }
 
 // listKeys shows the keys of the visit's scope that belong to the list.
-func (d *Dashboard) listKeys(v *visit, list keyList, belongs func(*gateway.Key) bool) (err error) {
+func (d *Dashboard) listKeys(v *visit, list keyList, belongs func(*gateway.Key) bool) error {
+	return d.listKeysAs(v, "keys", list, belongs)
+}
+
+// listKeysAs is listKeys on a page of another name.
+func (d *Dashboard) listKeysAs(v *visit, name string, list keyList, belongs func(*gateway.Key) bool) (err error) {
 	var after gateway.ID
 	if s := v.c.Query("after"); s != "" {
 		if after, err = gateway.ParseID(s); err != nil {
@@ -98,7 +103,7 @@ func (d *Dashboard) listKeys(v *visit, list keyList, belongs func(*gateway.Key) 
 			list.After = after.String()
 		}
 	}
-	return d.show(v, fiber.StatusOK, "keys", "API Keys", list)
+	return d.show(v, fiber.StatusOK, name, "API Keys", list)
 }
 
 // keyForm is the page on which a key is made.

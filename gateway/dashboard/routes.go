@@ -54,6 +54,19 @@ var routes = []route{
 	{post, "/domains/:domain/verify", admins, keys.Changes, (*Dashboard).verifyDomain},
 	{get, "/domains/:domain/zone", admins, keys.Reads, (*Dashboard).zone},
 
+	{get, "/activity", instance, keys.Reads, (*Dashboard).activity},
+	{get, "/activity/csv", instance, keys.Reads, (*Dashboard).activityCSV},
+	{get, "/domains/:domain/activity", everybody, keys.Reads, (*Dashboard).activity},
+	{get, "/domains/:domain/activity/csv", everybody, keys.Reads, (*Dashboard).activityCSV},
+	{get, "/domains/:domain/activity/keys", everybody, keys.Reads, (*Dashboard).activityKeys},
+	{get, "/domains/:domain/activity/keys/:key", everybody, keys.Reads, (*Dashboard).keyActivity},
+	{get, "/domains/:domain/emails/:id", everybody, keys.Reads, (*Dashboard).email},
+
+	{get, "/domains/:domain/suppressions", admins, keys.Reads, (*Dashboard).suppressions},
+	{post, "/domains/:domain/suppressions", admins, keys.Changes, (*Dashboard).suppress},
+	{post, "/domains/:domain/suppressions/remove", admins, keys.Changes, (*Dashboard).unsuppress},
+	{get, "/domains/:domain/bounces", admins, keys.Reads, (*Dashboard).bounces},
+
 	{get, "/queue", instance, keys.Reads, (*Dashboard).allQueues},
 	{get, "/domains/:domain/queue", admins, keys.Reads, (*Dashboard).queue},
 	{post, "/domains/:domain/queue", admins, keys.Changes, (*Dashboard).workQueue},

@@ -1,12 +1,6 @@
 package rest
 
-import (
-	"slices"
-	"strconv"
-	"strings"
-
-	"github.com/centerleap/postern/gateway"
-)
+import "github.com/centerleap/postern/gateway"
 
 // logShape is a row of the log. Source: API guide, "Monitoring Usage".
 type logShape struct {
@@ -87,33 +81,12 @@ func (s *Server) listLogs(k *call) error {
 
 // logFilter reads which rows are wanted.
 func (s *Server) logFilter(k *call, scope gateway.Scope) (f gateway.ActivityFilter, err error) {
-	if f.Key, err = k.uuid("key_id"); err != nil {
-		return f, err
-	}
-	if f.Before, err = k.uuid("after"); err != nil { // the log is newest first
-		return f, err
-	}
-	if f.Newer, err = k.uuid("before"); err != nil {
-		return f, err
-	}
 	if err = k.oneCursor(); err != nil {
 		return f, err
 	}
-	if f.Since, err = k.time("since"); err != nil {
-		return f, err
-	}
-	if f.Until, err = k.time("until"); err != nil {
-		return f, err
-	}
-	if f.Tag, err = k.tag(); err != nil {
-		return f, err
-	}
-	if f.Protocol = k.c.Query("protocol"); f.Protocol != "" && !slices.Contains(gateway.Protocols[:], f.Protocol) {
-		return f, gateway.Fieldf(gateway.InvalidParameter, "protocol", "protocol is one of %s", strings.Join(gateway.Protocols[:], ", "))
-	}
-	if v := k.c.Query("status"); v != "" {
-		if f.Status, err = strconv.Atoi(v); err != nil || f.Status < 100 || f.Status > 599 {
-			return f, gateway.Fieldf(gateway.InvalidParameter, "status", "status is a number from 100 to 599")
+	for _, name := range gateway.ActivityConditions {
+		if err := f.Set(name, k.c.Query(name)); err != nil {
+			return f, err
 		}
 	}
 	if email := k.c.Query("email"); email != "" {

@@ -76,15 +76,7 @@ func (k *call) tag() (*gateway.TagFilter, error) {
 	if v == "" {
 		return nil, nil
 	}
-	name, value, both := strings.Cut(v, ":")
-	f := &gateway.TagFilter{Name: name}
-	if both {
-		f.Value = &value
-	}
-	if !gateway.ValidTag(name) || both && !gateway.ValidTag(value) {
-		return nil, gateway.Fieldf(gateway.InvalidParameter, "tag", "tag is name or name:value, each of 1 to %d letters, digits, _ or -", gateway.TagLength)
-	}
-	return f, nil
+	return gateway.ParseTagFilter(v)
 }
 
 // words reads what a list is searched for.

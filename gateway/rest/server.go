@@ -32,8 +32,8 @@ type Activity interface {
 	Add(row gateway.Activity)
 	// List returns a page of rows; more says that there may be others.
 	List(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error)
-	// Export is List for a file, which has more rows.
-	Export(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (rows []gateway.Activity, more bool, err error)
+	// Table is List as CSV, which has more rows.
+	Table(ctx context.Context, s gateway.Scope, f gateway.ActivityFilter) (table []byte, more bool, err error)
 	Get(ctx context.Context, s gateway.Scope, d gateway.DomainID, id gateway.ID) (*gateway.Activity, error)
 }
 
