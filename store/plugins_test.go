@@ -474,8 +474,8 @@ func TestPluginBounds(t *testing.T) {
 	}
 }
 
-// However many ask at the time, whoever asks after a change sees it; and what one does to
-// an answer is not in the next.
+// However many ask at the time, whoever asks after a change sees it, and who was answered
+// before does not.
 func TestPluginsRemembered(t *testing.T) {
 	w := newWorld(t)
 	sc := inside(w.ours.ID)
@@ -483,25 +483,30 @@ func TestPluginsRemembered(t *testing.T) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		for {
+		for was := -1; ; {
 			select {
 			case <-stop:
 				return
 			default:
 			}
 			all, err := w.Plugins(w.ctx(), sc)
-			if err != nil || len(all) != 1 {
-				t.Errorf("%d plugins, %v", len(all), err)
+			if err != nil || len(all) != 1 || all[0].Priority < was {
+				t.Errorf("after %d: %+v, %v", was, all, err)
 				return
 			}
-			all[0].Priority, all[0].Name = -1, "mine"
+			was = all[0].Priority
 		}
 	}()
+	var before []gateway.Plugin
 	for order := range 200 {
 		_, err := w.ChangePlugin(w.ctx(), sc, p.ID, gateway.PluginChange{Priority: &order})
 		w.ok(err)
 		if all, err := w.Plugins(w.ctx(), sc); err != nil || all[0].Priority != order || all[0].Name != "filter" {
 			t.Fatalf("after %d: %+v, %v", order, all, err)
+		} else if order > 0 && before[0].Priority != order-1 {
+			t.Fatalf("what was answered at %d is %+v now", order-1, before)
+		} else {
+			before = all
 		}
 	}
 	close(stop)
