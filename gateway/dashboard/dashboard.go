@@ -51,6 +51,22 @@ type Instance interface {
 	// Ready is nil while mail and changes are accepted.
 	Ready() error
 	DeliveryMode(ctx context.Context) (gateway.DeliveryMode, error)
+	SetDeliveryMode(ctx context.Context, m gateway.DeliveryMode) error
+	Version() string
+	Listeners() []gateway.Listener
+}
+
+// Streams follow what happens.
+type Streams interface {
+	// Follow follows an account from now on, Resume from behind a sequence; ErrTrimmed when
+	// there is no such place any more.
+	Follow(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID) (gateway.Follower, error)
+	Resume(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, after uint64) (gateway.Follower, error)
+	// FollowDomain follows all of a domain, from behind a sequence unless that is nil.
+	FollowDomain(ctx context.Context, s gateway.Scope, d gateway.DomainID, after *uint64) (gateway.Follower, error)
+	// Recent are the newest events of an account, or with 0 of all of a domain, the newest
+	// first.
+	Recent(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, most int) ([]gateway.Event, error)
 }
 
 // Images gets what is at an address that somebody else chose: https, never on the inside
@@ -68,6 +84,7 @@ type Config struct {
 	Activity Activity
 	Tallies  Tallies
 	Instance Instance
+	Streams  Streams
 	Plugins  Plugins
 	Webhooks Webhooks
 	Images   Images         // that mail shows from elsewhere, if its reader asks
@@ -101,7 +118,7 @@ type Dashboard struct {
 // complete reports whether all is there that is required.
 func (c *Config) complete() bool {
 	return c.Sender != nil && c.Mail != nil && c.Keys != nil && c.Domains != nil && c.Activity != nil &&
-		c.Tallies != nil && c.Instance != nil && c.Plugins != nil && c.Webhooks != nil && c.Uploads != nil && c.Replays != nil &&
+		c.Tallies != nil && c.Instance != nil && c.Streams != nil && c.Plugins != nil && c.Webhooks != nil && c.Uploads != nil && c.Replays != nil &&
 		c.Images != nil &&
 		c.Submission != nil && c.Limits != (gateway.Limits{})
 }

@@ -113,6 +113,16 @@ var routes = []route{
 	{get, "/domains/:domain/webhooks/:webhook/events/:event", everybody, keys.Reads, (*Dashboard).showWebhookEvent},
 	{post, "/domains/:domain/webhooks/:webhook/events/:event", everybody, keys.Changes, (*Dashboard).retellWebhook},
 
+	{get, "/domains/:domain/live", everybody, keys.Reads, (*Dashboard).live},
+	{get, "/domains/:domain/live/events", everybody, keys.Streams, (*Dashboard).liveStream},
+
+	{get, "/system", instance, keys.Reads, (*Dashboard).system},
+	{get, "/system/delivery", instance, keys.Reads, (*Dashboard).modeForm},
+	{post, "/system/delivery", instance, keys.Changes, (*Dashboard).changeMode},
+	{get, "/system/search", instance, keys.Reads, (*Dashboard).searchIndex},
+	{post, "/system/search", instance, keys.Changes, (*Dashboard).rebuildIndex},
+	{get, "/system/limits", instance, keys.Reads, (*Dashboard).limits},
+
 	{get, "/keys", instance, keys.Reads, (*Dashboard).instanceKeys},
 	{get, "/keys/new", instance, keys.Reads, (*Dashboard).newKeyForm},
 	{post, "/keys/new", instance, keys.Changes, (*Dashboard).createKey},

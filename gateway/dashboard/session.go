@@ -37,6 +37,7 @@ type signin struct {
 	session *keys.Session
 	digest  [sha256.Size]byte // of its cookie
 	began   time.Time
+	ended   chan struct{} // closed when it is over: by a sign-out, or with its key
 
 	mu     sync.Mutex
 	used   time.Time
@@ -70,7 +71,7 @@ func (s *signins) add(session *keys.Session, now time.Time) string {
 		s.all = make(map[[sha256.Size]byte]*signin)
 	}
 	s.makeRoom(session.Key().ID, now)
-	s.all[digest] = &signin{session: session, digest: digest, began: now, used: now, sent: make(map[string]string)}
+	s.all[digest] = &signin{session: session, digest: digest, began: now, ended: make(chan struct{}), used: now, sent: make(map[string]string)}
 	session.OnEnd(func() { s.remove(digest) })
 	return name
 }
@@ -105,6 +106,7 @@ func (s *signins) drop(digest [sha256.Size]byte) {
 	if in := s.all[digest]; in != nil {
 		delete(s.all, digest)
 		in.session.Close()
+		close(in.ended)
 	}
 }
 

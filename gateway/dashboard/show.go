@@ -116,6 +116,7 @@ func (d *Dashboard) funcs() template.FuncMap {
 		"bytes":    size,
 		"once":     token,
 		"rfc":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"clock":    func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
 		"held":     heldBy,
 		"origin":   origin,
 		"status":   func(words string) string { code, _ := gateway.StatusClass(words); return code },

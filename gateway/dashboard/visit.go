@@ -114,16 +114,17 @@ func (d *Dashboard) narrow(v *visit) (err error) {
 	return err
 }
 
-// ours refuses a form that a page of another origin sends, as browsers tell.
+// ours refuses a form that a page of another origin sends, or what such a page follows, as
+// browsers tell.
 func (d *Dashboard) ours(v *visit) error {
-	r := &http.Request{Method: v.c.Method(), Host: v.c.Get("Host"), URL: &url.URL{Path: v.c.Path()}, Header: http.Header{}}
+	r := &http.Request{Method: post, Host: v.c.Get("Host"), URL: &url.URL{Path: v.c.Path()}, Header: http.Header{}}
 	for _, name := range []string{"Origin", "Sec-Fetch-Site"} {
 		if value := v.c.Get(name); value != "" {
 			r.Header.Set(name, value)
 		}
 	}
 	if err := d.origins.Check(r); err != nil {
-		return gateway.Errorf(gateway.Restricted, "the form came from another site")
+		return gateway.Errorf(gateway.Restricted, "the request came from another site")
 	}
 	return nil
 }

@@ -123,6 +123,9 @@ func TestNoPageShowsAnother(t *testing.T) {
 		}
 		for who, b := range callers {
 			for i, path := range paths {
+				if i > 0 && strings.HasSuffix(page.Path, "/live/events") {
+					continue // its own stream, which has no end: TestLiveStream
+				}
 				if who == "a sibling" && (i > 0 || !strings.Contains(page.Path, ":email")) {
 					continue // its domain's pages show it less than all; TestAccountKey
 				}

@@ -53,6 +53,7 @@ type Keys struct {
 	sessions registry
 	attempts attempts
 	requests requests
+	streams  streams
 
 	mu      sync.Mutex
 	touched map[gateway.ID]gateway.KeyUse // used since the last flush

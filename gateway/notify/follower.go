@@ -12,6 +12,7 @@ type Follower struct {
 	reader  *reader
 	domain  gateway.DomainID
 	account gateway.AccountID
+	whole   bool // of all accounts, and what is of none
 	wake    chan struct{}
 	at      uint64 // the last sequence looked at
 	closed  bool
@@ -76,7 +77,7 @@ func (f *Follower) mine(events, batch []gateway.Event, most int) []gateway.Event
 			break
 		}
 		f.at = batch[i].Sequence
-		if batch[i].Account == f.account {
+		if f.whole || batch[i].Account == f.account {
 			events = append(events, batch[i])
 		}
 	}
@@ -115,6 +116,7 @@ func (f *Follower) Close() {
 	f.closed = true
 	r := f.reader
 	r.mu.Lock()
+	delete(r.whole, f)
 	delete(r.subs[f.account], f)
 	if len(r.subs[f.account]) == 0 {
 		delete(r.subs, f.account)

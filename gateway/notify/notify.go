@@ -72,7 +72,8 @@ type reader struct {
 	recent []gateway.Event // those after floor, without a gap
 	floor  uint64
 	subs   map[gateway.AccountID]map[*Follower]struct{}
-	count  int // of followers; guarded by Hub.mu
+	whole  map[*Follower]struct{} // of all accounts
+	count  int                    // of followers; guarded by Hub.mu
 }
 
 func (r *reader) head() uint64 { return r.floor + uint64(len(r.recent)) }
@@ -138,7 +139,7 @@ func (h *Hub) join(ctx context.Context, d gateway.DomainID) (*reader, error) {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r := &reader{
 		feed: feed, stop: stop, done: make(chan struct{}), floor: head, count: 1,
-		subs: make(map[gateway.AccountID]map[*Follower]struct{}),
+		subs: make(map[gateway.AccountID]map[*Follower]struct{}), whole: make(map[*Follower]struct{}),
 	}
 	h.by[d] = r
 	go r.run(run, h.cfg.Log)
@@ -214,10 +215,10 @@ func (r *reader) take(events []gateway.Event) {
 	}
 	for i := range events {
 		for f := range r.subs[events[i].Account] {
-			select {
-			case f.wake <- struct{}{}:
-			default:
-			}
+			poke(f.wake)
 		}
+	}
+	for f := range r.whole {
+		poke(f.wake)
 	}
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
-	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/keys"
 )
 
@@ -54,7 +52,7 @@ type teller interface {
 
 // events counts a stream as its key's; the caller answers with it, or releases it.
 func (s *Server) events(k *call) (*events, error) {
-	release, err := s.streams.enter(k.scope.Key(), s.cfg.Limits.StreamsPerKey)
+	release, err := s.cfg.Keys.EnterStream(k.scope.Key())
 	if err != nil {
 		return nil, err
 	}
@@ -199,33 +197,4 @@ func after(d time.Duration) (over <-chan time.Time, stop func()) {
 	}
 	t := time.NewTimer(d)
 	return t.C, func() { t.Stop() }
-}
-
-// streamCount counts the open streams of each key.
-type streamCount struct {
-	mu    sync.Mutex
-	byKey map[gateway.ID]int64
-}
-
-// enter counts one stream; release takes it back.
-func (n *streamCount) enter(key gateway.ID, most int64) (release func(), err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.byKey == nil {
-		n.byKey = make(map[gateway.ID]int64)
-	}
-	if n.byKey[key] >= most {
-		return nil, &gateway.Error{
-			Kind: gateway.RateLimited, Limit: "streams", Retry: reconnect,
-			Message: fmt.Sprintf("the key has %d open streams; close one first", most),
-		}
-	}
-	n.byKey[key]++
-	return func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if n.byKey[key]--; n.byKey[key] == 0 {
-			delete(n.byKey, key)
-		}
-	}, nil
 }

@@ -91,7 +91,6 @@ type Server struct {
 	cfg       Config
 	openapi   []byte
 	sends     *gateway.Slots
-	streams   streamCount
 	claims    claims
 	backingUp atomic.Bool
 }

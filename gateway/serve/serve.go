@@ -240,7 +240,7 @@ func (g *Gateway) buildDashboard() (err error) {
 	}
 	g.ui, err = dashboard.New(dashboard.Config{
 		Sender: g.Sender, Mail: g.Mail, Keys: g.Keys, Domains: g.Domains, Activity: g.Activity, Webhooks: g.webhooks, Uploads: g.uploads, Replays: g.replays, Hosts: hosts,
-		Tallies: g.Tallies, Instance: g, Plugins: g.plugins,
+		Tallies: g.Tallies, Instance: g, Streams: g.hub, Plugins: g.plugins,
 		Images:     images,
 		Submission: func() string { return g.Addr("submission") }, SMTPUsername: g.cfg.SMTPUsername, Limits: g.cfg.Limits, Log: g.log, Now: g.now,
 	})
@@ -288,6 +288,17 @@ func (g *Gateway) Close() error {
 
 // Ready is nil while mail and changes are accepted.
 func (g *Gateway) Ready() error { return g.Store.Ready() }
+
+// Version is that of the program.
+func (g *Gateway) Version() string { return g.cfg.Version }
+
+// Listeners are the doors, and where they listen.
+func (g *Gateway) Listeners() (all []gateway.Listener) {
+	for _, door := range built {
+		all = append(all, gateway.Listener{Name: door, Address: g.Addr(door)})
+	}
+	return all
+}
 
 // settingMode is where go-live is remembered; it is stronger than the file.
 const settingMode = "delivery_mode"
