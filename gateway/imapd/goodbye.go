@@ -116,15 +116,26 @@ func (c *conn) stop() {
 }
 
 // endWith ends the session: now if no command runs, as in IDLE, or if it is one that waits
-// for a login; else when it is answered, so that the client knows what it did.
+// for a login; else when it is answered, so that the client knows what it did. A search is
+// not waited for.
 func (c *conn) endWith(text string) {
 	c.mu.Lock()
 	c.last = text
 	busy := c.tag != "" && (!c.waiting || c.note.name != "AUTHENTICATE")
+	if busy && !c.waiting {
+		c.wait(-time.Second) // nobody reads but who watches over a search, which need not end
+	}
 	c.mu.Unlock()
 	if !busy {
 		c.hangUp(text)
 	}
+}
+
+// ends is why the session is about to end; "" if it is not.
+func (c *conn) ends() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
 }
 
 // Close sends what was gathered and closes. After LOGOUT the library closes

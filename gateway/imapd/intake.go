@@ -102,10 +102,7 @@ const maxSASL = 3 << 10
 
 // nextLine continues AUTHENTICATE, unless the session is to end.
 func (c *conn) nextLine() error {
-	c.mu.Lock()
-	last := c.last
-	c.mu.Unlock()
-	if last != "" {
+	if last := c.ends(); last != "" {
 		c.hangUp(last)
 		return net.ErrClosed
 	}

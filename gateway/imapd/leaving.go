@@ -13,13 +13,17 @@ import (
 // here: one that is gone answers that with a reset. Ours.
 const probeEvery = time.Second
 
-// whileConnected gives a context that ends when the client leaves, which is seen by
-// reading alone, and nobody reads while a command runs. stop must be called before
+// whileConnected gives a context that ends when the client leaves, or has to. That is seen
+// by reading alone, and nobody reads while a command runs. stop must be called before
 // anything is read again, or written; what the client has sent is kept.
 func (c *conn) whileConnected(ctx context.Context) (connected context.Context, stop func()) {
 	connected, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
-	c.wait(gateway.IdleTimeout)
+	c.mu.Lock()
+	if c.last == "" {
+		c.wait(gateway.IdleTimeout)
+	}
+	c.mu.Unlock()
 	go func() {
 		defer close(ended)
 		_, err := c.in.Peek(1)
@@ -46,7 +50,7 @@ func (c *conn) stillReads(ctx context.Context) bool {
 			return true
 		case <-probe.C:
 		}
-		if c.say(stillHere) != nil {
+		if c.ends() != "" || c.say(stillHere) != nil {
 			return false
 		}
 	}

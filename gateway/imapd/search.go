@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -71,7 +72,7 @@ func (s *session) unfound(ctx context.Context, err error) error {
 	case errors.Is(err, mailbox.ErrSearchTime), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return refuse("LIMIT", mailbox.ErrSearchTime.Message)
 	case ctx.Err() != nil:
-		return refuse("UNAVAILABLE", "the client has left")
+		return refuse("UNAVAILABLE", cmp.Or(s.c.ends(), "the client has left"))
 	}
 	return s.failed(err)
 }

@@ -135,15 +135,30 @@ func TestSearchOfOneWhoOnlyListens(t *testing.T) {
 	c.Script("S~ \\* SEARCH 1$\nS: b OK\nEND")
 }
 
+// A search does not hold up a stop: its client is told that it was given up.
+func TestSearchAtStop(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Limit("search_seconds", "30000"))
+	receive(t, g, "Subject: long\r\n\r\n"+strings.Repeat("some words\r\n", 400_000))
+	c := login(t, g)
+	c.Script("C: a SELECT INBOX\nS~ a OK")
+	c.Raw("x SEARCH" + strings.Repeat(" NOT BODY nothing", 2000) + "\r\n") // it would take minutes
+	gatewaytest.Eventually(t, "it searches", searching)
+	g.Stop()
+	nobodyCut(t, g)
+	c.Script("S: x NO \\[UNAVAILABLE\\] the server is shutting down\nS: \\* BYE the server is shutting down\nEND")
+}
+
+// searching reports whether somebody searches.
+func searching() bool {
+	stacks := make([]byte, 1<<20)
+	return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "mailbox.(*View).Search(")
+}
+
 // A search does not go on for a client that has left, although nothing is read from it
 // meanwhile; what a client sends ahead is kept.
 func TestSearchOfOneWhoLeaves(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Limit("search_seconds", "30000"))
 	receive(t, g, "Subject: long\r\n\r\n"+strings.Repeat("some words\r\n", 400_000))
-	searching := func() bool {
-		stacks := make([]byte, 1<<20)
-		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "mailbox.(*View).Search(")
-	}
 	c := login(t, g)
 	c.Script("C: a SELECT INBOX\nS~ a OK")
 	c.Raw("b SEARCH NOT BODY nothing\r\nc NOOP\r\nd SEARCH NOT BODY nothing\r\n")
