@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ type traceTab struct {
 	Took    time.Duration // all of them together
 	Fuel    int64
 	Outcome []outcome // of deliveries
+
+	plugins map[gateway.ID]bool // whose pages the key sees
 }
 
 // moment is one entry of the line.
@@ -32,6 +35,7 @@ type moment struct {
 	Facts []fact
 	Meter *meter
 	Lines []gateway.PluginLine
+	Links []place
 }
 
 // mark is how something ended: good, bad, or wait for what is neither.
@@ -51,6 +55,7 @@ type meter struct {
 type outcome struct {
 	Recipient string
 	Mark      mark
+	To        string // the page of the delivery, "" if it is not the key's to see
 }
 
 func (d *Dashboard) messageTrace(v *visit) error {
@@ -61,6 +66,14 @@ func (d *Dashboard) messageTrace(v *visit) error {
 	tab := traceTab{messagePage: p}
 	if tab.Trace, err = d.cfg.Mail.Trace(v.ctx, v.scope, p.Item); err != nil {
 		return err
+	}
+	all, err := d.cfg.Plugins.List(v.ctx, v.scope)
+	if err != nil {
+		return err
+	}
+	tab.plugins = make(map[gateway.ID]bool)
+	for i := range all {
+		tab.plugins[all[i].ID] = true
 	}
 	for _, one := range tab.Timeline(p.Message) {
 		tab.add(d.momentOf(&tab, &one))
@@ -74,7 +87,11 @@ func (d *Dashboard) messageTrace(v *visit) error {
 	}
 	for i := range tab.Deliveries {
 		dl := &tab.Deliveries[i]
-		tab.Outcome = append(tab.Outcome, outcome{dl.Recipient, markOf(dl.State)})
+		to := ""
+		if v.scope.Level() != gateway.LevelAccount {
+			to = prefix + "/" + joined([]string{"domains", v.domain.Name, "queue", dl.ID.String()})
+		}
+		tab.Outcome = append(tab.Outcome, outcome{dl.Recipient, markOf(dl.State), to})
 	}
 	return d.show(v, fiber.StatusOK, "messagetrace", p.Subject(), &tab)
 }
@@ -117,6 +134,7 @@ func (d *Dashboard) momentOf(t *traceTab, one *mailbox.Moment) moment {
 		m.checked(one.Check)
 	case mailbox.Asked:
 		d.asked(&m, one.Step)
+		m.Links = t.pluginLinks(one.Step)
 	case mailbox.Joined:
 		m.Title = "Part of a conversation"
 		m.note("Place", fmt.Sprintf("%d of %d", msg.Position+1, t.Count)).note("Because of", joinedBy[t.By])
@@ -127,6 +145,16 @@ func (d *Dashboard) momentOf(t *traceTab, one *mailbox.Moment) moment {
 		m.turn(one.Delivery, one.Turn)
 	}
 	return m
+}
+
+// pluginLinks lead from what a plugin said to the plugin, and to asking it again.
+func (t *traceTab) pluginLinks(st *gateway.Step) []place {
+	if !t.plugins[st.Plugin] {
+		return nil
+	}
+	at := prefix + t.Base[:strings.Index(t.Base, "/accounts/")] + "/plugins/" + st.Plugin.String()
+	again := url.Values{"id": {t.Message.ID.String()}, "email": {t.Email}}
+	return []place{{at, "The plugin", false}, {at + "/test?" + again.Encode(), "Ask it again, for a test", false}}
 }
 
 // note adds what is known.
