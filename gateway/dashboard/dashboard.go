@@ -156,7 +156,10 @@ func New(cfg Config) (*Dashboard, error) {
 func (d *Dashboard) Mount(app fiber.Router, base context.Context, stopping <-chan struct{}) {
 	for i := range routes {
 		r := &routes[i]
-		app.Add(r.Method, prefix+r.Path, func(c *fiber.Ctx) error { return d.run(base, stopping, c, r) })
+		h := func(c *fiber.Ctx) error { return d.run(base, stopping, c, r) }
+		if app.Add(r.Method, prefix+r.Path, h); r.Method == get {
+			app.Head(prefix+r.Path, h)
+		}
 	}
 	app.Use(prefix, func(c *fiber.Ctx) error { return d.run(base, stopping, c, &nowhere) })
 }

@@ -143,6 +143,18 @@ func TestSignIn(t *testing.T) {
 	b.get("/ui/").wants(t, http.StatusSeeOther)
 }
 
+// Whoever tries keys is in the log, unknown ones as well; HEAD answers as GET does.
+func TestFailedSignInIsLogged(t *testing.T) {
+	g := gatewaytest.Start(t)
+	b := newBrowser(t, g)
+	b.post("/ui/sign-in", "key", "bm_live_"+strings.Repeat("0", 40)).wants(t, 401)
+	gatewaytest.Eventually(t, "the failure is in the log", func() bool {
+		_, log := g.Do("GET", "/logs?protocol=dashboard", g.Keys.Admin, nil)
+		return log.Str("data.0.endpoint") == "/ui/sign-in" && log.Str("data.0.error") == "invalid_api_key"
+	})
+	b.send("HEAD", "/ui/sign-in", nil).wants(t, 200)
+}
+
 // The cookie is one of this host alone, out of reach of scripts and other sites; it is
 // not in what the server keeps.
 func TestCookie(t *testing.T) {

@@ -154,7 +154,7 @@ func (d *Dashboard) fail(v *visit, err error) error {
 
 // logVisit leaves a row of what changed something, or tried to.
 func (d *Dashboard) logVisit(v *visit) {
-	if v.row.Method == post && !v.committed && (v.row.Domain != 0 || v.signin != nil) {
+	if v.row.Method == post && !v.committed && (v.row.Domain != 0 || v.signin != nil || v.row.Error != "") {
 		d.cfg.Activity.Add(v.row)
 	}
 }
