@@ -20,7 +20,7 @@ func (c *client) pageOf(path, key, query string) (ids []string, more bool) {
 	}
 	var a gatewaytest.Answer
 	if strings.HasPrefix(path, "/resend") { // which the document doesn't describe
-		status := 0
+		var status int
 		if status, a = c.g.Do("GET", path+query, key, nil); status != 200 {
 			c.Fatalf("%s: %d %v", path+query, status, a)
 		}
