@@ -14,7 +14,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run build test check fuzz soak bench clean
+.PHONY: run build test check fuzz soak bench figures clean
 
 run: build
 	bin/postern quickstart $(ARGS)
@@ -49,6 +49,16 @@ soak:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# What plugins promise, as ratios of processor time, and peers beside them; on a machine
+# that does nothing else it takes ten minutes.
+figures:
+	$(GO) test -run '^$$' -bench 'Fresh|Rewrite$$|Stretch|Stall|Part|InstanceMemory' -benchtime 40x ./plugins/sandbox
+	$(GO) test -run '^$$' -bench 'Ready' -benchtime 5x ./plugins/sandbox
+	$(GO) test -run '^$$' -bench 'Run/copy' ./plugins/sandbox/snapshot
+	$(GO) test -run '^$$' -bench 'Chain' -benchtime 40000x ./plugins
+	$(GO) test -run '^$$' -bench PluginAccept -benchtime 20x ./cmd/postern
+	cd plugins/testdata/peers && $(GO) run . -rounds 9
 
 clean:
 	rm -rf bin .postern

@@ -1,3 +1,5 @@
+//go:build unix
+
 package sandbox
 
 import (
@@ -19,31 +21,21 @@ import (
 // What the runtime promises, measured.
 
 // BenchmarkFresh compares a call on fresh state with one on an instance that is kept and
-// leaks its state: both bounded alike, taking turns, the best batch of each.
+// leaks its state: both bounded alike, taking turns.
 func BenchmarkFresh(b *testing.B) {
 	for _, g := range costs {
 		b.Run(g.name, func(b *testing.B) {
 			wasm := g.wasm(b)
 			m, h := compile(b, realEngine(b), wasm), newEventHost()
-			fresh := func() {
+			b.ReportAllocs()
+			took := contest(b, g.batch, keptInstance(b, wasm, g.hook, "depth"), func() {
 				if _, err := m.Call(b.Context(), nobody, g.hook, h); err != nil {
 					b.Fatal(err)
 				}
-			}
-			runs, best := []func(){keptInstance(b, wasm, g.hook, "depth"), fresh}, [2]time.Duration{time.Hour, time.Hour}
-			b.ReportAllocs()
-			for b.Loop() {
-				for i, run := range runs {
-					started := time.Now()
-					for range g.batch {
-						run()
-					}
-					best[i] = min(best[i], time.Since(started))
-				}
-			}
-			b.ReportMetric(float64(best[0].Nanoseconds())/float64(g.batch), "kept-ns")
-			b.ReportMetric(float64(best[1].Nanoseconds())/float64(g.batch), "fresh-ns")
-			b.ReportMetric(float64(best[1])/float64(best[0]), "fresh/kept")
+			})
+			b.ReportMetric(median(took[0]), "kept-ns")
+			b.ReportMetric(median(took[1]), "fresh-ns")
+			b.ReportMetric(ratio(took[1], took[0]), "fresh/kept")
 			b.ReportMetric(float64(m.engine.pool.bytes)/float64(os.Getpagesize()), "pages")
 		})
 	}

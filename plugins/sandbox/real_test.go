@@ -16,12 +16,13 @@ import (
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
 
-// goGuest is testdata/guest, systemGuest testdata/system, filterGuest testdata/filter and
-// reachGuest testdata/reach, each compiled once.
+// goGuest is testdata/guest, systemGuest testdata/system, filterGuest testdata/filter,
+// plansGuest testdata/plans and reachGuest testdata/reach, each compiled once.
 var (
 	goGuest     = golang("./testdata/guest")
 	systemGuest = golang("./testdata/system")
 	filterGuest = golang("./testdata/filter")
+	plansGuest  = golang("./testdata/plans")
 	reachGuest  = golang("./testdata/reach")
 )
 

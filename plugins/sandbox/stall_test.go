@@ -72,7 +72,7 @@ func TestSlices(t *testing.T) {
 			if known, ok := errors.AsType[*CallError](err); err != nil && (!ok || known.Reason != ReasonFuel) {
 				t.Fatal(err)
 			}
-			if least := used.Fuel / (2 * slice); l.n < least || least < 3 {
+			if least := used.Fuel / (2 * slice); l.n < least || least < 1 {
 				t.Errorf("%d looks in %d of fuel, want %d", l.n, used.Fuel, least)
 			}
 		})

@@ -42,7 +42,7 @@ func (b *body) pay(weight int64) { b.regions[b.now].cost += weight }
 // check starts a region that asks for more.
 func (b *body) check(at int) { b.start(at, region{cost: weightCheck, before: b.now, check: true}) }
 
-// cut starts a region with a check where the one before has become long.
+// cut starts a region with a check where this one has become long.
 func (b *body) cut() {
 	if b.regions[b.now].cost > longRegion && len(b.frames) > 0 && !b.frames[len(b.frames)-1].dead {
 		b.check(b.r.at - b.from)

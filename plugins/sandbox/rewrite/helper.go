@@ -15,7 +15,7 @@ const (
 	// bulkShift is how many bytes of memory cost one of fuel, as a power of two: 16, what
 	// memory takes in about a quarter of a nanosecond.
 	bulkShift = 4
-	// piece is how many bytes are done at once: what a slice of 2^12 pays for.
+	// piece is how many bytes are done at once: a quarter of a slice of 2^14.
 	piece = 64 << 10
 	// smallBulk is up to how many bytes, if a module says the number right before, are paid
 	// for where the code around is: they take less time than a slice. Compilers move
