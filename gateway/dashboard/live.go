@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -117,7 +118,8 @@ type tail struct {
 	names    names
 	domain   gateway.DomainID
 	stop     <-chan struct{}
-	release  func()
+	release  func()        // may be called twice
+	replaced chan struct{} // closed when the browser has a newer one
 	w        *bufio.Writer
 }
 
@@ -127,18 +129,21 @@ func (d *Dashboard) liveStream(v *visit) error {
 	if err := d.ours(v); err != nil {
 		return err
 	}
+	t := &tail{
+		d: d, signin: v.signin, conn: v.c.Context().Conn(), names: names{d, v.scope, make(map[gateway.AccountID]string)},
+		domain: v.domain.ID, stop: v.stop, release: func() {}, replaced: make(chan struct{}),
+	}
+	v.signin.follows(nil) // nobody has noticed yet, perhaps, that the browser left it
 	release, err := d.cfg.Keys.EnterStream(v.signin.session.Key().ID)
 	if err != nil {
 		return err
 	}
-	t := &tail{
-		d: d, signin: v.signin, conn: v.c.Context().Conn(), names: names{d, v.scope, make(map[gateway.AccountID]string)},
-		domain: v.domain.ID, stop: v.stop, release: release,
-	}
+	t.release = sync.OnceFunc(release)
 	if t.follower, err = d.follow(v); err != nil {
-		release()
+		t.release()
 		return err
 	}
+	v.signin.follows(t)
 	v.c.Context().SetConnectionClose()
 	h := &v.c.Response().Header
 	h.SetContentType("text/event-stream")
@@ -174,9 +179,33 @@ func (d *Dashboard) followFrom(v *visit, account gateway.AccountID, after *uint6
 	return d.cfg.Streams.Follow(v.ctx, v.scope, v.domain.ID, account)
 }
 
+// follows ends the stream that a browser had, and notes the one that it has now: all its
+// tabs share one.
+func (in *signin) follows(t *tail) {
+	in.mu.Lock()
+	old := in.tail
+	in.tail = t
+	in.mu.Unlock()
+	if old != nil {
+		close(old.replaced)
+		old.release()
+		_ = old.conn.Close() // it may be waiting for a browser that is gone
+	}
+}
+
+// left forgets a stream that has ended.
+func (in *signin) left(t *tail) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.tail == t {
+		in.tail = nil
+	}
+}
+
 // run writes the stream. fasthttp calls it in a goroutine of its own.
 func (t *tail) run() {
 	defer t.release()
+	defer t.signin.left(t)
 	defer t.follower.Close()
 	defer func() {
 		if p := recover(); p != nil {
@@ -207,6 +236,8 @@ func (t *tail) run() {
 			}
 			fmt.Fprint(t.w, ": still here\n\n")
 		case <-t.signin.ended:
+			return
+		case <-t.replaced:
 			return
 		case <-t.stop:
 			return
@@ -256,6 +287,7 @@ func (t *tail) flush() error {
 	}
 	select {
 	case <-t.signin.ended:
+	case <-t.replaced:
 	case <-t.stop:
 	default:
 		return nil

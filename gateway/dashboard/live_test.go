@@ -127,11 +127,12 @@ func TestLiveStream(t *testing.T) {
 	}
 	b.get(liveOf).wants(t, 200, "email.received", "email.delivered", "INBOX", `data-live="`+liveOf+`/events"`, fmt.Sprintf(`data-last="%d"`, last), "Refresh")
 
-	for name, again := range map[string]*tail{
-		"an id":               b.follows(liveOf+"/events", "Last-Event-ID", fmt.Sprint(last-1)),
-		"an address":          b.follows(liveOf + "/events?after=" + fmt.Sprint(last-1)),
-		"an id of the future": b.follows(liveOf+"/events", "Last-Event-ID", "99999999"),
+	for name, how := range map[string][]string{
+		"an id":               {"/events", "Last-Event-ID", fmt.Sprint(last - 1)},
+		"an address":          {"/events?after=" + fmt.Sprint(last-1)},
+		"an id of the future": {"/events", "Last-Event-ID", "99999999"},
 	} {
+		again := b.follows(liveOf+how[0], how[1:]...)
 		if name == "an id of the future" {
 			g.Do("POST", "/suppressions", g.Keys.Domain, `{"email":"gone@x.test"}`)
 			if h := again.next(); h.Type != "suppression.added" {
@@ -187,19 +188,19 @@ func TestLiveStreamEnds(t *testing.T) {
 	_, k := g.Do("POST", "/api-keys", g.Keys.Domain, `{"name":"short-lived"}`)
 	one, two, admin := signedIn(t, g, g.Keys.Domain), signedIn(t, g, k.Str("token")), signedIn(t, g, g.Keys.Admin)
 
-	out, held := one.follows(liveOf+"/events"), one.follows(liveOf+"/events")
-	if f := one.follows(liveOf + "/events"); f.status != http.StatusTooManyRequests {
-		t.Errorf("a third stream: %d", f.status)
+	first := one.follows(liveOf + "/events")
+	out := one.follows(liveOf + "/events")
+	first.ends("the browser has opened another one")
+	second, third := signedIn(t, g, g.Keys.Domain), signedIn(t, g, g.Keys.Domain)
+	if f := second.follows(liveOf + "/events"); f.status != 200 {
+		t.Errorf("the stream of a second browser: %d", f.status)
+	}
+	if f := third.follows(liveOf + "/events"); f.status != http.StatusTooManyRequests {
+		t.Errorf("that of a third: %d", f.status)
 	}
 	one.post("/ui/sign-out")
 	out.ends("signed out")
-	held.ends("signed out")
-	one = signedIn(t, g, g.Keys.Domain)
-	gatewaytest.Eventually(t, "there is room again", func() bool {
-		f := one.follows(liveOf + "/events")
-		defer f.close()
-		return f.status == 200
-	})
+	gatewaytest.Eventually(t, "there is room again", func() bool { return third.follows(liveOf+"/events").status == 200 })
 
 	revoked := two.follows(liveOf + "/events")
 	g.Do("DELETE", "/api-keys/"+k.Str("id"), g.Keys.Domain, nil)

@@ -42,6 +42,7 @@ type signin struct {
 	mu     sync.Mutex
 	used   time.Time
 	at     string            // the domain it looked at last
+	tail   *tail             // its stream of events; nil if it has none
 	notice string            // told by the next page, once
 	sent   map[string]string // forms that were sent, by their one-use id, and what became of them
 	order  []string
