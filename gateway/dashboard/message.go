@@ -114,19 +114,6 @@ func messageRef(v *visit, a *gateway.Account) (ref mailbox.Ref, err error) {
 	return ref, err
 }
 
-// findMessage leads from a message's id alone, as logs and deliveries have it, to its page.
-func (d *Dashboard) findMessage(v *visit) error {
-	id, err := gateway.ParseID(v.param("id"))
-	if err != nil {
-		return gateway.Errorf(gateway.NotFound, "there is no such message")
-	}
-	it, err := d.cfg.Mail.Get(v.ctx, v.scope, mailbox.Ref{ID: id})
-	if err != nil {
-		return err
-	}
-	return v.redirect("/" + joined([]string{"domains", v.domain.Name, "accounts", it.Email, "messages", it.Message.ID.String()}))
-}
-
 // changeMessage does what one of the buttons above a message says. Looking at a message
 // marks nothing: who looks here is often not who reads the mailbox.
 func (d *Dashboard) changeMessage(v *visit) error {

@@ -219,7 +219,7 @@ func TestMailWalls(t *testing.T) {
 		_, e := g.Do("GET", "/emails/"+id+"?email="+c.owner, g.Keys.Admin, nil)
 		thread, attached := e.Str("thread_id"), e.Str("attachments.0.id")
 		b := signedIn(t, g, c.key)
-		paths := []string{"/ui/domains/" + c.domain + "/messages/" + id, "/ui/domains/" + gatewaytest.Domain + "/messages/" + id}
+		paths := []string{"/ui/domains/" + c.domain + "/emails/" + id, "/ui/domains/" + gatewaytest.Domain + "/emails/" + id}
 		for _, owner := range []string{"/ui/domains/" + c.domain + "/accounts/" + c.owner, mailOf, "/ui/domains/" + gatewaytest.Domain + "/accounts/" + c.owner} {
 			paths = append(paths, owner+"/threads/"+thread)
 			for _, tab := range []string{"", "/html", "/text", "/headers", "/raw", "/source", "/attachments", "/attachments/" + attached, "/trace", "/delete"} {

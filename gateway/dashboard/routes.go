@@ -152,7 +152,6 @@ var routes = []route{
 	{get, "/domains/:domain/accounts/:email/messages/:id/trace", everybody, keys.Reads, (*Dashboard).messageTrace},
 	{get, "/domains/:domain/accounts/:email/messages/:id/delete", everybody, keys.Reads, (*Dashboard).deleteMessageForm},
 	{post, "/domains/:domain/accounts/:email/messages/:id/delete", everybody, keys.Changes, (*Dashboard).deleteMessage},
-	{get, "/domains/:domain/messages/:id", everybody, keys.Reads, (*Dashboard).findMessage},
 	{get, "/pictures/:picture", open, keys.Uncounted, (*Dashboard).picture},
 
 	{get, "/domains/:domain/accounts/:email/threads", everybody, keys.Reads, (*Dashboard).listThreads},

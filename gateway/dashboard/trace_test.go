@@ -60,9 +60,9 @@ func TestFindMessage(t *testing.T) {
 	id := note(t, g, "pears")
 	for _, key := range []string{g.Keys.Domain, g.Keys.Account, g.Keys.Admin} {
 		b := signedIn(t, g, key)
-		if a := b.get("/ui/domains/" + gatewaytest.Domain + "/messages/" + id); a.status != http.StatusSeeOther || a.location != mailOf+"/messages/"+id {
+		if a := b.get("/ui/domains/" + gatewaytest.Domain + "/emails/" + id); a.status != http.StatusSeeOther || a.location != mailOf+"/messages/"+id {
 			t.Errorf("%d %q", a.status, a.location)
 		}
-		b.get("/ui/domains/"+gatewaytest.Domain+"/messages/x").wants(t, 404)
+		b.get("/ui/domains/"+gatewaytest.Domain+"/emails/x").wants(t, 404)
 	}
 }
