@@ -46,11 +46,11 @@ func newChromium(t *testing.T, g *gatewaytest.Gateway) *chromium {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(browserPath(t)), chromedp.NoSandbox, chromedp.WindowSize(1280, 900))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
-	return newTab(t, ctx, g.URL)
+	return newTab(ctx, t, g.URL)
 }
 
 // newTab is a tab of its own of a browser.
-func newTab(t *testing.T, ctx context.Context, base string) *chromium {
+func newTab(ctx context.Context, t *testing.T, base string) *chromium {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
@@ -61,7 +61,7 @@ func newTab(t *testing.T, ctx context.Context, base string) *chromium {
 }
 
 // tab opens another tab, with the same cookies.
-func (c *chromium) tab() *chromium { c.t.Helper(); return newTab(c.t, c.ctx, c.base) }
+func (c *chromium) tab() *chromium { c.t.Helper(); return newTab(c.ctx, c.t, c.base) }
 
 // do takes steps; what says which.
 func (c *chromium) do(what string, steps ...chromedp.Action[chromedp.Void]) {

@@ -123,7 +123,7 @@ func (d *Dashboard) changeMessage(v *visit) error {
 	}
 	yes, no := true, false
 	var c mailbox.Change
-	said := ""
+	var said string
 	switch v.field("do") {
 	case "read":
 		c.Read, said = &yes, "The message is marked read."

@@ -152,7 +152,8 @@ func (t *traceTab) pluginLinks(st *gateway.Step) []place {
 	if !t.plugins[st.Plugin] {
 		return nil
 	}
-	at := prefix + t.Base[:strings.Index(t.Base, "/accounts/")] + "/plugins/" + st.Plugin.String()
+	domain, _, _ := strings.Cut(t.Base, "/accounts/")
+	at := prefix + domain + "/plugins/" + st.Plugin.String()
 	again := url.Values{"id": {t.Message.ID.String()}, "email": {t.Email}}
 	return []place{{at, "The plugin", false}, {at + "/test?" + again.Encode(), "Ask it again, for a test", false}}
 }
