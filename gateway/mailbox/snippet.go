@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,7 +33,8 @@ const (
 	snippetBytes = 256 << 10
 )
 
-// snippets gives items theirs.
+// snippets gives items theirs. An email that is deleted meanwhile has none, nor one of which
+// the disk has kept other bytes: the list knows that it matches.
 func (m *Mail) snippets(ctx context.Context, s gateway.Scope, a *gateway.Account, items []Item, words string) error {
 	t, err := readTerms(words, m.cfg.Limits)
 	if err != nil {
@@ -51,7 +53,7 @@ func (m *Mail) snippets(ctx context.Context, s gateway.Scope, a *gateway.Account
 			continue // it was deleted meanwhile
 		}
 		text, err := m.readable(ctx, s, msg)
-		if gateway.KindOf(err) == gateway.NotFound {
+		if gateway.KindOf(err) == gateway.NotFound || errors.Is(err, gateway.ErrDamaged) {
 			continue
 		} else if err != nil {
 			return err

@@ -98,11 +98,12 @@ func (s *shelf) search(c *mailbox.Criteria) []int {
 type vanishing struct {
 	mailbox.Store
 	gone uint64 // its blob
+	err  error
 }
 
 func (v *vanishing) OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blob, off, n int64) (io.ReadCloser, error) {
 	if b.ID == v.gone {
-		return nil, gateway.Errorf(gateway.NotFound, "no such message")
+		return nil, v.err
 	}
 	return v.Store.OpenBlob(ctx, s, b, off, n)
 }
@@ -111,7 +112,7 @@ func (v *vanishing) OpenBlob(ctx context.Context, s gateway.Scope, b gateway.Blo
 // list: it is no hit, and has no snippet.
 func TestDeletedWhileSearched(t *testing.T) {
 	h := newHouse(t, 0)
-	v := &vanishing{Store: h.Store}
+	v := &vanishing{Store: h.Store, err: gateway.Errorf(gateway.NotFound, "no such message")}
 	s := newShelf(t, h, "ann", v, nil)
 	long := strings.Repeat("and so on\r\n", 4000) // it is not read with its record
 	for i := range 7 {
@@ -137,9 +138,11 @@ func TestDeletedWhileSearched(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
 		known           int // how many messages the index is sure of
+		err             error
 		items, snippets int
-	}{{"looked at", 0, 6, 6}, {"known", 7, 7, 6}} {
+	}{{"looked at", 0, v.err, 6, 6}, {"known", 7, v.err, 7, 6}, {"damaged", 7, gateway.ErrDamaged, 7, 6}} {
 		s.mail.SetIndex(sureOf(tt.known))
+		v.err = tt.err
 		p, err := s.mail.List(t.Context(), s.scope(), mailbox.Query{Limit: 10, Filter: &mailbox.Filter{Words: "figures"}})
 		snippets := 0
 		for _, it := range p.Items {
