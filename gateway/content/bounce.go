@@ -19,7 +19,7 @@ func (r *reportReader) words() *Report {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	var failed []string
 	if fields, _, err := splitHeader(r.message[:c.HeaderSize], r.lim); err == nil {
-		for _, v := range header(fields).all("X-Failed-Recipients") {
+		for _, v := range fields.all("X-Failed-Recipients") {
 			for _, a := range addresses(v) {
 				failed = append(failed, a.Addr)
 			}

@@ -38,11 +38,10 @@ var reportWords = map[Action][2]string{
 
 // Write writes the whole message. Nothing of what strangers said reaches a header.
 func (d *DSN) Write(w io.Writer, t Trace, lim gateway.Limits) error {
-	fields, _, err := splitHeader(d.Header, lim)
+	h, _, err := splitHeader(d.Header, lim)
 	if err != nil {
-		fields = nil // cut where it can't be read: the report is sent without its words
+		h = nil // cut where it can't be read: the report is sent without its words
 	}
-	h := header(fields)
 	subject := cut(decodeField(h.get("Subject")), maxSubject)
 	boundary := "dsn-" + uuid.NewString()
 	var b bytes.Buffer

@@ -38,11 +38,10 @@ func ReadSubmitted(r io.Reader, lim gateway.Limits) (*Submitted, error) {
 		return nil, err
 	}
 	s.header = kept
-	fields, _, err := splitHeader(raw, lim)
+	h, _, err := splitHeader(raw, lim)
 	if err != nil {
 		return nil, tooLarge(err)
 	}
-	h := header(fields)
 	from := addresses(h.get("From"))
 	if h.count("From") != 1 || len(from) != 1 {
 		return nil, gateway.Fieldf(gateway.InvalidFrom, "from", "the message needs one From field with one address")
