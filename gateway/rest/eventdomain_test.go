@@ -51,8 +51,12 @@ func TestDomainsComeAndGo(t *testing.T) {
 		t.Errorf("%v", rows)
 	}
 	c.do(200, "POST", "/webhooks/"+id+"/events/"+created.ID+"/replay", admin, nil)
-	if again := h.Wait(3)[2]; again.ID != created.ID || again.Event.Str("data.name") != "new.example" || again.Event.At("data.records") != nil {
+	if again := h.Wait(3)[2]; again.ID != created.ID || again.Event.Str("data.id") != d.Str("id") {
 		t.Errorf("%s", again.Body)
+	}
+	status, now := c.g.Do("GET", "/resend/webhooks/"+id+"/events/"+created.ID, admin, nil)
+	if status != 200 || now.Str("payload.data.name") != "new.example" || now.Str("payload.data.id") != d.Str("id") || now.At("payload.data.records") != nil {
+		t.Errorf("%d %v", status, now)
 	}
 	// The stream tells the same, and goes on behind either.
 	first, second := live.typed(), live.typed()

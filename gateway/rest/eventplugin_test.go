@@ -73,8 +73,8 @@ func TestPluginDisabled(t *testing.T) {
 	}
 	// Of one that is gone, there is its id.
 	c.do(200, "DELETE", "/plugins/"+id, c.g.Keys.Account, nil)
-	c.do(200, "POST", "/webhooks/"+mine+"/events/"+rows.Str("data.0.id")+"/replay", c.g.Keys.Account, nil)
-	if told := own.Wait(4)[3].Event; told.Str("data.plugin_id") != id || told.At("data.name") != nil {
-		t.Errorf("%v", told)
+	status, now := c.g.Do("GET", "/resend/webhooks/"+mine+"/events/"+rows.Str("data.0.id"), c.g.Keys.Account, nil)
+	if status != 200 || now.Str("payload.data.plugin_id") != id || now.At("payload.data.name") != nil {
+		t.Errorf("%d %v", status, now)
 	}
 }
