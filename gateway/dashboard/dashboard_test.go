@@ -14,13 +14,13 @@ import (
 // browser keeps its cookie and tells where a form came from, as browsers do. It
 // follows no redirect by itself.
 type browser struct {
-	t      *testing.T
+	t      testing.TB
 	g      *gatewaytest.Gateway
 	cookie string
 	header map[string]string
 }
 
-func newBrowser(t *testing.T, g *gatewaytest.Gateway) *browser {
+func newBrowser(t testing.TB, g *gatewaytest.Gateway) *browser {
 	return &browser{t: t, g: g, header: map[string]string{"Sec-Fetch-Site": "same-origin"}}
 }
 
@@ -81,7 +81,7 @@ func (b *browser) post(path string, fields ...string) answer {
 }
 
 // signedIn is a browser that has shown a key.
-func signedIn(t *testing.T, g *gatewaytest.Gateway, key string) *browser {
+func signedIn(t testing.TB, g *gatewaytest.Gateway, key string) *browser {
 	t.Helper()
 	b := newBrowser(t, g)
 	if a := b.post("/ui/sign-in", "key", key); a.status != http.StatusSeeOther || a.location != "/ui/" {
@@ -91,7 +91,7 @@ func signedIn(t *testing.T, g *gatewaytest.Gateway, key string) *browser {
 }
 
 // wants fails unless a page has a status and every text.
-func (a answer) wants(t *testing.T, status int, texts ...string) answer {
+func (a answer) wants(t testing.TB, status int, texts ...string) answer {
 	t.Helper()
 	if a.status != status {
 		t.Fatalf("status %d, not %d\n%s\n%s", a.status, status, a.body, lastOf(a.log.String()))

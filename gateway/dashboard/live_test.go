@@ -16,7 +16,7 @@ const liveOf = "/ui/domains/" + gatewaytest.Domain + "/live"
 
 // tail is a stream that a browser has open.
 type tail struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	lines  chan string
