@@ -110,7 +110,7 @@ type Dashboard struct {
 	pages    map[string]*template.Template
 	assets   assets
 	origins  *http.CrossOriginProtection
-	signins  signins
+	visitors  visitors
 	pictures *pictures
 	links    links
 }
@@ -153,7 +153,7 @@ func New(cfg Config) (*Dashboard, error) {
 
 // Mount adds every page to the app of a listener. base is the parent of all
 // requests' contexts; what streams ends when stopping is closed.
-func (d *Dashboard) Mount(app fiber.Router, base context.Context, stopping <-chan struct{}) {
+func (d *Dashboard) Mount(base context.Context, app fiber.Router, stopping <-chan struct{}) {
 	for i := range routes {
 		r := &routes[i]
 		h := func(c *fiber.Ctx) error { return d.run(base, stopping, c, r) }

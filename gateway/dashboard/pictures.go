@@ -82,7 +82,7 @@ func (d *Dashboard) picture(v *visit) error {
 	if err != nil {
 		return err
 	}
-	in := d.signins.at(digest, d.clock())
+	in := d.visitors.at(digest, d.clock())
 	if in == nil {
 		return gateway.Errorf(gateway.NotFound, "who was to see the image has signed out")
 	}

@@ -22,10 +22,10 @@ const (
 	// a week.
 	idleTime   = 12 * time.Hour
 	signinTime = 7 * 24 * time.Hour
-	// signinsPerKey and signinsKept bound the sign-ins; past them the one that was
+	// visitorsPerKey and visitorsKept bound the sign-ins; past them the one that was
 	// used longest ago ends. Ours.
-	signinsPerKey = 20
-	signinsKept   = 10_000
+	visitorsPerKey = 20
+	visitorsKept   = 10_000
 	// oncesKept is how many of a sign-in's forms are remembered as sent. Ours.
 	oncesKept = 100
 )
@@ -48,9 +48,9 @@ type signin struct {
 	order  []string
 }
 
-// signins are all of them, by the digest of their cookie: who reads our memory does
+// visitors are all of them, by the digest of their cookie: who reads our memory does
 // not get in.
-type signins struct {
+type visitors struct {
 	mu  sync.Mutex
 	all map[[sha256.Size]byte]*signin
 }
@@ -63,7 +63,7 @@ func token() string {
 }
 
 // add begins a sign-in and returns its cookie. The sign-in closes the session.
-func (s *signins) add(session *keys.Session, now time.Time) string {
+func (s *visitors) add(session *keys.Session, now time.Time) string {
 	name := token()
 	digest := sha256.Sum256([]byte(name))
 	s.mu.Lock()
@@ -78,7 +78,7 @@ func (s *signins) add(session *keys.Session, now time.Time) string {
 }
 
 // makeRoom ends what is over, and the oldest of a key, or of all, that has too many.
-func (s *signins) makeRoom(key gateway.ID, now time.Time) {
+func (s *visitors) makeRoom(key gateway.ID, now time.Time) {
 	var oldestOfKey, oldest [sha256.Size]byte
 	of := 0
 	for digest, in := range s.all {
@@ -95,15 +95,15 @@ func (s *signins) makeRoom(key gateway.ID, now time.Time) {
 			}
 		}
 	}
-	if of >= signinsPerKey {
+	if of >= visitorsPerKey {
 		s.drop(oldestOfKey)
 	}
-	if len(s.all) >= signinsKept {
+	if len(s.all) >= visitorsKept {
 		s.drop(oldest)
 	}
 }
 
-func (s *signins) drop(digest [sha256.Size]byte) {
+func (s *visitors) drop(digest [sha256.Size]byte) {
 	if in := s.all[digest]; in != nil {
 		delete(s.all, digest)
 		in.session.Close()
@@ -111,14 +111,14 @@ func (s *signins) drop(digest [sha256.Size]byte) {
 	}
 }
 
-func (s *signins) remove(digest [sha256.Size]byte) {
+func (s *visitors) remove(digest [sha256.Size]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(digest)
 }
 
 // find is the sign-in of a cookie; nil for none, or one that has ended.
-func (s *signins) find(cookie string, now time.Time) *signin {
+func (s *visitors) find(cookie string, now time.Time) *signin {
 	if cookie == "" {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (s *signins) find(cookie string, now time.Time) *signin {
 }
 
 // at is find for who knows the cookie's digest.
-func (s *signins) at(digest [sha256.Size]byte, now time.Time) *signin {
+func (s *visitors) at(digest [sha256.Size]byte, now time.Time) *signin {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := s.all[digest]
@@ -141,7 +141,7 @@ func (s *signins) at(digest [sha256.Size]byte, now time.Time) *signin {
 }
 
 // end is a sign-out: of this browser, or of all that showed the key.
-func (s *signins) end(cookie string, everywhere bool) {
+func (s *visitors) end(cookie string, everywhere bool) {
 	digest := sha256.Sum256([]byte(cookie))
 	s.mu.Lock()
 	defer s.mu.Unlock()

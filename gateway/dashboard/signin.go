@@ -75,15 +75,15 @@ func (v *visit) note(key *gateway.Key) {
 
 // admit begins a sign-in under a new name, whatever the browser had before.
 func (d *Dashboard) admit(v *visit, session *keys.Session, next string) error {
-	d.signins.end(v.c.Cookies(cookieName), false)
-	name := d.signins.add(session, d.clock())
-	v.signin = d.signins.find(name, d.clock())
+	d.visitors.end(v.c.Cookies(cookieName), false)
+	name := d.visitors.add(session, d.clock())
+	v.signin = d.visitors.find(name, d.clock())
 	setCookie(v.c, name, signinTime)
 	return v.redirect(next)
 }
 
 func (d *Dashboard) signOut(v *visit) error {
-	d.signins.end(v.c.Cookies(cookieName), v.field("everywhere") != "")
+	d.visitors.end(v.c.Cookies(cookieName), v.field("everywhere") != "")
 	setCookie(v.c, "", -time.Second)
 	return v.redirect("/sign-in")
 }

@@ -78,7 +78,7 @@ func (d *Dashboard) enter(v *visit) error {
 			return err
 		}
 	}
-	v.signin = d.signins.find(v.c.Cookies(cookieName), d.clock())
+	v.signin = d.visitors.find(v.c.Cookies(cookieName), d.clock())
 	if v.route.Who&open != 0 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -87,10 +88,7 @@ func (p *place) at(t *testing.T, path string) string {
 // mixed is a path of this place's domain and account with another's objects in it.
 func (p *place) mixed(t *testing.T, path string, other *place) string {
 	t.Helper()
-	own := place{ids: map[string]string{}}
-	for name, value := range other.ids {
-		own.ids[name] = value
-	}
+	own := place{ids: maps.Clone(other.ids)}
 	own.ids["domain"], own.ids["email"] = p.domain, p.email
 	return own.at(t, path)
 }

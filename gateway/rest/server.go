@@ -79,7 +79,7 @@ type Config struct {
 	// Pages adds what else the listener answers, before REST's routes; not at ServeLocal.
 	// base is the parent of its requests' contexts, and what streams ends when stopping
 	// is closed. Default: nothing.
-	Pages    func(app fiber.Router, base context.Context, stopping <-chan struct{})
+	Pages    func(base context.Context, app fiber.Router, stopping <-chan struct{})
 	Limits   gateway.Limits
 	SpoolDir string           // for attachments while a request is read
 	Log      *slog.Logger     // default: slog.Default()
@@ -188,7 +188,7 @@ func (s *Server) app(base context.Context, stopping <-chan struct{}, local bool)
 		},
 	})
 	if s.cfg.Pages != nil && !local {
-		s.cfg.Pages(app, base, stopping) // before cors: other origins have no business there
+		s.cfg.Pages(base, app, stopping) // before cors: other origins have no business there
 	}
 	if len(s.cfg.Origins) > 0 && !local {
 		app.Use(s.cors)
