@@ -110,7 +110,7 @@ type Dashboard struct {
 	pages    map[string]*template.Template
 	assets   assets
 	origins  *http.CrossOriginProtection
-	visitors  visitors
+	visitors visitors
 	pictures *pictures
 	links    links
 }
