@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/gateway/keys"
 )
 
 const (
@@ -17,28 +18,35 @@ const (
 	formTime = 30 * time.Second
 	// formMedia is what a form without files sends: HTML standard, "URL-encoded form data".
 	formMedia = "application/x-www-form-urlencoded"
+	// strangerForm bounds the form of who is not signed in, in bytes: a key, and where to go
+	// on to. Ours; no address that we answer is longer.
+	strangerForm = 64 << 10
 )
 
 // readForm reads the fields of a form without files, at most json_bytes of it. A
-// form with files is left to its handler.
+// form with files is left to its handler, if there may be one.
 func (d *Dashboard) readForm(v *visit) error {
 	media, _, err := mime.ParseMediaType(v.c.Get("Content-Type"))
-	if media == "multipart/form-data" {
+	if media == "multipart/form-data" && v.route.Class == keys.Uploads {
 		return nil
+	}
+	most := d.cfg.Limits.JSONBytes
+	if v.route.Who&open != 0 {
+		most = min(most, strangerForm)
 	}
 	if err != nil || media != formMedia || v.c.Get("Content-Encoding") != "" {
 		v.c.Context().SetConnectionClose() // what is left of the body is not read
 		return gateway.Errorf(gateway.UnsupportedMedia, "a form is sent as %s", formMedia)
 	}
-	raw, err := io.ReadAll(io.LimitReader(v.body(formTime), d.cfg.Limits.JSONBytes+1))
-	if err != nil || int64(len(raw)) > d.cfg.Limits.JSONBytes {
+	raw, err := io.ReadAll(io.LimitReader(v.body(formTime), most+1))
+	if err != nil || int64(len(raw)) > most {
 		v.c.Context().SetConnectionClose()
 	}
 	if err != nil {
 		return &gateway.Error{Kind: gateway.Malformed, Message: "the form ended early", Err: err}
 	}
-	if int64(len(raw)) > d.cfg.Limits.JSONBytes {
-		return gateway.Errorf(gateway.TooLarge, "the form is over %d bytes", d.cfg.Limits.JSONBytes)
+	if int64(len(raw)) > most {
+		return gateway.Errorf(gateway.TooLarge, "the form is over %d bytes", most)
 	}
 	if v.form, err = url.ParseQuery(string(raw)); err != nil {
 		return gateway.Errorf(gateway.Malformed, "the form can't be read")

@@ -1,12 +1,12 @@
 package dashboard
 
 import (
-	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -17,6 +17,8 @@ const (
 	uploadTime = 2 * time.Minute
 	// fieldBytes bounds what a form has beside its module, each field and all. Ours.
 	fieldBytes = 256 << 10
+	// partsRead bounds the parts of a form. Ours: ours have four.
+	partsRead = 20
 )
 
 // upload reads the form of a module, in one of the few slots for it; done gives that back
@@ -48,14 +50,19 @@ func (d *Dashboard) upload(v *visit, u *gateway.PluginUpload) (done func(), err 
 // readParts reads the parts of the form: wasm and manifest are files, all else is a field.
 func (d *Dashboard) readParts(v *visit, parts *multipart.Reader, u *gateway.PluginUpload) error {
 	v.form = url.Values{}
-	for left := int64(fieldBytes); ; {
+	left := int64(fieldBytes)
+	for n := 0; ; n++ {
 		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // the last boundary; one that is wrapped is an early end
 			break
 		} else if err != nil {
 			return &gateway.Error{Kind: gateway.Malformed, Message: "the form ended early, or can't be read", Err: err}
 		}
-		name, most := part.FormName(), left
+		name := part.FormName()
+		if left -= int64(len(name)); left < 0 || n == partsRead {
+			return gateway.Errorf(gateway.TooLarge, "the form has more than a module and its settings")
+		}
+		most := left
 		if name == "wasm" {
 			most = d.cfg.Limits.PluginModule
 		}
@@ -70,6 +77,8 @@ func (d *Dashboard) readParts(v *visit, parts *multipart.Reader, u *gateway.Plug
 			continue
 		case name == "manifest" && len(raw) > 0: // a file that was not chosen is empty
 			u.Manifest = raw
+		case !utf8.Valid(raw):
+			return gateway.Errorf(gateway.Malformed, "the form is not UTF-8")
 		default:
 			v.form.Add(name, string(raw))
 		}

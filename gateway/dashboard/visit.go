@@ -65,7 +65,7 @@ func (d *Dashboard) run(base context.Context, stopping <-chan struct{}, c *fiber
 var errSignIn = errors.New("not signed in")
 
 // enter is what every page asks first: is this host ours, is the form ours, who is it,
-// may they, is it their domain?
+// may they, is it their domain, what does the form say?
 func (d *Dashboard) enter(v *visit) error {
 	if !d.hosts[hostOf(v.c)] {
 		return gateway.Errorf(gateway.Restricted, "the dashboard does not answer under this name; add it to [dashboard] hosts")
@@ -74,14 +74,21 @@ func (d *Dashboard) enter(v *visit) error {
 		if err := d.ours(v); err != nil {
 			return err
 		}
-		if err := d.readForm(v); err != nil {
+	}
+	v.signin = d.visitors.find(v.c.Cookies(cookieName), d.clock())
+	if v.route.Who&open == 0 {
+		if err := d.admitted(v); err != nil {
 			return err
 		}
 	}
-	v.signin = d.visitors.find(v.c.Cookies(cookieName), d.clock())
-	if v.route.Who&open != 0 {
-		return nil
+	if v.c.Method() == post && v.route.Method == post {
+		return d.readForm(v) // not before it is known who sends it
 	}
+	return nil
+}
+
+// admitted asks who it is, and whether the page is theirs to see.
+func (d *Dashboard) admitted(v *visit) error {
 	if v.signin == nil {
 		return errSignIn
 	}

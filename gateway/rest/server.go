@@ -175,14 +175,16 @@ func (s *Server) serve(ctx context.Context, ln net.Listener, local bool) error {
 func (s *Server) app(base context.Context, stopping <-chan struct{}, local bool) *fiber.App {
 	all := slices.Concat(routes, resendRoutes)
 	app := fiber.New(fiber.Config{
-		Immutable:             true, // strings of a request stay what they are
-		StreamRequestBody:     true, // bodies only through our capped reader
-		BodyLimit:             prereadBody,
-		ReadBufferSize:        headerBuffer,
-		ReadTimeout:           headerTimeout,
-		IdleTimeout:           idleTimeout,
-		DisableStartupMessage: true,
-		JSONEncoder:           encodeJSON,
+		Immutable:         true, // strings of a request stay what they are
+		StreamRequestBody: true, // bodies only through our capped reader
+		BodyLimit:         prereadBody,
+		// Else all files of a form are on the disk before it is known who sends them.
+		DisablePreParseMultipartForm: true,
+		ReadBufferSize:               headerBuffer,
+		ReadTimeout:                  headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		DisableStartupMessage:        true,
+		JSONEncoder:                  encodeJSON,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
 			return s.answerError(&call{c: c, id: requestID(c)}, routeError(err))
 		},
