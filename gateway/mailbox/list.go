@@ -68,7 +68,7 @@ func (m *Mail) listQuery(ctx context.Context, s gateway.Scope, a *gateway.Accoun
 		return lq, err
 	}
 	q.Page = max(q.Page, 1)
-	if int64(q.Page)*int64(q.Limit) > lim.PageReach {
+	if int64(q.Page) > lim.PageReach/int64(q.Limit) {
 		return lq, gateway.Fieldf(gateway.InvalidParameter, "page", "pages reach %d items; go on with after=<id of the last item>", lim.PageReach)
 	}
 	lq.Skip = (q.Page - 1) * q.Limit
@@ -78,7 +78,7 @@ func (m *Mail) listQuery(ctx context.Context, s gateway.Scope, a *gateway.Accoun
 // Thread returns a page of a conversation, oldest first.
 func (m *Mail) Thread(ctx context.Context, s gateway.Scope, id gateway.ID, page, limit int) (Conversation, error) {
 	page = max(page, 1)
-	if limit < 1 || int64(limit) > m.cfg.Limits.ThreadMessages || int64(page)*int64(limit) > m.cfg.Limits.PageReach {
+	if limit < 1 || int64(limit) > m.cfg.Limits.ThreadMessages || int64(page) > m.cfg.Limits.PageReach/int64(limit) {
 		return Conversation{}, gateway.Fieldf(gateway.InvalidParameter, "page", "page and limit reach too far")
 	}
 	th, all, err := m.cfg.Store.Thread(ctx, s, id, (page-1)*limit, limit)
