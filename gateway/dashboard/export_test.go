@@ -1,5 +1,7 @@
 package dashboard
 
+import "strings"
+
 // Pages are all routes, for tests that must miss none: method and path, and whether it is
 // open to who is not signed in.
 func Pages() (all []Page) {
@@ -18,3 +20,12 @@ type Page struct {
 
 // Static is what pages load.
 var Static = files
+
+// Settings are what the form of a plugin's settings makes of a configuration that it shows.
+func Settings(config map[string]string) (map[string]string, error) {
+	read, err := readSettings(strings.ReplaceAll(settingsText(config), "\n", "\r\n"))
+	if err != nil {
+		return nil, err
+	}
+	return *read, nil
+}

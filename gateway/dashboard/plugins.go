@@ -365,11 +365,17 @@ func (d *Dashboard) deletePlugin(v *visit) error {
 	return v.redirect("/" + joined([]string{"domains", v.domain.Name, "plugins"}))
 }
 
+// settingEscape writes a value so that it stands in one line, and settingPlain reads it back.
+var (
+	settingEscape = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
+	settingPlain  = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r")
+)
+
 // settingsText is a configuration as lines of name = value.
 func settingsText(config map[string]string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(config)) {
-		b.WriteString(name + " = " + strings.ReplaceAll(config[name], "\n", `\n`) + "\n")
+		b.WriteString(name + " = " + settingEscape.Replace(config[name]) + "\n")
 	}
 	return b.String()
 }
@@ -388,7 +394,7 @@ func readSettings(text string) (*map[string]string, error) {
 		if _, twice := config[name]; twice {
 			return nil, gateway.Fieldf(gateway.InvalidParameter, "config", "the setting %.80q stands twice", name)
 		}
-		config[name] = strings.ReplaceAll(strings.TrimSpace(value), `\n`, "\n")
+		config[name] = settingPlain.Replace(strings.TrimSpace(value))
 	}
 	return &config, nil
 }

@@ -28,6 +28,9 @@ const (
 	visitorsKept   = 10_000
 	// oncesKept is how many of a sign-in's forms are remembered as sent. Ours.
 	oncesKept = 100
+	// onceBytes is how long the id of a form may be; ours have 43. Longer ones would have
+	// us keep what somebody makes up.
+	onceBytes = 64
 )
 
 // signin is a browser that has shown a key. Like the sessions of the other doors it
@@ -200,7 +203,7 @@ func (in *signin) told() string {
 func (in *signin) once(id string) (earlier string, first bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if earlier, known := in.sent[id]; known || id == "" {
+	if earlier, known := in.sent[id]; known || id == "" || len(id) > onceBytes {
 		return earlier, false
 	}
 	if len(in.order) == oncesKept {
@@ -215,6 +218,9 @@ func (in *signin) once(id string) (earlier string, first bool) {
 func (in *signin) became(id, what string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if _, kept := in.sent[id]; !kept {
+		return // others came since
+	}
 	if what != "" {
 		in.sent[id] = what
 		return

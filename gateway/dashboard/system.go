@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -157,5 +158,5 @@ func query(name, value string) string {
 	if value == "" {
 		return ""
 	}
-	return "?" + name + "=" + joined([]string{value})
+	return "?" + url.Values{name: {value}}.Encode()
 }
