@@ -129,3 +129,45 @@ func TestOnceIsOurs(t *testing.T) {
 		t.Error("a key was made by a form with an id that is none")
 	}
 }
+
+// A stream that is asked for by HEAD, which has no body, holds no place.
+func TestHeadHoldsNoStream(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Limit("streams_per_key", "2"))
+	b := signedIn(t, g, g.Keys.Domain)
+	path := "/ui/domains/" + gatewaytest.Domain + "/live/events"
+	for range 5 {
+		gatewaytest.Eventually(t, "a place is free", func() bool { return b.send("HEAD", path, nil).status == http.StatusOK })
+	}
+}
+
+// Of many that follow a link at the same time, one gets in.
+func TestLinkRace(t *testing.T) {
+	g := gatewaytest.Start(t)
+	got := make(chan int, 20)
+	for range cap(got) {
+		go func() {
+			r, _ := http.NewRequest("POST", g.Web, strings.NewReader(""))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			resp, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				got <- 0
+				return
+			}
+			resp.Body.Close()
+			got <- resp.StatusCode
+		}()
+	}
+	in := 0
+	for range cap(got) {
+		switch status := <-got; status {
+		case http.StatusSeeOther:
+			in++
+		case http.StatusGone:
+		default:
+			t.Errorf("status %d", status)
+		}
+	}
+	if in != 1 {
+		t.Errorf("%d got in", in)
+	}
+}

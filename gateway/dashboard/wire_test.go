@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -69,9 +70,7 @@ func TestUploadBounds(t *testing.T) {
 	whole := modulePart(t, puppetOne)
 	with := func(name, value string) map[string]string {
 		parts := map[string]string{name: value}
-		for n, v := range whole {
-			parts[n] = v
-		}
+		maps.Copy(parts, whole)
 		return parts
 	}
 	many := map[string]string{}
