@@ -174,7 +174,7 @@ func (d *Dashboard) movePlugin(v *visit) error {
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(o gateway.Plugin) bool { return o.Account != p.Account })
+	all = slices.DeleteFunc(slices.Clone(all), func(o gateway.Plugin) bool { return o.Account != p.Account }) // the list is shared
 	at := slices.IndexFunc(all, func(o gateway.Plugin) bool { return o.ID == p.ID })
 	to := at - 1
 	if v.field("to") == "later" {

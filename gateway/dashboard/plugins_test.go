@@ -217,7 +217,7 @@ func TestPluginWalls(t *testing.T) {
 				t.Errorf("POST %s: %d", c.path+page, a.status)
 			}
 		}
-		if a := c.b.upload(c.path+"/code", modulePart(t, puppetOne)); a.status != 404 {
+		if a := c.b.upload(c.path+"/code", map[string]string{"wasm": "x", "manifest": puppetOne}); a.status != 404 {
 			t.Errorf("upload to %s: %d", c.path, a.status)
 		}
 	}
