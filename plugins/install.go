@@ -160,7 +160,8 @@ func unfit(err error) error {
 
 // List returns what is installed and the scope reaches, in the order it is asked.
 func (p *Plugins) List(ctx context.Context, s gateway.Scope) ([]gateway.Plugin, error) {
-	return p.cfg.Store.Plugins(ctx, s)
+	all, err := p.cfg.Store.Plugins(ctx, s)
+	return slices.Clone(all), err // those of the store are what mail is judged by
 }
 
 // Get returns one installation.
