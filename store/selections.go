@@ -131,9 +131,7 @@ func (s *Store) EntriesAt(ctx context.Context, sc gateway.Scope, at gateway.Sele
 		} else if err != nil {
 			return err
 		}
-		entries := entriesOf(r, at.Domain)
-		entries.newest = box.ModSeq // who has just arrived is in no page
-		return entries.some(at, uids, func(e gateway.Entry) error {
+		return entriesOf(r, at.Domain).some(at, uids, func(e gateway.Entry) error {
 			some = append(some, e)
 			return nil
 		})
