@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -107,7 +108,7 @@ type Config struct {
 type Dashboard struct {
 	cfg      Config
 	hosts    map[string]bool
-	pages    map[string]*template.Template
+	pages    func() (map[string]*template.Template, error) // read when somebody first looks: they take some MiB
 	assets   assets
 	origins  *http.CrossOriginProtection
 	visitors visitors
@@ -123,7 +124,7 @@ func (c *Config) complete() bool {
 		c.Submission != nil && c.Limits != (gateway.Limits{})
 }
 
-// New checks cfg and reads every page. It starts nothing.
+// New checks cfg. It starts nothing.
 func New(cfg Config) (*Dashboard, error) {
 	if !cfg.complete() {
 		return nil, errors.New("dashboard: a required field of Config is missing")
@@ -145,9 +146,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if d.assets, err = newAssets(static); err != nil {
 		return nil, err
 	}
-	if d.pages, err = d.parse(files); err != nil {
-		return nil, err
-	}
+	d.pages = sync.OnceValues(func() (map[string]*template.Template, error) { return d.parse(files) })
 	return d, nil
 }
 

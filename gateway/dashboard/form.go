@@ -14,6 +14,9 @@ import (
 )
 
 const (
+	// drainTime and drainBytes bound what is read of a refused form. Ours, as REST's.
+	drainTime  = 5 * time.Second
+	drainBytes = 64 << 20
 	// formTime is how long a browser may take over a form, pauses included. Ours.
 	formTime = 30 * time.Second
 	// formMedia is what a form without files sends: HTML standard, "URL-encoded form data".
@@ -69,6 +72,13 @@ func (v *visit) body(within time.Duration) io.Reader {
 		return r
 	}
 	return bytes.NewReader(v.c.Request().Body())
+}
+
+// drain reads what is left of a form that is refused, within bounds, so that the browser
+// shows the answer instead of a reset; then the connection closes.
+func (v *visit) drain() {
+	v.c.Context().SetConnectionClose()
+	_, _ = io.CopyN(io.Discard, v.body(drainTime), drainBytes)
 }
 
 // field is one field of the form, without the space around it.

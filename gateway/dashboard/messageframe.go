@@ -58,7 +58,11 @@ func (d *Dashboard) messageFrame(v *visit) error {
 		return err
 	}
 	var b bytes.Buffer
-	if err := d.pages["messageframe"].ExecuteTemplate(&b, "frame", frame{p.Subject(), template.HTML(shown.HTML)}); err != nil { //nolint:gosec // it was sanitised, and the policy holds it
+	pages, err := d.pages()
+	if err != nil {
+		return err
+	}
+	if err := pages["messageframe"].ExecuteTemplate(&b, "frame", frame{p.Subject(), template.HTML(shown.HTML)}); err != nil { //nolint:gosec // it was sanitised, and the policy holds it
 		return err
 	}
 	v.c.Set("Content-Security-Policy", policy)

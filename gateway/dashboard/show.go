@@ -39,7 +39,11 @@ type view struct {
 
 // show writes a page.
 func (d *Dashboard) show(v *visit, status int, page, title string, data any) error {
-	t := d.pages[page]
+	pages, err := d.pages()
+	if err != nil {
+		return err
+	}
+	t := pages[page]
 	if t == nil {
 		return fmt.Errorf("dashboard: there is no template %q", page)
 	}

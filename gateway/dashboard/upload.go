@@ -40,7 +40,7 @@ func (d *Dashboard) upload(v *visit, u *gateway.PluginUpload) (done func(), err 
 	done = func() { leave(); release() }
 	parts := multipart.NewReader(io.LimitReader(v.body(uploadTime), d.cfg.Limits.PluginModule+2*fieldBytes), params["boundary"])
 	if err = d.readParts(v, parts, u); err != nil {
-		v.c.Context().SetConnectionClose() // what is left of the body is not read
+		v.drain()
 		done()
 		return nil, err
 	}

@@ -52,11 +52,11 @@ func spanOf[T any](s *Server, k *call, all []T, id func(*T) string) (page []T, m
 	if err == nil {
 		err = k.oneCursor()
 	}
-	name, at := "after", -1
-	if k.c.Query("before") != "" {
-		name = "before"
+	name, v, at := "after", k.c.Query("after"), -1
+	if before := k.c.Query("before"); before != "" {
+		name, v = "before", before
 	}
-	if v := k.c.Query(name); v != "" && err == nil {
+	if v != "" && err == nil {
 		if at = slices.IndexFunc(all, func(item T) bool { return id(&item) == v }); at < 0 {
 			err = gateway.Fieldf(gateway.InvalidParameter, name, "%s names nothing that could be listed", name)
 		}

@@ -23,7 +23,7 @@ async function connect() {
 const before = await connect();
 before.on('error', () => {}); // the server is killed: of that it may complain
 const { uidValidity, highestModseq } = await before.mailboxOpen('INBOX');
-before.idle();
+before.idle().catch(() => {}); // as above
 const closed = once(before, 'close');
 console.log('ready');
 await closed;
