@@ -148,14 +148,14 @@ assert.equal((await ok(resend.emails.attachments.list({ emailId: forwarded.id })
 const wrapped = await ok(resend.emails.receiving.forward({ emailId: inbox.id, to: 'friend@demo.localhost', from, passthrough: false, text: 'see below' }));
 assert.equal((await ok(resend.emails.get(wrapped.id))).subject, 'Fwd: Hello');
 
-let newest, newer, again = await ok(resend.emails.receiving.list({ limit: 100 }));
+let newest, arrivedLater, settled = await ok(resend.emails.receiving.list({ limit: 100 }));
 do { // what was forwarded above is still on its way: until nothing comes between two looks
-  newest = again;
-  newer = await ok(resend.emails.receiving.list({ limit: 100, before: inbox.id }));
-  again = await ok(resend.emails.receiving.list({ limit: 100 }));
-} while (again.data.length !== newest.data.length);
+  newest = settled;
+  arrivedLater = await ok(resend.emails.receiving.list({ limit: 100, before: inbox.id }));
+  settled = await ok(resend.emails.receiving.list({ limit: 100 }));
+} while (settled.data.length !== newest.data.length);
 const older = newest.data.findIndex((e) => e.id === inbox.id);
-assert.deepEqual(newer.data.map((e) => e.id), newest.data.slice(0, older).map((e) => e.id));
+assert.deepEqual(arrivedLater.data.map((e) => e.id), newest.data.slice(0, older).map((e) => e.id));
 assert.deepEqual((await ok(resend.emails.receiving.attachments.list({ emailId: inbox.id, before: arrived.data[1].id }))).data.map((f) => f.id), [arrived.data[0].id]);
 assert.deepEqual((await ok(resend.emails.attachments.list({ emailId: sent.id, limit: 1, after: files.data[0].id }))).data.map((f) => f.id), [files.data[1].id]);
 
