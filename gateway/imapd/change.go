@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -69,7 +70,7 @@ func (s *session) Expunge(_ *imapserver.ExpungeWriter, uids *imap.UIDSet) error 
 		set = *uids
 	}
 	err := s.view.Expunge(s.ctx, s.pick(set))
-	if err != nil && gateway.KindOf(err) == gateway.NotFound && s.c.note.name == "CLOSE" {
+	if s.c.note.name == "CLOSE" && (errors.Is(err, mailbox.ErrClosed) || gateway.KindOf(err) == gateway.NotFound) {
 		return nil // the mailbox is gone, and with it what was to be removed
 	} else if err != nil {
 		return s.failed(err)

@@ -210,14 +210,9 @@ func (f *fetching) needOf(numbers []int) mailbox.Need {
 
 // markSeen sets \Seen on those that lack it, and returns which.
 func (s *session) markSeen(numbers []int) ([]int, error) {
-	var fresh []int
-	for _, n := range numbers {
-		if !s.view.Row(n).Flags.Has(gateway.Seen) {
-			fresh = append(fresh, n)
-		}
-	}
-	if len(fresh) == 0 {
-		return nil, nil
+	fresh, err := s.view.Which(s.ctx, numbers, 0, gateway.Seen)
+	if err != nil || len(fresh) == 0 {
+		return nil, err
 	}
 	return s.view.Flag(s.ctx, fresh, gateway.FlagChange{Add: gateway.Seen})
 }

@@ -462,6 +462,37 @@ func TestNews(t *testing.T) {
 	a.Script("S: \\* 4 EXPUNGE\nC: done\nS: f OK\nC: g LOGOUT\nS: \\* BYE\nS: g OK\nEND")
 }
 
+// What somebody else has changed counts, also for a session that was not told of it yet:
+// what it reads is marked again, and what was marked is expunged.
+func TestNotYetTold(t *testing.T) {
+	g := gatewaytest.Start(t)
+	for i := range 3 {
+		receive(t, g, simple(i+1))
+	}
+	a, b := login(t, g), login(t, g)
+	b.Script("C: a SELECT INBOX\nS~ a OK\nC: b STORE 1:2 +FLAGS.SILENT (\\Seen)\nS: b OK")
+	a.Script("C: a SELECT INBOX\nS~ a OK")
+	b.Script("C: c STORE 1 -FLAGS.SILENT (\\Seen)\nS: c OK\nC: d STORE 2:3 +FLAGS.SILENT (\\Deleted)\nS: d OK")
+	a.Script(`
+		C: b FETCH 1 (BODY[TEXT])
+		S: \* 1 FETCH \(BODY\[TEXT\] .*
+		S~ b OK`)
+	b.Script(`
+		C: e NOOP
+		S: \* 1 FETCH \(FLAGS \(\\Seen\)\)
+		S: e OK
+		C: f STORE 3 -FLAGS.SILENT (\Deleted)
+		S: f OK
+		C: g STORE 1 +FLAGS.SILENT (\Deleted)
+		S: g OK`)
+	a.Script(`
+		C: c EXPUNGE
+		S: \* 2 EXPUNGE
+		S: \* 1 EXPUNGE
+		S: \* 1 FETCH \(FLAGS \(\)\)
+		S: c OK`)
+}
+
 // A key that ends closes its sessions, whatever they are doing.
 func TestRevoked(t *testing.T) {
 	g := gatewaytest.Start(t)

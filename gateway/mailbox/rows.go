@@ -95,6 +95,16 @@ func (r *rows) find(uid uint32) (i int, exact bool) {
 	return r.first[p] + at, exact
 }
 
+// row returns the row of a UID, or nil.
+func (r *rows) row(uid uint32) *Row {
+	i, exact := r.find(uid)
+	if !exact {
+		return nil
+	}
+	p, at := r.place(i)
+	return &r.pages[p][at]
+}
+
 func byUID(e Row, uid uint32) int { return cmp.Compare(e.UID, uid) }
 
 // update is how one UID stands now.

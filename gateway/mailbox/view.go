@@ -100,6 +100,23 @@ func (v *View) Each(with, without gateway.Flags) iter.Seq[int] {
 	}
 }
 
+// Which returns those of some numbers whose messages have all of some flags and none of
+// others, as the reader was told or as they stand by now: what others changed counts before
+// he is told of it. ErrClosed when the mailbox is gone.
+func (v *View) Which(ctx context.Context, numbers []int, with, without gateway.Flags) (some []int, err error) {
+	if err := v.shared.look(ctx); err != nil {
+		return nil, err
+	}
+	now := v.shared.now.Load()
+	has := func(r *Row) bool { return r != nil && r.Flags&(with|without) == with }
+	for _, n := range numbers {
+		if r := v.Row(n); has(r) || now != v.rows && has(now.row(r.UID)) {
+			some = append(some, n)
+		}
+	}
+	return some, nil
+}
+
 // Keywords are those that the messages have, in the order in which they come up, at most
 // most.
 func (v *View) Keywords(most int) (names []string) {
@@ -222,16 +239,12 @@ func (v *View) took(numbers []int, after []gateway.Entry) (done []int) {
 	return done
 }
 
-// Expunge removes the messages that are marked as deleted, or those of some UIDs
-// among them. News tells of it.
+// Expunge removes those of some messages that are marked as deleted. News tells of it.
 func (v *View) Expunge(ctx context.Context, numbers []int) error {
-	var uids []uint32
-	for _, n := range numbers {
-		if r := v.Row(n); r.Flags.Has(gateway.Deleted) {
-			uids = append(uids, r.UID)
-		}
+	marked, err := v.Which(ctx, numbers, gateway.Deleted, 0)
+	if err == nil {
+		_, err = v.mail.cfg.Store.ExpungeAll(ctx, v.scope, v.at, v.uids(marked), true)
 	}
-	_, err := v.mail.cfg.Store.ExpungeAll(ctx, v.scope, v.at, uids, true)
 	return err
 }
 
