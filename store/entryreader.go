@@ -14,6 +14,7 @@ type entryReader struct {
 	domain gateway.DomainID
 	pages  map[pageID]*flagPage // that were read, nil if there is none
 	all    bool                 // are kept, because they change here
+	newest uint64               // the mod-sequence of the one mailbox that is read; 0: it is not known
 
 	at   pageID // read last: neighbours follow each other
 	last *flagPage
@@ -66,7 +67,7 @@ func (r *entryReader) read(a gateway.AccountID, m gateway.MailboxID, uid uint32)
 // decode is read of one whose record is known.
 func (r *entryReader) decode(a gateway.AccountID, m gateway.MailboxID, uid uint32, b []byte) (gateway.Entry, error) {
 	e, err := decodeEntry(m, uid, b)
-	if err != nil {
+	if err != nil || r.newest > 0 && e.ModSeq >= r.newest {
 		return e, err
 	}
 	p, err := r.page(flagPageOf(a, m, uid))

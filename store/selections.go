@@ -131,7 +131,9 @@ func (s *Store) EntriesAt(ctx context.Context, sc gateway.Scope, at gateway.Sele
 		} else if err != nil {
 			return err
 		}
-		return entriesOf(r, at.Domain).some(at, uids, func(e gateway.Entry) error {
+		entries := entriesOf(r, at.Domain)
+		entries.newest = box.ModSeq // who has just arrived is in no page
+		return entries.some(at, uids, func(e gateway.Entry) error {
 			some = append(some, e)
 			return nil
 		})

@@ -107,13 +107,23 @@ func (r *rows) row(uid uint32) *Row {
 
 func byUID(e Row, uid uint32) int { return cmp.Compare(e.UID, uid) }
 
+// find returns the place of a UID in the page, at from or behind it. Those of a change are
+// mostly neighbours.
+func (p page) find(from int, uid uint32) (at int, known bool) {
+	if from < len(p) && p[from].UID == uid {
+		return from, true
+	}
+	at, known = slices.BinarySearchFunc(p[from:], uid, byUID)
+	return from + at, known
+}
+
 // update is how one UID stands now.
 type update struct {
 	Row
 	here bool // else only the UID says something: it is gone
 }
 
-// with returns rows after updates, which are in order. Of an entry that is known, only
+// with returns rows after updates, which are in order, of each UID one. Of an entry that is known, only
 // what is newer counts; one that is not counts only if no later one was known before.
 // Only one goroutine may go on from given rows: it appends to the last page in place.
 func (r *rows) with(updates []update, uidNext uint32, highest uint64) *rows {
@@ -153,11 +163,14 @@ func paged(all []Row) (pages []page) {
 
 // with returns the page after updates of rows in it; itself if nothing is new.
 func (p page) with(updates []update) page {
-	next, gone := p, false
+	next, gone, from := p, false, 0
 	for i := range updates {
 		u := &updates[i]
-		at, known := slices.BinarySearchFunc(p, u.UID, byUID)
-		if !known || u.here && u.ModSeq <= p[at].ModSeq {
+		at, known := p.find(from, u.UID)
+		if from = at; !known {
+			continue
+		}
+		if from++; u.here && u.ModSeq <= p[at].ModSeq {
 			continue
 		}
 		if &next[0] == &p[0] {
@@ -177,14 +190,15 @@ func (p page) with(updates []update) page {
 func (r *rows) replaced(by []update) *rows {
 	pages := slices.Clone(r.pages)
 	for i, p := range pages {
-		for len(by) > 0 && by[0].UID <= p[len(p)-1].UID {
-			if at, known := slices.BinarySearchFunc(p, by[0].UID, byUID); known {
-				if &pages[i][0] == &p[0] {
-					pages[i] = slices.Clone(p)
-				}
-				pages[i][at] = by[0].Row
+		for from := 0; len(by) > 0 && by[0].UID <= p[len(p)-1].UID; by = by[1:] {
+			at, known := p.find(from, by[0].UID)
+			if from = at; !known {
+				continue
 			}
-			by = by[1:]
+			if from++; &pages[i][0] == &p[0] {
+				pages[i] = slices.Clone(p)
+			}
+			pages[i][at] = by[0].Row
 		}
 	}
 	return &rows{pages: pages, first: r.first, len: r.len, uidNext: r.uidNext, highest: r.highest}
