@@ -10,6 +10,9 @@ type frame struct {
 	dead    bool   // what follows is never reached
 	region  int    // that counts before it
 	leaves  int    // calls before it
+	head    int    // the region of a loop's head
+	jumps   *jumps // of a loop that begins with a table of them
+	ahead   int    // the head of the loop that has a table, if this is one of its blocks
 }
 
 // labels are what a branch to the block brings.
@@ -41,11 +44,14 @@ type body struct {
 	tight        bool   // there is a loop that calls nobody
 	said         uint32 // the last i32.const,
 	saidTo       int    // and where in the module it ends
+	prelude      prelude
+	aim          aim
 	groups       uint32
 	declared     []byte // its locals, as they are written
 
 	regions []region
-	now     int // the region that is paid for
+	now     int   // the region that is paid for
+	total   int64 // that was to be paid so far, in the order in which the code is written
 	edits   []edit
 }
 
@@ -70,6 +76,7 @@ func (b *body) walk() error {
 	b.operands, b.edits = b.operands[:0], b.edits[:0]
 	b.most, b.blocks, b.instructions, b.work = 0, 0, 0, 0
 	b.calls, b.leaves, b.tight, b.saidTo = 0, 0, false, -1
+	b.prelude, b.aim = prelude{to: -1, got: -1}, aim{to: -1}
 	b.open()
 	for len(b.frames) > 0 {
 		b.at = b.r.at

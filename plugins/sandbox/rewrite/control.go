@@ -57,8 +57,12 @@ func (b *body) begin(op byte) error {
 	switch op {
 	case opLoop:
 		b.check(b.r.at - b.from)
+		b.frames[len(b.frames)-1].head = b.now
 	case opIf:
 		b.split(b.r.at - b.from)
+	}
+	if len(in)+len(out) == 0 {
+		b.preludes(op)
 	}
 	return nil
 }
@@ -113,17 +117,18 @@ func (b *body) end() error {
 	return nil
 }
 
-// label reads which block a branch leads to.
-func (b *body) label() (*frame, error) {
+// label reads which block a branch leads to, as its place in frames, and what it brings.
+func (b *body) label() (at int, brings []byte, err error) {
 	n, err := b.r.u32()
 	if err == nil && int(n) >= len(b.frames) {
 		err = b.fault("there is no such block to branch to")
 	}
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	f := &b.frames[len(b.frames)-1-int(n)]
-	return f, b.spend(len(b.locals) + len(f.labels()))
+	at = len(b.frames) - 1 - int(n)
+	brings = b.frames[at].labels()
+	return at, brings, b.spend(len(b.locals) + len(brings))
 }
 
 // branch is one of the instructions that go elsewhere.
@@ -140,7 +145,7 @@ func (b *body) branch(op byte) error {
 	if op == opBrTable {
 		return b.branchTable()
 	}
-	f, err := b.label()
+	to, brings, err := b.label()
 	if err != nil {
 		return err
 	}
@@ -149,14 +154,15 @@ func (b *body) branch(op byte) error {
 			return err
 		}
 	}
-	if err := b.popAll(f.labels()); err != nil {
+	if err := b.popAll(brings); err != nil {
 		return err
 	}
+	b.jump(to, op)
 	if op == opBr {
 		b.die()
 		return nil
 	}
-	b.pushAll(f.labels())
+	b.pushAll(brings)
 	return nil
 }
 
@@ -172,20 +178,25 @@ func (b *body) branchTable() error {
 		return err
 	}
 	arity := -1
+	var table []int
 	for i := uint32(0); i <= n; i++ { // the last one is for all other numbers
-		f, err := b.label()
+		to, brings, err := b.label()
 		if err != nil {
 			return err
 		}
-		to := f.labels()
-		if arity >= 0 && arity != len(to) {
+		if arity >= 0 && arity != len(brings) {
 			return b.fault("blocks of one table take different numbers of operands")
 		}
-		arity = len(to)
-		if err := b.peekAll(to); err != nil {
+		arity = len(brings)
+		if err := b.peekAll(brings); err != nil {
 			return err
 		}
+		b.jump(to, opBrTable)
+		if b.prelude.got == b.at {
+			table = append(table, to)
+		}
 	}
+	b.tabled(table)
 	b.die()
 	return nil
 }

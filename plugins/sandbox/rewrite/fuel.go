@@ -10,10 +10,13 @@ package rewrite
 // at the region that always comes before them, up to a bound: then nothing runs unpaid,
 // and little is paid in vain.
 type region struct {
-	cost   int64
-	folded int64 // of cost, what belongs to regions behind
-	before int   // the region that always comes before
-	check  bool
+	cost      int64
+	folded    int64 // of cost, what belongs to regions behind
+	before    int   // the region that always comes before
+	check     bool
+	elsewhere bool  // the head of a loop that is paid for where it is gone to: see jumps
+	pays      int   // such a head, for this one goes there; or 0
+	since     int64 // what was to be paid in all where there was a check for certain
 }
 
 // Bounds of what is paid before it is known to be reached; ours, a compromise of speed
@@ -33,14 +36,17 @@ const weightCheck = 2
 // open starts the first region of a function.
 func (b *body) open() {
 	b.regions = append(b.regions[:0], region{cost: weightCheck, check: true})
-	b.now = 0
+	b.now, b.total = 0, 0
 }
 
 // pay adds a weight to what runs here.
-func (b *body) pay(weight int64) { b.regions[b.now].cost += weight }
+func (b *body) pay(weight int64) {
+	b.regions[b.now].cost += weight
+	b.total += weight
+}
 
 // check starts a region that asks for more.
-func (b *body) check(at int) { b.start(at, region{cost: weightCheck, before: b.now, check: true}) }
+func (b *body) check(at int) { b.start(at, true) }
 
 // cut starts a region with a check where this one has become long.
 func (b *body) cut() {
@@ -50,10 +56,14 @@ func (b *body) cut() {
 }
 
 // split starts a region that may not be reached, or may be without what is written
-// before it.
-func (b *body) split(at int) { b.start(at, region{before: b.now}) }
+// before it. It asks for more if much may have run since somebody did for certain.
+func (b *body) split(at int) { b.start(at, b.total-b.regions[b.now].since > longRegion) }
 
-func (b *body) start(at int, r region) {
+func (b *body) start(at int, check bool) {
+	r := region{before: b.now, check: check, since: b.regions[b.now].since}
+	if check {
+		r.cost, r.since = weightCheck, b.total
+	}
 	b.now = len(b.regions)
 	b.regions = append(b.regions, r)
 	b.edits = append(b.edits, edit{at: at, end: at, kind: editPay, n: uint32(b.now)})
@@ -65,12 +75,19 @@ func (b *body) settle() {
 		r := &b.regions[i]
 		into := &b.regions[r.before]
 		switch {
+		case r.elsewhere:
+			into.cost += r.cost
 		case r.check:
 		case r.cost <= foldOne && into.folded+r.cost <= foldAll:
 			into.cost, into.folded = into.cost+r.cost, into.folded+r.cost
 			r.cost = 0
 		default:
 			r.cost += weightCheck
+		}
+	}
+	for i := range b.regions {
+		if r := &b.regions[i]; r.pays > 0 && b.regions[r.pays].elsewhere {
+			r.cost += b.regions[r.pays].cost
 		}
 	}
 }

@@ -120,7 +120,7 @@ func (b *body) load(out []byte, p *plan) []byte {
 
 // pays takes fuel for a region; a check then asks for more.
 func (b *body) pays(out []byte, p *plan, r *region) []byte {
-	if r.cost == 0 {
+	if r.cost == 0 || r.elsewhere {
 		return out
 	}
 	if r.check {

@@ -48,6 +48,8 @@ func FuzzRewrite(f *testing.F) {
 		}
 		if a, b := changed.left+int64(changed.global(Fuel).Get()), again.left+int64(again.global(Fuel).Get()); a != b && !trapped { // what a function kept in a local is lost
 			t.Fatalf("fuel is left: %d, then %d", a, b)
+		} else if ran := int64(again.instance.ExportedGlobal(info.Globals[len(info.Globals)-1]).Get()); !trapped && plenty-b < countCost*ran {
+			t.Fatalf("fuel %d for %d statements", plenty-b, ran)
 		}
 	})
 }

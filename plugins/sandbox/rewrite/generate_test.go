@@ -35,7 +35,7 @@ const (
 func generate(seed uint64, size int) []byte {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), b: &builder{counted: seed%2 == 0}}
 	g.b.imp("env", "twice", "i", "i")
-	g.b.global(i32, 1, num(2000)...).global(i64, 1, num64(-5)...).global(i32, 0, num(3)...)
+	g.b.global(i32, 1, num(2000)...).global(i64, 1, num64(-5)...).global(i32, 0, num(3)...).global(i64, 1, num64(0)...)
 	g.sigs = []sig{{"i", "i"}}
 	for range 1 + size%4 {
 		g.sigs = append(g.sigs, sig{g.types(3), g.types(2)})
@@ -211,10 +211,20 @@ func (g *generator) mask() {
 	}
 }
 
+// Each statement counts itself, which takes four instructions: so many have to be paid for.
+const (
+	genCount  = 3 // the global
+	countCost = 4
+)
+
 // statement leaves nothing.
 func (g *generator) statement() {
 	g.left--
-	switch g.IntN(12) {
+	g.add(ins(opGlobalGet, genCount)...)
+	g.add(num64(1)...)
+	g.add(opI64Add)
+	g.add(ins(opGlobalSet, genCount)...)
+	switch g.IntN(14) {
 	case 0, 1:
 		t := rune(genLocals[g.IntN(len(genLocals))])
 		g.expr(t, 3)
@@ -242,6 +252,8 @@ func (g *generator) statement() {
 		g.expr('i', 1)
 		g.add(num(3)...)
 		g.add(0x71, opMemoryGrow, 0, opDrop)
+	case 11, 12:
+		g.jumps()
 	default:
 		t := rune(numbers[g.IntN(4)])
 		g.expr(t, 3)
@@ -284,6 +296,70 @@ func (g *generator) loop() {
 	g.add(opBrIf, 0, opEnd)
 	g.labels = g.labels[:len(g.labels)-1]
 	g.nest--
+}
+
+// jumps is a loop around a table of jumps to what stands behind some blocks, as Go's
+// compiler writes it, or nearly so.
+func (g *generator) jumps() {
+	if g.nest == maxNest {
+		return
+	}
+	counter, to := uint32(len(g.locals)-g.counts+g.nest), uint32(g.local('i'))
+	g.nest++
+	g.add(num(int32(1 + g.IntN(6)))...)
+	g.add(ins(opLocalSet, counter)...)
+	n := 1 + g.IntN(4)
+	g.add(opLoop, emptyBlock)
+	g.add(slices.Repeat([]byte{opBlock, emptyBlock}, n)...)
+	g.labels = append(append(g.labels, "-"), slices.Repeat([]string{""}, n)...)
+	g.add(ins(opLocalGet, to)...)
+	if g.IntN(8) == 0 { // it looks like one and is none
+		g.add(opI32Const, 1, opI32Sub)
+	}
+	entries := g.IntN(n + 2)
+	g.add(opBrTable, byte(entries))
+	for range entries + 1 {
+		g.add(byte(g.IntN(n)))
+	}
+	for open := n - 1; open >= 0; open-- {
+		g.add(opEnd)
+		g.labels = g.labels[:len(g.labels)-1]
+		g.statement()
+		for range g.IntN(3) {
+			g.jump(counter, to, open)
+		}
+	}
+	g.add(opEnd)
+	g.labels = g.labels[:len(g.labels)-1]
+	g.nest--
+}
+
+// jump goes back to the head of such a loop, as long as its counter is above zero.
+func (g *generator) jump(counter, to uint32, open int) {
+	g.add(ins(opLocalGet, counter)...)
+	g.add(opI32Const, 1, opI32Sub)
+	g.add(ins(opLocalTee, counter)...)
+	g.add(opI32Const, 0, 0x4a, opIf, emptyBlock) // i32.gt_s
+	if g.IntN(6) == 0 {
+		g.expr('i', 2)
+	} else {
+		g.add(num(int32(g.IntN(8) - 1))...)
+	}
+	if g.IntN(8) == 0 {
+		to = uint32(g.local('i'))
+	}
+	g.add(ins(opLocalSet, to)...)
+	switch g.IntN(10) {
+	case 0:
+		g.add(opNop, opBr, byte(open+1))
+	case 1:
+		g.add(opI32Const, 1, opBrIf, byte(open+1))
+	case 2:
+		g.add(opI32Const, 1, opBrTable, 1, byte(open+1), byte(open+1))
+	default:
+		g.add(opBr, byte(open+1))
+	}
+	g.add(opEnd)
 }
 
 // leave goes out of one of the blocks around, or returns.

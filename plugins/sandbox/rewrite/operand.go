@@ -152,6 +152,12 @@ func (b *body) variable(op byte) error {
 		}
 		of = b.locals[n]
 	}
+	switch {
+	case op == opLocalGet && b.prelude.to == b.at:
+		b.prelude.local, b.prelude.got = n, b.r.at
+	case op == opLocalSet && b.saidTo == b.at:
+		b.aim = aim{local: n, said: b.said, to: b.r.at}
+	}
 	if op == opLocalGet || op == opGlobalGet {
 		b.push(of)
 		return nil

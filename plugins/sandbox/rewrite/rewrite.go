@@ -11,6 +11,7 @@
 //     global Fuel. Below zero the function Tick is called, which is imported from
 //     Runtime; it puts more there, or ends the call. What a loop or a call may not reach
 //     is paid for where it begins, so code that is jumped over costs little.
+//   - jumps ahead at once where Go's compiler goes around by a table: see jumps.go;
 //   - pays for bulk memory by its length, in pieces: none runs longer than one slice;
 //   - counts the bytes of its frames down in the global Depth, and asks Tick when one
 //     more would be below zero. Functions that call no other are not counted: there is
@@ -26,7 +27,7 @@
 // slices of fuel: what was used since the last one may be missing.
 //
 // Read module.go for what is looked at outside of functions, body.go for what is inside,
-// fuel.go for where and how much is paid, function.go for what is put into a function.
+// fuel.go and jumps.go for where and how much is paid, function.go for what is put into a function.
 package rewrite
 
 // Names of what is put in. A module that uses them is refused.
@@ -74,6 +75,7 @@ type Info struct {
 	Globals            []string // names under which those that can change are exported, without Fuel and Depth
 	MinBytes, MaxBytes int64    // of memory
 	Checks, Charges    int      // places where fuel is asked for, and those where it is only paid
+	Jumps              int      // that became direct ones
 }
 
 // Module returns what is compiled in place of wasm. A *FaultError says why wasm is
