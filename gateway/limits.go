@@ -363,8 +363,8 @@ const (
 	LoginWindow   = 2 * time.Minute
 	IdleTimeout   = 30 * time.Minute
 	IdleKeepalive = 2 * time.Minute
-	// AnswerTimeout is how long an IMAP client may take to read the next 16 KiB of an
-	// answer, and GoodbyeTimeout how long it may take over all that is still to be said
+	// AnswerTimeout is how long an IMAP or HTTP client may take to read the next 16 KiB of
+	// an answer, and GoodbyeTimeout how long it may take over all that is still to be said
 	// once its session is to end: at a stop, a revoked key, a fault of its own. Past them
 	// the connection is closed without a word. Ours: half a KiB a second; and a stop
 	// waits for nobody who does not listen.
