@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -150,8 +151,12 @@ func TestEveryPageIsAccessible(t *testing.T) {
 			c.shot(theme + page.Path)
 		}
 		c.do("narrow", chromedp.EmulateViewport(360, 740))
-		if wide := eval[int](c, "document.documentElement.scrollWidth"); wide > 360 {
-			t.Errorf("%s: %d pixels wide on a screen of 360", path, wide)
+		wide := func() int { return eval[int](c, "document.documentElement.scrollWidth") }
+		for began := time.Now(); wide() > 360 && time.Since(began) < chromiumPatience; { // a chart is drawn anew a moment later
+			time.Sleep(20 * time.Millisecond)
+		}
+		if n := wide(); n > 360 {
+			t.Errorf("%s: %d pixels wide on a screen of 360", path, n)
 		}
 		c.do("wide", chromedp.EmulateViewport(1280, 900))
 	}
