@@ -84,7 +84,7 @@ func (s *Server) logFilter(k *call, scope gateway.Scope) (f gateway.ActivityFilt
 	if err = k.oneCursor(); err != nil {
 		return f, err
 	}
-	for _, name := range []string{"key_id", "after", "before", "since", "until", "tag", "protocol", "status"} {
+	for _, name := range gateway.ActivityConditions {
 		if err := f.Set(name, k.c.Query(name)); err != nil {
 			return f, err
 		}

@@ -24,7 +24,7 @@ type code struct {
 	t     *testing.T
 	funcs map[string][]*ast.FuncDecl   // by name, whatever their receiver
 	via   map[string]pass              // those that are told which parameter to look for
-	lists map[string]*ast.CompositeLit // variables of the package that hold names
+	lists map[string]*ast.CompositeLit // variables that hold names, of this package and of the one that all share
 }
 
 func readCode(t *testing.T) *code {
@@ -33,8 +33,12 @@ func readCode(t *testing.T) *code {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shared, err := filepath.Glob("../*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := &code{t, make(map[string][]*ast.FuncDecl), make(map[string]pass), make(map[string]*ast.CompositeLit)}
-	for _, name := range files {
+	for _, name := range slices.Concat(shared, files) {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
@@ -43,7 +47,7 @@ func readCode(t *testing.T) *code {
 			t.Fatal(err)
 		}
 		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil && f.Name.Name == "rest" {
 				c.funcs[fn.Name.Name] = append(c.funcs[fn.Name.Name], fn)
 			}
 			c.addLists(d)
@@ -180,11 +184,7 @@ func (c *code) names(fn *ast.FuncDecl, arg ast.Expr) (all []string) {
 			if v, is := v.(*ast.Ident); !is || v.Name != id.Name {
 				continue
 			}
-			x, is := loop.X.(*ast.CompositeLit)
-			if list, named := loop.X.(*ast.Ident); named {
-				x, is = c.lists[list.Name], c.lists[list.Name] != nil
-			}
-			if is {
+			if x := c.list(loop.X); x != nil {
 				known = true
 				for _, e := range x.Elts {
 					if kv, is := e.(*ast.KeyValueExpr); is {
@@ -202,6 +202,19 @@ func (c *code) names(fn *ast.FuncDecl, arg ast.Expr) (all []string) {
 		c.t.Errorf("%s reads a parameter whose name can't be told from the code", fn.Name.Name)
 	}
 	return all
+}
+
+// list is what a loop runs over, if the code says what that is.
+func (c *code) list(x ast.Expr) *ast.CompositeLit {
+	switch x := x.(type) {
+	case *ast.CompositeLit:
+		return x
+	case *ast.Ident:
+		return c.lists[x.Name]
+	case *ast.SelectorExpr: // gateway.X
+		return c.lists[x.Sel.Name]
+	}
+	return nil
 }
 
 func text(e ast.Expr) (string, bool) {
