@@ -43,7 +43,7 @@ func greedy() map[string][]byte {
 		"loads everywhere": guest(again(spread)),
 		"pages written":    guest(walk(local0, konst(1), []byte{0x36, 2, 0})),
 		"pages, no loop":   guest(written),
-		"pages read":       guest(walk(local0, []byte{0x28, 2, 0}, drop)),
+		"pages read":       guest(walk([]byte{0x20, 1}, local0, []byte{0x28, 2, 0, 0x6a, 0x21, 1}), konst(0), []byte{0x20, 1, 0x36, 2, 0}), // what nobody uses is not read
 		"random_get":       guest(again(konst(0), konst(1<<20), invoke(1), drop)),
 	}
 }

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 )
@@ -23,13 +24,13 @@ func TestAllocations(t *testing.T) {
 }
 
 // loose is a memory of 8 MiB without a module, attached to its image, as that of a
-// plugin in Go is. Every other page has something in it.
-func loose(b *testing.B, cfg Config) (*Memory, *Instance) {
+// plugin in Go is. Every so many bytes there is something in it.
+func loose(b *testing.B, cfg Config, each int) (*Memory, *Instance) {
 	b.Helper()
 	k := newTestKeeper(b, cfg)
 	m := k.Memory(64 << 20)
 	content := m.Reallocate(8 << 20)
-	for at := 0; at < len(content); at += 8192 {
+	for at := 0; at < len(content); at += each {
 		content[at+9] = byte(at>>13) | 1
 	}
 	globals := make([]Global, 12)
@@ -62,7 +63,7 @@ func BenchmarkRun(b *testing.B) {
 	}{{"copy on write", Config{}}, {"portable", Config{Portable: true}}} {
 		for _, pages := range []int{0, 4, 50, 400, 1000} {
 			b.Run(fmt.Sprintf("%s/%d pages", way.name, pages), func(b *testing.B) {
-				m, n := loose(b, way.cfg)
+				m, n := loose(b, way.cfg, 8192)
 				call := func() error {
 					for i := range pages {
 						m.b[i*8192+1] = 7
@@ -85,21 +86,33 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// The map of the pages of 8 MiB is read after every call.
+// The map of the pages of 8 MiB is read after every call: of an image that lies in its
+// file as a whole, and of one of zeros alone, whether all of it was read before or not.
 func BenchmarkRunScan(b *testing.B) {
-	m, n := loose(b, Config{})
-	call := func() error { m.b[1]++; n.Unpin(); return nil }
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := n.Run(call); err != nil {
-			b.Fatal(err)
-		}
+	for _, of := range []struct {
+		name string
+		each int
+		read bool
+	}{{"file", 8192, false}, {"file read", 8192, true}, {"zeros", 8 << 20, false}, {"zeros read", 8 << 20, true}} {
+		b.Run(of.name, func(b *testing.B) {
+			m, n := loose(b, Config{}, of.each)
+			if of.read && bytes.Count(m.b, []byte{0}) == 0 {
+				b.Fatal("it has no zeros")
+			}
+			call := func() error { m.b[1]++; n.Unpin(); return nil }
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := n.Run(call); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
 // What it would cost to drop 1,000 own pages after every call, rather than copy them.
 func BenchmarkRunDrop(b *testing.B) {
-	m, n := loose(b, Config{})
+	m, n := loose(b, Config{}, 8192)
 	call := func() error {
 		for i := range 1000 {
 			m.b[i*8192+1] = 7

@@ -75,14 +75,30 @@ func newPlant(t testing.TB, k *Keeper, wasm []byte, globals []string) *plant {
 	return p
 }
 
+// filled are places of the test module's memory that are not zero in its image, beside
+// its segment: runs of zeros lie between them, long and short.
+var filled = []uint32{120_000, 250_000, 409_600, 450_000, 491_520, size - 2}
+
 // newTestPlant makes one of the test module, with an image.
 func newTestPlant(t testing.TB, cfg Config) *plant {
 	t.Helper()
 	p := newPlant(t, newTestKeeper(t, cfg), module(), []string{globalName(0), globalName(1), globalName(2), globalName(3)})
+	p.renew(filled)
+	return p
+}
+
+// renew takes an image that has something at some places.
+func (p *plant) renew(places []uint32) {
+	p.Helper()
+	if p.image != nil {
+		p.image.Close()
+	}
 	first := p.bare()
+	for i, at := range places {
+		first.must("poke", at, uint32(i+1))
+	}
 	p.take(first)
 	first.close()
-	return p
 }
 
 // guest is one instance.

@@ -49,13 +49,14 @@ func (k *Keeper) Take(m *Memory, globals []Global) (*Image, error) {
 	}
 	if k.kernel != nil && len(m.b) > 0 {
 		var err error
-		if i.stored, err = k.kernel.store(m.b); err == nil {
-			i.memory, i.zeros = i.stored.view(), zerosOf(m.b, k.kernel.pageSize())
+		i.zeros = zerosOf(m.b, k.kernel.pageSize())
+		if i.stored, err = k.kernel.store(m.b, fileParts(i.zeros, len(m.b)/k.kernel.pageSize())); err == nil {
+			i.memory = i.stored.view()
 			return i, nil
 		}
 		k.log.LogAttrs(context.Background(), slog.LevelWarn, "a plugin's image can't be shared", slog.Any("err", err))
 	}
-	i.stored, i.memory = nil, bytes.Clone(m.b)
+	i.stored, i.zeros, i.memory = nil, nil, bytes.Clone(m.b)
 	return i, nil
 }
 

@@ -9,12 +9,13 @@ type kernel interface {
 	release(all []byte) error
 	// commit makes a part of it memory that is zero.
 	commit(part []byte) error
-	// store keeps a copy of content, for many to map.
-	store(content []byte) (stored, error)
+	// store keeps a copy of content, for many to map. Outside of parts it is zero, and need
+	// not be kept.
+	store(content []byte, parts []part) (stored, error)
 	// faults counts the page faults of the thread that calls.
 	faults() (int, error)
 	// private adds to t the pages of a covered memory that are no longer those of what
-	// was stored.
+	// was stored, and not the one page of zeros that all share who only read.
 	private(memory []byte, t *tracker) error
 	// drop makes them all those of what was stored again.
 	drop(memory []byte) error

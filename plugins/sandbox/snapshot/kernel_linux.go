@@ -69,13 +69,15 @@ func (k *linux) faults() (int, error) {
 	return int(u.Minflt) + int(u.Majflt), err
 }
 
-// memoryFile is a sealed file that lies in memory, and a mapping of it.
+// memoryFile is a sealed file that lies in memory, and what it keeps, mapped.
 type memoryFile struct {
-	f      *os.File
-	mapped []byte
+	f     *os.File
+	page  int    // bytes
+	parts []part // of it that are mapped
+	all   []byte
 }
 
-func (k *linux) store(content []byte) (_ stored, err error) {
+func (k *linux) store(content []byte, parts []part) (_ stored, err error) {
 	f, err := newMemoryFile()
 	if err != nil {
 		return nil, err
@@ -92,13 +94,27 @@ func (k *linux) store(content []byte) (_ stored, err error) {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	// Private, since before Linux 6.7 what is sealed can't be mapped as shared, not even
-	// to be read.
-	mapped, err := unix.Mmap(int(f.Fd()), 0, len(content), unix.PROT_READ, unix.MAP_PRIVATE)
-	if err != nil {
+	if !k.scans { // the map of pages does not tell the page of zeros from one's own
+		parts = []part{{0, len(content) / k.page}}
+	}
+	m := &memoryFile{f: f, page: k.page, parts: parts}
+	if err := m.show(len(content)); err != nil {
 		return nil, err
 	}
-	return &memoryFile{f, mapped}, nil
+	return m, nil
+}
+
+// show maps it where it can be read.
+func (m *memoryFile) show(size int) error {
+	all, err := unix.Mmap(-1, 0, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return err
+	}
+	if err := m.lay(all, unix.PROT_READ); err != nil {
+		return errors.Join(err, unix.Munmap(all))
+	}
+	m.all = all
+	return nil
 }
 
 // newMemoryFile makes an empty one. Kernels before 6.3 do not know that it is not to
@@ -117,7 +133,7 @@ func newMemoryFile() (*os.File, error) {
 }
 
 // fill writes content; pages of zeros stay holes, which take no memory until they are
-// read.
+// mapped and touched.
 func (k *linux) fill(f *os.File, content []byte) error {
 	if err := f.Truncate(int64(len(content))); err != nil {
 		return err
@@ -135,21 +151,38 @@ func (k *linux) fill(f *os.File, content []byte) error {
 	return nil
 }
 
-func (m *memoryFile) view() []byte { return m.mapped }
+func (m *memoryFile) view() []byte { return m.all }
 
 func (m *memoryFile) close() error {
-	return errors.Join(unix.Munmap(m.mapped), m.f.Close())
+	return errors.Join(unix.Munmap(m.all), m.f.Close())
 }
 
 func (m *memoryFile) cover(memory []byte) error {
-	const flags = unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE
-	_, err := unix.MmapPtr(int(m.f.Fd()), 0, unsafe.Pointer(unsafe.SliceData(memory)), uintptr(len(memory)), unix.PROT_READ|unix.PROT_WRITE, flags)
-	if err != nil {
+	// Its own pages go, also those that nothing is laid over.
+	if err := unix.Madvise(memory, unix.MADV_DONTNEED); err != nil {
 		return err
 	}
-	// One byte written must not make megabytes private. EINVAL: it never does.
+	if err := m.lay(memory, unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		return err
+	}
+	// One byte written must not make megabytes private, which each reset would clear, and
+	// whose finding can take the kernel milliseconds. EINVAL: it never does.
 	if err := unix.Madvise(memory, unix.MADV_NOHUGEPAGE); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
+	}
+	return nil
+}
+
+// lay maps its parts over memory that is zero. Private, also what is only read: before
+// Linux 6.7 what is sealed can't be mapped as shared.
+func (m *memoryFile) lay(memory []byte, protection int) error {
+	const flags = unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE
+	for _, p := range m.parts {
+		from := p.first * m.page
+		_, err := unix.MmapPtr(int(m.f.Fd()), int64(from), unsafe.Pointer(unsafe.SliceData(memory[from:])), uintptr(p.size()*m.page), protection, flags)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ const (
 	scanFile    = 1 << 2
 	scanPresent = 1 << 3
 	scanSwapped = 1 << 4
+	scanZero    = 1 << 5 // the page of zeros that all share
 
 	pagemapScan = 3<<30 | unsafe.Sizeof(scanArg{})<<16 | 'f'<<8 | 16 // _IOWR('f', 16, struct pm_scan_arg)
 )
@@ -31,7 +32,8 @@ type scanArg struct {
 }
 
 // private asks the kernel for the pages of a memory that are private, or reads the map of
-// all of them where it does not tell: before Linux 6.7.
+// all of them where it does not tell: before Linux 6.7. That one shows the page of zeros as
+// private, so there all of an image lies in its file.
 func (k *linux) private(memory []byte, t *tracker) error {
 	if k.scans {
 		return k.scan(memory, t)
@@ -44,7 +46,7 @@ func (k *linux) scan(memory []byte, t *tracker) error {
 	from := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))
 	arg := scanArg{
 		start: from, end: from + uint64(len(memory)), vec: uint64(uintptr(unsafe.Pointer(&t.found))), vecLen: uint64(len(t.found)),
-		inverted: scanFile, mask: scanFile, anyOf: scanPresent | scanSwapped,
+		inverted: scanFile | scanZero, mask: scanFile | scanZero, anyOf: scanPresent | scanSwapped,
 	}
 	arg.size = uint64(unsafe.Sizeof(arg))
 	for arg.start < arg.end {

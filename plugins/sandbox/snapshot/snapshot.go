@@ -9,8 +9,8 @@
 // There are two ways behind one face. The portable one copies the whole memory back.
 // On Linux the image lies in a sealed file in memory that every instance maps
 // privately, so the kernel copies a page when it is first written, and only pages that
-// were ever written are copied back. How they are found is told in tracker.go, what is
-// asked of the kernel in kernel.go.
+// were ever written are copied back. Long runs of zeros are in no file (parts.go). How
+// what was written is found is told in tracker.go, what is asked of the kernel in kernel.go.
 package snapshot
 
 import (

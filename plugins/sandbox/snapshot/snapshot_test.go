@@ -50,6 +50,19 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// Whatever an instance did before it was attached is gone.
+func TestAttachUsed(t *testing.T) {
+	each(t, func(t *testing.T, p *plant) {
+		g := p.bare()
+		defer g.close()
+		g.must("fill", 0, 0xee, size)
+		g.must("set", 77)
+		g.attach()
+		g.fresh()
+		g.run(func() { g.must("poke", 300_000, 1) })
+	})
+}
+
 // A call that does not end well spoils its instance, and no other.
 func TestRunEnds(t *testing.T) {
 	each(t, func(t *testing.T, p *plant) {

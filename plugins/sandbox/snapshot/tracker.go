@@ -6,9 +6,10 @@ package snapshot
 // is that there are new ones.
 //
 // For that the kernel is asked how often the thread faulted, before and after a call.
-// A page can only become private by a fault that succeeds, and the kernel counts that
-// for the thread which touched it, whether the guest wrote, the host, or the kernel on
-// behalf of the host (a read into the memory). If the count stood still there is no new
+// A page can only become private by a fault that succeeds, of a part in the file as of
+// zeros outside of it, and the kernel counts that for the thread which touched it,
+// whether the guest wrote, the host, or the kernel on behalf of the host (a read into
+// the memory). If the count stood still there is no new
 // page. If it moved, for any reason, the map of all pages is read. What the count can't
 // know of is a write by another thread: hence the goroutine is pinned to its thread,
 // or the tracker is told to be unsure.
