@@ -22,6 +22,7 @@ type Limits struct {
 	IndexBatch, IndexMemory, IndexText     int64
 	IndexSegment, IndexCache               int64
 	SearchSeconds                          int64
+	SortsAtOnce, SortBytes                 int64
 	Participants                           int64
 	LogExport, OverviewDomains             int64
 	InlineImage, InlineImages              int64
@@ -151,6 +152,8 @@ var LimitTable = []Limit{
 	{"filter_bytes", 1 * kiB, "bytes of one filter of a list", InvalidParameter, "ours; each entry is compared with it", func(l *Limits) *int64 { return &l.FilterBytes }},
 	{"filter_words", 20, "words that a list is searched for", InvalidParameter, "ours; each entry is compared with all", func(l *Limits) *int64 { return &l.FilterWords }},
 	{"search_seconds", 30, "seconds that a search may look at messages; past them it fails, and is never short", Unavailable, "ours; half of what a request may take", func(l *Limits) *int64 { return &l.SearchSeconds }},
+	{"sorts_at_once", 8, "SORT and THREAD of IMAP at once; a quarter of one domain's, others wait", Unavailable, "ours; each has what its messages are compared by in memory", func(l *Limits) *int64 { return &l.SortsAtOnce }},
+	{"sort_bytes", 64 * miB, "bytes of what the messages of a SORT are compared by", TooLarge, "ours; 100,000 messages by subject and sender take 15 MiB", func(l *Limits) *int64 { return &l.SortBytes }},
 	{"index_batch", 1000, "messages that the search index takes in at once", TooLarge, "ours; a fifth of a second's work", func(l *Limits) *int64 { return &l.IndexBatch }},
 	{"index_memory", 32 * miB, "bytes of memory that they may take meanwhile; the rest comes with the next", TooLarge, "ours; 1,000 mails of 4 KiB take 10 MiB", func(l *Limits) *int64 { return &l.IndexMemory }},
 	{"index_text", 2 * miB, "bytes of a message's texts that are indexed; with more, searches look at the message itself", TooLarge, "ours; mail that people write has some KiB", func(l *Limits) *int64 { return &l.IndexText }},

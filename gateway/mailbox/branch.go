@@ -29,9 +29,14 @@ type member struct {
 // nearest of those it refers to that is there, too. Messages that are gone are left
 // out. It ends with the error of ctx, or with ErrSearchTime.
 func (v *View) Threads(ctx context.Context, numbers []int) ([]*Branch, error) {
+	done, err := v.mail.sorts.take(ctx, v.at.Domain, v.mail.searchEnd())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	threads := make(map[gateway.ID][]*member)
 	for batch := range slices.Chunk(numbers, recordBatch) {
-		give, err := v.mail.turn(ctx, v.at.Domain, v.mail.searchEnd())
+		give, err := v.mail.reads.take(ctx, v.at.Domain, v.mail.searchEnd())
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,11 @@ import (
 // SetIndex answers searches in the place of the account's index.
 func (m *Mail) SetIndex(index Index) { m.index = index }
 
+// HoldSort takes what a SORT of a domain takes.
+func (m *Mail) HoldSort(ctx context.Context, d gateway.DomainID) (give func(), err error) {
+	return m.sorts.take(ctx, d, time.Now().Add(time.Minute))
+}
+
 // AskIndex asks the index of an account.
 func (m *Mail) AskIndex(ctx context.Context, s gateway.Scope, d gateway.DomainID, a gateway.AccountID, q search.Query) (search.Found, error) {
 	return m.askIndex(ctx, s, d, a, q)

@@ -121,7 +121,7 @@ func (m *Mail) whole(ctx context.Context, s gateway.Scope, q gateway.ListQuery, 
 func (m *Mail) walk(ctx context.Context, s gateway.Scope, q gateway.ListQuery, fn func(*gateway.Message) bool) (cut bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, gateway.RequestTimeout)
 	defer cancel()
-	give, err := m.turn(ctx, q.Domain, time.Now().Add(gateway.RequestTimeout))
+	give, err := m.reads.take(ctx, q.Domain, time.Now().Add(gateway.RequestTimeout))
 	if err != nil {
 		return false, err
 	}

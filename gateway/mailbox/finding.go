@@ -163,7 +163,7 @@ func (f *finder) named(c *Criteria) (all []step) {
 // listed keeps the messages that an id names. To read them takes as long as the index.
 func (f *finder) listed(id gateway.ID, read func(context.Context, gateway.ID) ([]gateway.MessageNumber, error)) step {
 	return step{ofIndex, func(ctx context.Context, in marks) error {
-		give, err := f.v.mail.turn(ctx, f.v.at.Domain, f.until)
+		give, err := f.v.mail.reads.take(ctx, f.v.at.Domain, f.until)
 		if err != nil {
 			return err
 		}

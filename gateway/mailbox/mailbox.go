@@ -129,9 +129,8 @@ type Config struct {
 // Mail is the flow behind every reader.
 type Mail struct {
 	cfg Config
-	// What reads many messages at once: so many in all, and of one domain.
-	walks    chan struct{}
-	shares   gateway.Shares
+	reads    turns // of many messages
+	sorts    turns // whose results stand in memory
 	index    Index
 	selected selected
 	// What was read of search indexes.
@@ -152,7 +151,11 @@ func New(cfg Config) (*Mail, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Mail{cfg: cfg, walks: make(chan struct{}, runtime.GOMAXPROCS(0)), selected: selected{by: make(map[gateway.Selection]*shared)}}
+	atOnce := cfg.Limits.SortsAtOnce
+	m := &Mail{
+		cfg: cfg, reads: newTurns(int64(runtime.GOMAXPROCS(0)), 0), sorts: newTurns(atOnce, max(1, atOnce/4)),
+		selected: selected{by: make(map[gateway.Selection]*shared)},
+	}
 	m.index, m.segments = m.askIndex, newOpenSegments(cfg.Limits.IndexCache)
 	return m, nil
 }

@@ -86,40 +86,47 @@ func sentDate(m *gateway.Message) sortValue {
 	return sortValue{number: m.Content.Date.Unix()}
 }
 
+// distinct leaves out the keys that decide nothing: where one comes again, all is equal by
+// it.
+func distinct(keys []SortKey) (few []SortKey) {
+	for _, k := range keys {
+		if !slices.ContainsFunc(few, func(f SortKey) bool { return f.By == k.By }) {
+			few = append(few, k)
+		}
+	}
+	return few
+}
+
 // recordBatch is how many records are read in one go. Ours.
 const recordBatch = 1000
 
+// sortRow is a message that is sorted.
+type sortRow struct {
+	number int
+	values []sortValue
+}
+
+// What they take in memory, beside their texts, in bytes.
+const (
+	sortRowBytes   = 32
+	sortValueBytes = 24
+)
+
 // Sort puts the messages of some numbers, which are in order, into the order of keys,
 // and leaves out those that are gone. All keys are Known. It reads records alone, and
-// ends with the error of ctx, or with ErrSearchTime.
+// ends with the error of ctx, with ErrSearchTime, or TooLarge.
 func (v *View) Sort(ctx context.Context, numbers []int, keys []SortKey) ([]int, error) {
-	type row struct {
-		number int
-		values []sortValue
+	give, err := v.mail.sorts.take(ctx, v.at.Domain, v.mail.searchEnd())
+	if err != nil {
+		return nil, err
 	}
-	rows := make([]row, 0, len(numbers))
-	for batch := range slices.Chunk(numbers, recordBatch) {
-		give, err := v.mail.turn(ctx, v.at.Domain, v.mail.searchEnd())
-		if err != nil {
-			return nil, err
-		}
-		msgs, err := v.Messages(ctx, batch, false)
-		give()
-		if err != nil {
-			return nil, err
-		}
-		for i, m := range msgs {
-			if m == nil {
-				continue
-			}
-			r := row{batch[i], make([]sortValue, len(keys))}
-			for k := range keys {
-				r.values[k] = sortBys[keys[k].By](m)
-			}
-			rows = append(rows, r)
-		}
+	defer give()
+	keys = distinct(keys)
+	rows, err := v.sortRows(ctx, numbers, keys)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortStableFunc(rows, func(a, b row) int { // what is equal stays by number
+	slices.SortStableFunc(rows, func(a, b sortRow) int { // what is equal stays by number
 		for k := range keys {
 			c := cmp.Or(cmp.Compare(a.values[k].number, b.values[k].number), strings.Compare(a.values[k].text, b.values[k].text))
 			if keys[k].Reverse {
@@ -137,3 +144,37 @@ func (v *View) Sort(ctx context.Context, numbers []int, keys []SortKey) ([]int, 
 	}
 	return sorted, nil
 }
+
+// sortRows reads what messages are compared by.
+func (v *View) sortRows(ctx context.Context, numbers []int, keys []SortKey) ([]sortRow, error) {
+	rows, left := make([]sortRow, 0, len(numbers)), v.mail.cfg.Limits.SortBytes
+	for batch := range slices.Chunk(numbers, recordBatch) {
+		give, err := v.mail.reads.take(ctx, v.at.Domain, v.mail.searchEnd())
+		if err != nil {
+			return nil, err
+		}
+		msgs, err := v.Messages(ctx, batch, false)
+		give()
+		if err != nil {
+			return nil, err
+		}
+		for i, m := range msgs {
+			if m == nil {
+				continue
+			}
+			r := sortRow{batch[i], make([]sortValue, len(keys))}
+			left -= sortRowBytes
+			for k := range keys {
+				r.values[k] = sortBys[keys[k].By](m)
+				left -= sortValueBytes + int64(len(r.values[k].text))
+			}
+			if left < 0 {
+				return nil, errSortBytes
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows, nil
+}
+
+var errSortBytes = gateway.Errorf(gateway.TooLarge, "these messages are too many to be sorted by that; ask for fewer")

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway"
 	"github.com/centerleap/postern/gateway/mailbox"
@@ -76,6 +77,76 @@ func TestSortInTurns(t *testing.T) {
 	readers.Wait()
 	if half := int64(max(1, runtime.GOMAXPROCS(0)/2)); w.most.Load() > half {
 		t.Errorf("%d read at once, of %d", w.most.Load(), half)
+	}
+}
+
+// A key that comes again decides nothing, and costs nothing.
+func TestSortKeysAgain(t *testing.T) {
+	h := newHouse(t, 0)
+	lim := gateway.DefaultLimits()
+	lim.SortBytes = 4 * (32 + 24 + 8)
+	h.followWithin(lim)
+	at := h.account("ann")
+	at.Mailbox = inbox
+	h.receive(at, gateway.Inbox, 4)
+	v := h.view(at, gateway.Inbox)
+	numbers, by := []int{0, 1, 2, 3}, mailbox.SortKey{By: "ARRIVAL"}
+	back := mailbox.SortKey{By: "ARRIVAL", Reverse: true}
+	want, err := v.Sort(t.Context(), numbers, []mailbox.SortKey{by})
+	h.ok(err)
+	if got, err := v.Sort(t.Context(), numbers, []mailbox.SortKey{by, back, by, back}); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	if _, err := v.Sort(t.Context(), numbers, []mailbox.SortKey{by, {By: "SIZE"}}); gateway.KindOf(err) != gateway.TooLarge {
+		t.Errorf("more than fits: %v", err)
+	}
+}
+
+// What is sorted stands in memory: so few are at once, a quarter of one domain's, and
+// others wait for their turn.
+func TestSortsAtOnce(t *testing.T) {
+	h := newHouse(t, 0)
+	s := newShelf(t, h, "ann", h.Store, nil)
+	v, err := s.mail.View(t.Context(), s.scope(), s.a, gateway.Inbox)
+	s.ok(err)
+	defer v.Close()
+	try := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, sorted := v.Sort(ctx, nil, []mailbox.SortKey{{By: "SUBJECT"}})
+		if _, threaded := v.Threads(ctx, nil); (threaded == nil) != (sorted == nil) {
+			t.Errorf("SORT %v, THREAD %v", sorted, threaded)
+		}
+		return sorted
+	}
+	most := int(gateway.DefaultLimits().SortsAtOnce)
+	hold := func(d gateway.DomainID, n int) (release func()) {
+		var held []func()
+		for range n {
+			give, err := s.mail.HoldSort(t.Context(), d)
+			s.ok(err)
+			held = append(held, give)
+		}
+		return func() {
+			for _, give := range held {
+				give()
+			}
+		}
+	}
+	release := hold(s.a.Domain, most/4)
+	if err := try(); err == nil {
+		t.Error("a domain has more than its share")
+	}
+	release()
+	for other := range gateway.DomainID(3) {
+		defer hold(100+other, most/4)()
+	}
+	if err := try(); err != nil {
+		t.Errorf("others have three quarters: %v", err)
+	}
+	defer hold(103, most/4)()
+	if err := try(); err == nil {
+		t.Error("there are more than may be")
 	}
 }
 

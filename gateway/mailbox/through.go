@@ -80,7 +80,7 @@ func (r *reader) work(ctx context.Context) bool {
 		if len(numbers) == 0 {
 			return true
 		}
-		give, err := r.f.v.mail.turn(ctx, r.f.v.at.Domain, r.f.until)
+		give, err := r.f.v.mail.reads.take(ctx, r.f.v.at.Domain, r.f.until)
 		if err == nil {
 			err = r.some(ctx, text, numbers, list, nil)
 			give()
@@ -95,7 +95,7 @@ func (r *reader) work(ctx context.Context) bool {
 func (r *reader) help(ctx context.Context) bool {
 	text := search.NewFinder(r.look.text)
 	for {
-		give, ok := r.f.v.mail.spare()
+		give, ok := r.f.v.mail.reads.spare()
 		if !ok {
 			return true
 		}

@@ -166,7 +166,7 @@ func (w *wordSearch) walk(ctx context.Context, q gateway.ListQuery, fn func(gate
 
 // listed is the store's, in a turn of the domain: it may go over a whole folder.
 func (w *wordSearch) listed(ctx context.Context, q gateway.ListQuery, wanted gateway.Wanted) (at []gateway.Listed, cut bool, err error) {
-	give, err := w.m.turn(ctx, q.Domain, w.until)
+	give, err := w.m.reads.take(ctx, q.Domain, w.until)
 	if err != nil {
 		return nil, false, err
 	}
@@ -187,7 +187,7 @@ func (w *wordSearch) judge(ctx context.Context, q gateway.ListQuery, at []gatewa
 	if len(read) == 0 {
 		return msgs, ok, nil
 	}
-	give, err := w.m.turn(ctx, q.Domain, w.until)
+	give, err := w.m.reads.take(ctx, q.Domain, w.until)
 	if err != nil {
 		return nil, nil, err
 	}

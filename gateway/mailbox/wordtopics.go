@@ -42,7 +42,7 @@ func (w *wordSearch) topics(ctx context.Context, q gateway.ListQuery, want int) 
 func (w *wordSearch) threads(ctx context.Context, q gateway.ListQuery, at []gateway.Listed) ([]gateway.ID, error) {
 	all := make([]gateway.ID, 0, len(at))
 	for chunk := range slices.Chunk(at, threadsAtOnce) {
-		give, err := w.m.turn(ctx, q.Domain, w.until)
+		give, err := w.m.reads.take(ctx, q.Domain, w.until)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func (w *wordSearch) matching(ctx context.Context, q gateway.ListQuery, all []*t
 
 // any reports whether one of some messages has the words.
 func (w *wordSearch) any(ctx context.Context, q gateway.ListQuery, numbers []gateway.MessageNumber) (bool, error) {
-	give, err := w.m.turn(ctx, q.Domain, w.until)
+	give, err := w.m.reads.take(ctx, q.Domain, w.until)
 	if err != nil {
 		return false, err
 	}
