@@ -128,7 +128,7 @@ type Config struct {
 
 // Mail is the flow behind every reader.
 type Mail struct {
-	cfg Config
+	cfg      Config
 	reads    turns // of many messages
 	sorts    turns // whose results stand in memory
 	index    Index

@@ -254,7 +254,9 @@ type Copied struct {
 	UIDs        []gateway.Moved
 }
 
-// Copy copies messages into another mailbox of the account, or moves them there.
+// Copy copies messages into another mailbox of the account, or moves them there. Many are
+// copied in several commits: if one fails, what was moved before stays, and is returned
+// with the error; what was copied is taken back, RFC 9051 section 6.4.7.
 // NotFound if there is none of that name, ErrClosed if their own is gone.
 func (v *View) Copy(ctx context.Context, numbers []int, name string, move bool) (Copied, error) {
 	to, err := v.mail.Box(ctx, v.scope, &gateway.Account{Domain: v.at.Domain, ID: v.at.Account}, name)
@@ -265,5 +267,24 @@ func (v *View) Copy(ctx context.Context, numbers []int, name string, move bool) 
 	if err != nil && gateway.KindOf(err) == gateway.NotFound && errors.Is(v.shared.look(ctx), ErrClosed) {
 		err = ErrClosed // what is missing is not the other one
 	}
+	if err != nil && !move && len(moved) > 0 {
+		if failed := v.takeBack(context.WithoutCancel(ctx), to.ID, moved); failed != nil {
+			err = errors.Join(err, failed)
+		} else {
+			moved = nil
+		}
+	}
 	return Copied{to.UIDValidity, moved}, err
+}
+
+// takeBack removes copies.
+func (v *View) takeBack(ctx context.Context, from gateway.MailboxID, copies []gateway.Moved) error {
+	uids := make([]uint32, len(copies))
+	for i, m := range copies {
+		uids[i] = m.To
+	}
+	at := v.at
+	at.Mailbox = from
+	_, err := v.mail.cfg.Store.ExpungeAll(ctx, v.scope, at, uids, false)
+	return err
 }

@@ -1,6 +1,8 @@
 package mailbox_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -76,5 +78,48 @@ func TestViewHighestModSeq(t *testing.T) {
 	}
 	if v.HighestModSeq() != after[0].ModSeq+1 {
 		t.Errorf("%d after it was expunged", v.HighestModSeq())
+	}
+}
+
+// breaking is a store that fails when it has copied half of what it was to copy.
+type breaking struct {
+	mailbox.Store
+	left func() // called then
+}
+
+var errBroken = errors.New("it broke")
+
+func (b *breaking) Copy(ctx context.Context, s gateway.Scope, at gateway.Selection, uids []uint32, to gateway.MailboxID, move bool) ([]gateway.Moved, error) {
+	moved, err := b.Store.Copy(ctx, s, at, uids[:len(uids)/2], to, move)
+	b.left()
+	return moved, errors.Join(err, errBroken)
+}
+
+// A copy that fails half-way leaves nothing, also if its client has left; of a move, what
+// was moved stays moved.
+func TestCopyFailsHalfWay(t *testing.T) {
+	for _, move := range []bool{false, true} {
+		h := newHouse(t, 0)
+		ctx, leave := context.WithCancel(t.Context())
+		s := newShelf(t, h, "ann", &breaking{h.Store, leave}, nil)
+		for range 4 {
+			s.put("Subject: a\r\n\r\n")
+		}
+		v, err := s.mail.View(t.Context(), s.scope(), s.a, gateway.Inbox)
+		s.ok(err)
+		t.Cleanup(v.Close)
+		done, err := v.Copy(ctx, []int{0, 1, 2, 3}, gateway.Archive, move)
+		kept := map[bool]int{true: 2}[move]
+		if !errors.Is(err, errBroken) || len(done.UIDs) != kept {
+			t.Errorf("move %t: %d are told of, %v", move, len(done.UIDs), err)
+		}
+		archive, err := s.mail.View(t.Context(), s.scope(), s.a, gateway.Archive)
+		s.ok(err)
+		t.Cleanup(archive.Close)
+		_, err = v.News(t.Context(), true)
+		s.ok(err)
+		if archive.Len() != kept || v.Len() != 4-kept {
+			t.Errorf("move %t: %d here, %d there", move, v.Len(), archive.Len())
+		}
 	}
 }
