@@ -100,10 +100,9 @@ func (b *Builder) Size() int { return b.size }
 func (b *Builder) Segment(last gateway.MessageNumber) []byte {
 	w := segmentWriter{first: b.first, last: last, numbers: b.numbers, look: b.look}
 	for g := range b.terms {
-		w.groups[g].group = g
+		w.groups[g].shift = fieldBits(g)
 		b.terms[g].write(&w.groups[g])
 	}
-	w.groups[neighbours].group = neighbours
 	b.near.write(&w.groups[neighbours])
 	return w.bytes()
 }
@@ -163,26 +162,40 @@ func (t *termTable) write(w *groupWriter) {
 	}
 	slices.SortFunc(order, func(a, b uint32) int { return strings.Compare(t.names[a], t.names[b]) })
 	for _, id := range order {
-		w.begin(t.names[id])
 		for _, v := range values[starts[id]:starts[id+1]] {
 			w.posting(v)
 		}
-		w.end()
+		w.end(t.names[id])
 	}
 }
 
-// groupWriter writes terms, which come in order, with their postings.
+// groupWriter writes terms, which come in order: of each the postings, then the term itself.
 type groupWriter struct {
 	dict, blocks, lists []byte
 	list                []byte // of the term that is being written
 	terms               int
 	before              uint32 // the value before, in list
 	from                int    // where the lists of the block begin
-	group               int
+	shift               int    // the field bits of a posting
 }
 
-// begin starts a term.
-func (w *groupWriter) begin(term string) {
+// posting adds one; they come in order. The field bits are not part of the difference.
+func (w *groupWriter) posting(v uint32) {
+	doc := v >> w.shift
+	by := uint64(doc-w.before)<<w.shift | uint64(v&(1<<w.shift-1))
+	w.before = doc
+	if by < 1<<7 { // as nearly all are
+		w.list = append(w.list, byte(by))
+		return
+	}
+	w.list = binary.AppendUvarint(w.list, by)
+}
+
+// end writes a term with the postings that were added, if there were any.
+func (w *groupWriter) end(term string) {
+	if len(w.list) == 0 {
+		return
+	}
 	if len(w.dict) == 0 {
 		w.dict = append(w.dict, separator...)
 	}
@@ -193,21 +206,9 @@ func (w *groupWriter) begin(term string) {
 		w.from = len(w.lists)
 	}
 	w.dict = append(append(w.dict, term...), separator...)
-	w.list, w.before = w.list[:0], 0
-}
-
-// posting adds one; they come in order. The field bits are not part of the difference.
-func (w *groupWriter) posting(v uint32) {
-	shift := fieldBits(w.group)
-	doc := v >> shift
-	w.list = binary.AppendUvarint(w.list, uint64(doc-w.before)<<shift|uint64(v&(1<<shift-1)))
-	w.before = doc
-}
-
-// end ends a term.
-func (w *groupWriter) end() {
 	w.lists = binary.AppendUvarint(w.lists, uint64(len(w.list)))
 	w.lists = append(w.lists, w.list...)
+	w.list, w.before = w.list[:0], 0
 	w.terms++
 }
 

@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 
 	"github.com/centerleap/postern/gateway"
@@ -19,7 +20,7 @@ func Merge(segments [][]byte, keep func(gateway.MessageNumber) bool) ([]byte, er
 	}
 	w := segmentWriter{first: m.parts[0].First, last: m.parts[len(m.parts)-1].Last, numbers: m.numbers, look: m.look}
 	for g := range groups {
-		w.groups[g].group = g
+		w.groups[g].shift = fieldBits(g)
 		if err := m.group(g, &w.groups[g]); err != nil {
 			return nil, err
 		}
@@ -31,9 +32,15 @@ func Merge(segments [][]byte, keep func(gateway.MessageNumber) bool) ([]byte, er
 type merger struct {
 	parts   []*Segment
 	raw     [][]byte
-	places  [][]uint32 // by part: where each message is in the whole; gone if it is left out
+	places  []places // by part
 	numbers []gateway.MessageNumber
 	look    [len(groups)][]uint32
+}
+
+// places are where the messages of a part are in the whole; gone if one is left out.
+type places struct {
+	of    []uint32
+	whole bool // none is left out: they follow each other
 }
 
 const gone = math.MaxUint32
@@ -46,21 +53,23 @@ func (m *merger) add(raw []byte, keep func(gateway.MessageNumber) bool) error {
 	if n := len(m.parts); n > 0 && m.parts[n-1].Last >= s.First {
 		return damaged("it does not follow the one before")
 	}
-	places := make([]uint32, len(s.numbers))
+	to := places{make([]uint32, len(s.numbers)), true}
 	for i, n := range s.numbers {
-		if places[i] = gone; keep == nil || keep(n) {
-			places[i] = uint32(len(m.numbers))
-			m.numbers = append(m.numbers, n)
+		if keep != nil && !keep(n) {
+			to.of[i], to.whole = gone, false
+			continue
 		}
+		to.of[i] = uint32(len(m.numbers))
+		m.numbers = append(m.numbers, n)
 	}
 	for g := range s.look {
 		for _, doc := range s.look[g] {
-			if places[doc] != gone {
-				m.look[g] = append(m.look[g], places[doc])
+			if to.of[doc] != gone {
+				m.look[g] = append(m.look[g], to.of[doc])
 			}
 		}
 	}
-	m.parts, m.raw, m.places = append(m.parts, s), append(m.raw, raw), append(m.places, places)
+	m.parts, m.raw, m.places = append(m.parts, s), append(m.raw, raw), append(m.places, to)
 	return nil
 }
 
@@ -92,36 +101,74 @@ func (m *merger) group(g int, w *groupWriter) error {
 
 // mergeTerm writes a term with its postings in all parts, if any are left, and moves on.
 func mergeTerm(w *groupWriter, term string, cursors []*cursor) error {
-	begun := false
 	for _, c := range cursors {
 		if string(c.term) != term {
 			continue
 		}
-		doc, d, shift := uint64(0), decoder{b: c.list}, fieldBits(w.group)
-		for len(d.b) > 0 {
-			v := d.next()
-			by := v >> shift
-			if doc += by; by > uint64(len(c.places)) || doc >= uint64(len(c.places)) {
-				return damaged("a list of postings")
-			}
-			place := c.places[doc]
-			if place == gone {
-				continue
-			}
-			if !begun {
-				w.begin(term)
-				begun = true
-			}
-			w.posting(place<<shift | uint32(v)&(1<<shift-1))
+		add := w.some
+		if c.places.whole {
+			add = w.follow
 		}
-		if err := c.next(); d.bad || err != nil {
+		ok := add(c)
+		if err := c.next(); !ok || err != nil {
 			return damaged("a list of postings")
 		}
 	}
-	if begun {
-		w.end()
-	}
+	w.end(term)
 	return nil
+}
+
+// some adds the postings of messages that are not left out.
+func (w *groupWriter) some(c *cursor) (ok bool) {
+	doc, d, shift := uint64(0), decoder{b: c.list}, w.shift
+	for len(d.b) > 0 {
+		v := d.next()
+		by := v >> shift
+		if doc += by; by > uint64(len(c.places.of)) || doc >= uint64(len(c.places.of)) {
+			return false
+		}
+		if place := c.places.of[doc]; place != gone {
+			w.posting(place<<shift | uint32(v)&(1<<shift-1))
+		}
+	}
+	return !d.bad
+}
+
+// follow adds all postings of a part: behind the first, the differences stay as they are.
+func (w *groupWriter) follow(c *cursor) (ok bool) {
+	d, shift := decoder{b: c.list}, w.shift
+	v := d.next()
+	by, ok := sum(d.b, shift)
+	doc, messages := v>>shift, uint64(len(c.places.of))
+	if d.bad || !ok || doc >= messages || by >= messages-doc {
+		return false
+	}
+	w.posting(c.places.of[doc]<<shift | uint32(v)&(1<<shift-1))
+	w.list = append(w.list, d.b...)
+	w.before += uint32(by)
+	return true
+}
+
+// sum adds up the differences of a list of postings. Most lists are of common words, whose
+// differences take a byte each: eight of those are added at once.
+func sum(list []byte, shift int) (n uint64, ok bool) {
+	const high, even = 0x8080808080808080, 0x00ff00ff00ff00ff
+	for shift == 0 && len(list) >= 8 {
+		eight := binary.LittleEndian.Uint64(list)
+		if eight&high != 0 {
+			break
+		}
+		n += (eight&even + eight>>8&even) * 0x0001000100010001 >> 48
+		list = list[8:]
+	}
+	d := decoder{b: list}
+	for len(d.b) > 0 {
+		by := d.next() >> shift
+		if n += by; by > math.MaxUint32 {
+			return 0, false
+		}
+	}
+	return n, !d.bad
 }
 
 // cursor is at one term of a dictionary.
@@ -129,7 +176,7 @@ type cursor struct {
 	term, list []byte // nil behind the last
 	dict       []byte
 	lists      decoder
-	places     []uint32
+	places     places
 }
 
 func (m *merger) cursor(part, g int) (*cursor, error) {

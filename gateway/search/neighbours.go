@@ -130,15 +130,10 @@ func (h *neighbourhood) write(w *groupWriter) {
 		}
 	}
 	for list := range uint32(noTriples + 1) {
-		of := slices.Compact(messages[starts[list]:starts[list+1]])
-		if len(of) == 0 {
-			continue
-		}
-		w.begin(listName(list))
-		for _, m := range of {
+		for _, m := range slices.Compact(messages[starts[list]:starts[list+1]]) {
 			w.posting(m)
 		}
-		w.end()
+		w.end(listName(list))
 	}
 }
 
