@@ -38,8 +38,8 @@ func (s *walk) next() (old, now *Row, same page, done bool) {
 
 // rest is what is left of the page where one side stands.
 func (s *walk) rest(r *rows, side int) page {
-	for s.page[side] < len(r.pages) {
-		if p := r.pages[s.page[side]]; s.at[side] < len(p) {
+	for s.page[side] <= len(r.full) {
+		if p := r.page(s.page[side]); s.at[side] < len(p) {
 			return p[s.at[side]:]
 		}
 		s.page[side]++
@@ -53,7 +53,10 @@ func (s *walk) rest(r *rows, side int) page {
 func differ(old, now *rows, expunge bool) (n News, lost bool) {
 	n.Exists = -1
 	s := walk{old: old, now: now}
-	number, told, added := 0, 0, false // the row that comes next, as the reader counts and by old
+	number, told, added := 0, 0, false                                                   // the row that comes next, as the reader counts and by old
+	if k := len(old.full); k > 0 && k <= len(now.full) && &old.full[0] == &now.full[0] { // only the last page has grown
+		s.page, number, told = [2]int{k, k}, old.lastAt(), old.lastAt()
+	}
 	for {
 		o, e, same, done := s.next()
 		switch {

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -57,10 +58,12 @@ const pageRows = 256
 
 // rows is a mailbox at one moment, by UID. It never changes: what comes next shares the
 // pages that stayed. So a reader that is told nothing for long holds no more than what
-// changed since.
+// changed since. The last page is apart, since it alone grows: an arrival copies no list
+// of pages.
 type rows struct {
-	pages   []page
-	first   []int // the number of the first row of each page
+	full    []page // all before the last, of which none is empty
+	first   []int  // the number of the first row of each of these
+	last    page
 	len     int
 	uidNext uint32
 	highest uint64 // no change up to it is missing
@@ -68,16 +71,52 @@ type rows struct {
 
 // build returns rows made of pages, of which none is empty.
 func build(pages []page, uidNext uint32, highest uint64) *rows {
-	r := &rows{pages: pages, first: make([]int, len(pages)), uidNext: uidNext, highest: highest}
-	for i, p := range pages {
-		r.first[i] = r.len
-		r.len += len(p)
+	r := &rows{uidNext: uidNext, highest: highest}
+	if n := len(pages); n > 0 {
+		r.last = pages[n-1]
+		r.fill(pages[:n-1])
 	}
 	return r
 }
 
+// fill sets the pages before the last, and counts.
+func (r *rows) fill(full []page) {
+	r.full, r.first, r.len = full, make([]int, len(full), len(full)+1), 0
+	for i, p := range full {
+		r.first[i] = r.len
+		r.len += len(p)
+	}
+	r.len += len(r.last)
+}
+
+// page returns a page; the last is that behind the full ones.
+func (r *rows) page(i int) page {
+	if i < len(r.full) {
+		return r.full[i]
+	}
+	return r.last
+}
+
+// lastAt is the number of the first row of the last page.
+func (r *rows) lastAt() int { return r.len - len(r.last) }
+
+// pages yields all pages, each with the number of its first row.
+func (r *rows) pages() iter.Seq2[int, page] {
+	return func(yield func(int, page) bool) {
+		for i, p := range r.full {
+			if !yield(r.first[i], p) {
+				return
+			}
+		}
+		yield(r.lastAt(), r.last)
+	}
+}
+
 // place returns the page that holds a number, and the row's place in it.
 func (r *rows) place(i int) (p, at int) {
+	if last := r.lastAt(); i >= last {
+		return len(r.full), i - last
+	}
 	p, exact := slices.BinarySearch(r.first, i)
 	if !exact {
 		p--
@@ -87,12 +126,13 @@ func (r *rows) place(i int) (p, at int) {
 
 // find returns the number of the first row with at least this UID.
 func (r *rows) find(uid uint32) (i int, exact bool) {
-	p, _ := slices.BinarySearchFunc(r.pages, uid, func(p page, uid uint32) int { return cmp.Compare(p[len(p)-1].UID, uid) })
-	if p == len(r.pages) {
-		return r.len, false
+	first := r.lastAt()
+	p, _ := slices.BinarySearchFunc(r.full, uid, func(p page, uid uint32) int { return cmp.Compare(p.newest(), uid) })
+	if p < len(r.full) {
+		first = r.first[p]
 	}
-	at, exact := slices.BinarySearchFunc(r.pages[p], uid, byUID)
-	return r.first[p] + at, exact
+	at, exact := slices.BinarySearchFunc(r.page(p), uid, byUID)
+	return first + at, exact
 }
 
 // row returns the row of a UID, or nil.
@@ -102,10 +142,18 @@ func (r *rows) row(uid uint32) *Row {
 		return nil
 	}
 	p, at := r.place(i)
-	return &r.pages[p][at]
+	return &r.page(p)[at]
 }
 
 func byUID(e Row, uid uint32) int { return cmp.Compare(e.UID, uid) }
+
+// newest is the last UID of the page; 0 if it is empty.
+func (p page) newest() uint32 {
+	if len(p) == 0 {
+		return 0
+	}
+	return p[len(p)-1].UID
+}
 
 // find returns the place of a UID in the page, at from or behind it. Those of a change are
 // mostly neighbours.
@@ -125,32 +173,52 @@ type update struct {
 
 // with returns rows after updates, which are in order, of each UID one. Of an entry that is known, only
 // what is newer counts; one that is not counts only if no later one was known before.
-// Only one goroutine may go on from given rows: it appends to the last page in place.
+// Only one goroutine may go on from given rows: it appends to the last page, and to the
+// list of pages, in place.
 func (r *rows) with(updates []update, uidNext uint32, highest uint64) *rows {
-	pages := make([]page, 0, len(r.pages)+1+len(updates)/pageRows)
-	for _, p := range r.pages {
-		n, _ := slices.BinarySearchFunc(updates, p[len(p)-1].UID+1, func(u update, uid uint32) int { return cmp.Compare(u.UID, uid) })
-		if p = p.with(updates[:n]); len(p) > 0 {
-			pages = append(pages, p)
-		}
-		updates = updates[n:]
-	}
+	next := &rows{full: r.full, first: r.first, last: r.last, len: r.len, uidNext: max(r.uidNext, uidNext), highest: max(r.highest, highest)}
+	updates = next.change(updates)
 	for _, u := range updates {
 		if !u.here || u.UID < r.uidNext {
 			continue
 		}
-		n := len(pages)
-		if n == 0 || len(pages[n-1]) >= pageRows {
-			pages = append(pages, make(page, 0, 8))
-			n++
+		if len(next.last) >= pageRows {
+			next.full, next.first = append(next.full, next.last), append(next.first, next.lastAt())
+			next.last = make(page, 0, 8)
 		}
-		pages[n-1] = append(pages[n-1], u.Row)
+		next.last = append(next.last, u.Row)
+		next.len++
 	}
-	next := build(pages, max(r.uidNext, uidNext), max(r.highest, highest))
-	if len(pages) > 2*(next.len/pageRows)+8 { // so many messages went that pages are nearly empty
-		next = build(paged(slices.Concat(pages...)), next.uidNext, next.highest)
+	if len(next.full) > 2*(next.len/pageRows)+8 { // so many messages went that pages are nearly empty
+		next = build(paged(slices.Concat(append(slices.Clip(next.full), next.last)...)), next.uidNext, next.highest)
 	}
 	return next
+}
+
+// change takes over the updates of rows that there are, and returns those behind them.
+func (r *rows) change(updates []update) []update {
+	within := func(p page) (some []update) {
+		n, _ := slices.BinarySearchFunc(updates, p.newest()+1, func(u update, uid uint32) int { return cmp.Compare(u.UID, uid) })
+		some, updates = updates[:n], updates[n:]
+		return some
+	}
+	full := r.full
+	if n := len(full); n > 0 && len(updates) > 0 && updates[0].UID <= full[n-1].newest() {
+		full = make([]page, 0, n+1)
+		for _, p := range r.full {
+			if p = p.with(within(p)); len(p) > 0 {
+				full = append(full, p)
+			}
+		}
+	}
+	before := len(r.last)
+	r.last = r.last.with(within(r.last))
+	if len(full) != len(r.full) || len(full) > 0 && &full[0] != &r.full[0] {
+		r.fill(full)
+	} else {
+		r.len += len(r.last) - before
+	}
+	return updates
 }
 
 // paged cuts a list into pages.
@@ -188,18 +256,27 @@ func (p page) with(updates []update) page {
 
 // replaced returns rows of which some, that are there, stand as given; in order.
 func (r *rows) replaced(by []update) *rows {
-	pages := slices.Clone(r.pages)
-	for i, p := range pages {
-		for from := 0; len(by) > 0 && by[0].UID <= p[len(p)-1].UID; by = by[1:] {
-			at, known := p.find(from, by[0].UID)
-			if from = at; !known {
-				continue
-			}
-			if from++; &pages[i][0] == &p[0] {
-				pages[i] = slices.Clone(p)
-			}
-			pages[i][at] = by[0].Row
-		}
+	full, last := slices.Clone(r.full), r.last
+	for i, p := range full {
+		full[i], by = p.replaced(by)
 	}
-	return &rows{pages: pages, first: r.first, len: r.len, uidNext: r.uidNext, highest: r.highest}
+	last, _ = last.replaced(by)
+	return &rows{full: full, first: r.first, last: last, len: r.len, uidNext: r.uidNext, highest: r.highest}
+}
+
+// replaced returns the page with some rows as given; itself if none is in it. left are
+// those behind it.
+func (p page) replaced(by []update) (next page, left []update) {
+	next = p
+	for from := 0; len(by) > 0 && by[0].UID <= p.newest(); by = by[1:] {
+		at, known := p.find(from, by[0].UID)
+		if from = at; !known {
+			continue
+		}
+		if from++; &next[0] == &p[0] {
+			next = slices.Clone(p)
+		}
+		next[at] = by[0].Row
+	}
+	return next, by
 }

@@ -67,7 +67,7 @@ func (r *reader) next() (numbers []int, list []gateway.MessageNumber) {
 		i := r.at*64 + bits.TrailingZeros64(w)
 		r.todo.clear(i)
 		page, at := r.f.v.rows.place(i) // Row is for one goroutine
-		numbers, list = append(numbers, i), append(list, r.f.v.rows.pages[page][at].Message)
+		numbers, list = append(numbers, i), append(list, r.f.v.rows.page(page)[at].Message)
 	}
 	return numbers, list
 }

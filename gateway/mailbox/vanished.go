@@ -11,7 +11,7 @@ import (
 // knows of.
 func (v *View) Missing() (gaps []gateway.UIDRange) {
 	next := uint32(1)
-	for _, page := range v.rows.pages {
+	for _, page := range v.rows.pages() {
 		for i := range page {
 			if uid := page[i].UID; uid > next {
 				gaps = append(gaps, gateway.UIDRange{First: next, Last: uid - 1})

@@ -69,14 +69,14 @@ func (v *View) Len() int { return v.rows.len }
 // Row is the message of a number, as the readers share it.
 func (v *View) Row(i int) *Row {
 	r := v.rows
-	if p := v.page; p < len(r.pages) {
-		if at := i - r.first[p]; at >= 0 && at < len(r.pages[p]) {
-			return &r.pages[p][at]
+	if p := v.page; p < len(r.full) {
+		if at := i - r.first[p]; at >= 0 && at < len(r.full[p]) {
+			return &r.full[p][at]
 		}
 	}
 	p, at := r.place(i)
 	v.page = p
-	return &r.pages[p][at]
+	return &r.page(p)[at]
 }
 
 // Entry is the message of a number.
@@ -90,9 +90,9 @@ func (v *View) HighestModSeq() uint64 { return v.rows.highest }
 // have all of some flags and none of others. It leaves out those that are gone.
 func (v *View) Each(with, without gateway.Flags) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for p, page := range v.rows.pages {
+		for first, page := range v.rows.pages() {
 			for i := range page {
-				if e := &page[i]; e.Flags&(with|without) == with && !e.gone && !yield(v.rows.first[p]+i) {
+				if e := &page[i]; e.Flags&(with|without) == with && !e.gone && !yield(first+i) {
 					return
 				}
 			}
@@ -122,7 +122,7 @@ func (v *View) Which(ctx context.Context, numbers []int, with, without gateway.F
 func (v *View) Keywords(most int) (names []string) {
 	var last *Keywords
 	seen := make(map[*Keywords]bool)
-	for _, page := range v.rows.pages {
+	for _, page := range v.rows.pages() {
 		for i := range page {
 			k := page[i].Keywords
 			if k == nil || k == last || seen[k] {
