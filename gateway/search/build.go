@@ -66,19 +66,24 @@ func (b *Builder) Begin(n gateway.MessageNumber) { b.numbers = append(b.numbers,
 
 // Add indexes a text of the message, which stands in a field.
 func (b *Builder) Add(field Fields, text string) {
-	g := groupOf(field)
-	value := uint32(len(b.numbers)-1) << fieldBits(g)
+	g, doc := groupOf(field), uint32(len(b.numbers)-1)
+	value := doc << fieldBits(g)
 	if g == 0 {
 		value |= uint32(field & envelope)
 	}
-	t := &b.terms[g]
-	text = Fold(text)
-	eachTerm(text, func(term string) { b.size += t.add(term, value, fieldBits(g)) })
-	if g == bodies {
-		before := b.near.total
-		b.near.add(text, value)
-		b.size += (b.near.total - before) * postingMemory
-	}
+	t, near, noted := &b.terms[g], &b.near, b.near.total
+	add := func(term string) { b.size += t.add(term, value, fieldBits(g)) }
+	near.begin(doc)
+	eachRun(Fold(text), func(run string) {
+		eachPiece(run, add)
+		if g == bodies {
+			near.word(run)
+		}
+	}, func(run string) {
+		eachPair(run, add)
+		near.gap()
+	})
+	b.size += (near.total - noted) * postingMemory
 }
 
 // Look says that texts of the message in some fields were not added, or not all: a query

@@ -14,11 +14,18 @@ func Contains(text, part string) bool { return strings.Contains(Fold(text), Fold
 // Fold makes texts equal that differ in case alone: Unicode simple case folding, each
 // letter as the first of those it may be written as.
 func Fold(s string) string {
-	b := []byte(s)
-	if !upper(b) {
-		return strings.Map(foldRune, s)
+	var all strings.Builder
+	all.Grow(len(s))
+	var piece [512]byte // so that the text is copied once
+	for rest := s; len(rest) > 0; {
+		n := copy(piece[:], rest)
+		if !upper(piece[:n]) {
+			return strings.Map(foldRune, s)
+		}
+		all.Write(piece[:n])
+		rest = rest[n:]
 	}
-	return string(b)
+	return all.String()
 }
 
 // upper folds b in its place, eight bytes at a time: most of a search is that. False if it

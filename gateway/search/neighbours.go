@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"math/bits"
-	"slices"
 )
 
 // Of a phrase of common words nearly every message has each word, and all would have to be
@@ -36,47 +35,48 @@ const longRun = "\x01"
 type neighbourhood struct {
 	pieces [][]posting // term is the list
 	total  int
+	counts [noTriples + 1]uint32 // of messages, by list
 
-	// Of the message that is being read: its triples' lists, how many words it has, and the
-	// hashes of these.
+	// Of the message that is being read: the lists it is in, its triples' lists, how many
+	// words it has, and the hashes of these.
 	message uint32
+	in      [noTriples/64 + 1]uint64
 	triples []uint32
 	words   int
 	seen    [1 << neighbourBits / 64]uint64
+
+	// Of the text: how many runs, up to two, stand right before what comes, the hash of the
+	// last one, and that of it with the one before.
+	behind           int
+	before, beforeIt uint32
 }
 
-// add notes the lists of the runs of a folded text of a message that follow each other with
-// nothing but boundaries between. Scripts without spaces have pairs already.
-func (h *neighbourhood) add(s string, message uint32) {
+// begin starts a text of a message.
+func (h *neighbourhood) begin(message uint32) {
 	if message != h.message {
 		h.end()
 		h.message = message
 	}
-	two := false
-	var before, beforeIt uint32 // hashes of the run before, and of it with the one before it
-	follows := false
-	for len(s) > 0 {
-		n, of := run(s)
-		switch of {
-		case word:
-			now := whole(s[:n])
-			if follows {
-				pair := hashOn(before, now)
-				h.note(listOf(pair), message)
-				if two {
-					h.triples = append(h.triples, listOf(hashOn(beforeIt, now)))
-				}
-				beforeIt, two = pair, true
-			}
-			before, follows = hash(now), true
-			h.words++
-			bit := listOf(before)
-			h.seen[bit/64] |= 1 << (bit % 64)
-		case unspaced:
-			follows, two = false, false
-		}
-		s = s[n:]
+	h.gap()
+}
+
+// gap says that what comes follows nothing. Scripts without spaces have pairs already.
+func (h *neighbourhood) gap() { h.behind = 0 }
+
+// word notes the lists of a run of a folded text, which follows the one before with nothing
+// but boundaries between.
+func (h *neighbourhood) word(run string) {
+	own, pair, triple := hashes(whole(run), h.before, h.beforeIt)
+	if h.behind > 0 {
+		h.note(listOf(pair), h.message)
 	}
+	if h.behind > 1 {
+		h.triples = append(h.triples, listOf(triple))
+	}
+	h.before, h.beforeIt, h.behind = own, pair, min(h.behind+1, 2)
+	h.words++
+	bit := listOf(own)
+	h.seen[bit/64] |= 1 << (bit % 64)
 }
 
 // end notes the triples of the message, or that they are not.
@@ -94,7 +94,9 @@ func (h *neighbourhood) end() {
 			h.note(list, h.message)
 		}
 	}
-	h.triples, h.words, h.seen = h.triples[:0], 0, [len(h.seen)]uint64{}
+	h.triples, h.words = h.triples[:0], 0
+	clear(h.seen[:])
+	clear(h.in[:])
 }
 
 // piecePostings is how many postings stand in one piece. A list that grows as a whole is
@@ -102,38 +104,40 @@ func (h *neighbourhood) end() {
 const piecePostings = 8 << 10
 
 func (h *neighbourhood) note(list, message uint32) {
+	if at, bit := list/64, uint64(1)<<(list%64); h.in[at]&bit == 0 {
+		h.in[at] |= bit
+	} else {
+		return
+	}
 	if h.total%piecePostings == 0 {
 		h.pieces = append(h.pieces, make([]posting, 0, piecePostings))
 	}
 	last := &h.pieces[len(h.pieces)-1]
 	*last = append(*last, posting{list, message})
+	h.counts[list]++
 	h.total++
 }
 
 // write gives the lists in order, each with its messages, which come in order.
 func (h *neighbourhood) write(w *groupWriter) {
 	h.end()
-	starts := make([]uint32, noTriples+2)
-	for _, piece := range h.pieces {
-		for _, p := range piece {
-			starts[p.term+1]++
-		}
+	var next [len(h.counts)]uint32 // where each list goes on
+	for list := range next[1:] {
+		next[list+1] = next[list] + h.counts[list]
 	}
-	for i := range starts[1:] {
-		starts[i+1] += starts[i]
-	}
-	messages, next := make([]uint32, h.total), slices.Clone(starts)
+	messages := make([]uint32, h.total)
 	for _, piece := range h.pieces {
 		for _, p := range piece {
 			messages[next[p.term]] = p.value
 			next[p.term]++
 		}
 	}
-	for list := range uint32(noTriples + 1) {
-		for _, m := range slices.Compact(messages[starts[list]:starts[list+1]]) {
+	for list, n := range h.counts {
+		for _, m := range messages[:n] {
 			w.posting(m)
 		}
-		w.end(listName(list))
+		messages = messages[n:]
+		w.end(listName(uint32(list)))
 	}
 }
 
@@ -147,15 +151,27 @@ func whole(run string) string {
 
 // hash is that of a run, and hashOn that of runs of a hash with one more behind them:
 // FNV-1a, as what is hashed is short.
-func hash(run string) uint32 { return hashOn(2166136261, run) }
+func hash(run string) uint32 { return hashOn(hashStart, run) }
+
+const hashStart, hashPrime = 2166136261, 16777619
 
 func hashOn(h uint32, run string) uint32 {
-	const prime = 16777619
-	h *= prime // as of a separator
+	h *= hashPrime // as of a separator
 	for i := range len(run) {
-		h = (h ^ uint32(run[i])) * prime
+		h = (h ^ uint32(run[i])) * hashPrime
 	}
 	return h
+}
+
+// hashes are that of a run, and those on two others. None waits for the one before.
+func hashes(run string, a, b uint32) (own, onA, onB uint32) {
+	own = hashStart
+	own, onA, onB = own*hashPrime, a*hashPrime, b*hashPrime
+	for i := range len(run) {
+		c := uint32(run[i])
+		own, onA, onB = (own^c)*hashPrime, (onA^c)*hashPrime, (onB^c)*hashPrime
+	}
+	return own, onA, onB
 }
 
 // listOf is the list of a hash.

@@ -73,15 +73,15 @@ func run(s string) (n int, of class) {
 	return n, of
 }
 
-// eachTerm calls fn with the terms of a folded text, some of them more than once.
-func eachTerm(s string, fn func(term string)) {
+// eachRun calls one of two functions with each run of a folded text.
+func eachRun(s string, ofWord, ofUnspaced func(run string)) {
 	for len(s) > 0 {
 		n, of := run(s)
 		switch of {
 		case word:
-			eachPiece(s[:n], fn)
+			ofWord(s[:n])
 		case unspaced:
-			eachPair(s[:n], fn)
+			ofUnspaced(s[:n])
 		}
 		s = s[n:]
 	}
