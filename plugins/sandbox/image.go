@@ -41,11 +41,12 @@ var errRounds = errors.New("sandbox: a module failed when it was warmed")
 // imageAfter takes an image of an instance that is made ready and, if it takes part,
 // warmed.
 func (m *Module) imageAfter(ctx context.Context, h Host, rounds bool) (*image, error) {
-	in, err := m.bare(ctx)
+	in, err := m.bare(ctx, m.images.current()) // nil for the first image
 	if err != nil {
 		return nil, &CallError{Reason: ReasonStart, Detail: firstLine(err.Error())}
 	}
 	defer in.close()
+	in.memory.NoteData()
 	most := m.readying()
 	if in.size() > most.MemoryBytes {
 		return nil, &CallError{Reason: ReasonStart, Detail: "its memory is too large"}

@@ -51,11 +51,14 @@ func (in *instance) function(name string) api.Function {
 // close frees it; it says nothing that one could act upon.
 func (in *instance) close() { _ = in.module.Close(context.Background()) }
 
-// bare makes an instance on which nothing has run.
-func (m *Module) bare(ctx context.Context) (_ *instance, err error) {
+// bare makes an instance on which nothing has run, for an image, if there is one.
+func (m *Module) bare(ctx context.Context, of *image) (_ *instance, err error) {
 	in := &instance{of: m, functions: map[string]api.Function{}}
 	ctx = experimental.WithMemoryAllocator(context.WithoutCancel(ctx), experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
 		in.memory = m.engine.keeper.Memory(most)
+		if of != nil {
+			in.memory.Expect(of.Image)
+		}
 		return in.memory
 	}))
 	in.module, err = m.runtime.InstantiateModule(ctx, m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
@@ -76,7 +79,7 @@ var errNoRoom = errors.New("sandbox: an instance can't be as large as its image"
 
 // attached makes an instance that starts every call from an image.
 func (m *Module) attached(ctx context.Context, owner Owner, from *image) (*instance, error) {
-	in, err := m.bare(ctx)
+	in, err := m.bare(ctx, from)
 	if err != nil {
 		return nil, err
 	}

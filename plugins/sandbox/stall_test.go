@@ -3,8 +3,10 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,12 +107,42 @@ func BenchmarkStall(b *testing.B) {
 				})...)
 				nobodys = append(nobodys, stalls(b, func(until time.Time) error { time.Sleep(time.Until(until)); return nil })...)
 			}
-			for of, all := range map[string][]time.Duration{"": guest, "nobody-": nobodys} {
-				slices.Sort(all)
-				for name, share := range map[string]int{"p50-us": 500, "p99-us": 990, "p99.9-us": 999, "worst-us": 1000} {
-					b.ReportMetric(float64(all[(len(all)-1)*share/1000].Nanoseconds())/1000, of+name)
-				}
+			reportStalls(b, "", guest)
+			reportStalls(b, "nobody-", nobodys)
+		})
+	}
+}
+
+func reportStalls(b *testing.B, of string, all []time.Duration) {
+	b.Helper()
+	slices.Sort(all)
+	for name, share := range map[string]int{"p50-us": 500, "p99-us": 990, "p99.9-us": 999, "worst-us": 1000} {
+		b.ReportMetric(float64(all[(len(all)-1)*share/1000].Nanoseconds())/1000, of+name)
+	}
+}
+
+// BenchmarkStallData is the same while instances are made of a module that has so many MiB
+// of data.
+func BenchmarkStallData(b *testing.B) {
+	e := engineOf(b, Config{Limits: realLimits()})
+	for _, mib := range []int{1, 4, 15} {
+		a := hook(konst(0)).text(0, strings.Repeat("data", mib<<18))
+		a.memories = [][]byte{append([]byte{0}, binary32(512)...)}
+		m := compile(b, e, a.bytes())
+		b.Run(fmt.Sprintf("%d MiB", mib), func(b *testing.B) {
+			var all []time.Duration
+			for b.Loop() {
+				all = append(all, stalls(b, func(until time.Time) error {
+					for time.Now().Before(until) {
+						if _, err := m.Call(context.Background(), nobody, abi.HookInbound, &fakeHost{}); err != nil {
+							return err
+						}
+						m.engine.pool.drop(m, nil)
+					}
+					return nil
+				})...)
 			}
+			reportStalls(b, "", all)
 		})
 	}
 }

@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -79,5 +81,37 @@ func BenchmarkStretch(b *testing.B) {
 			b.ReportMetric(float64(native[len(native)-1].Nanoseconds())/1000, "native-longest-us")
 			b.ReportMetric(float64(len(guest))/float64(b.N), "slices/op")
 		})
+	}
+}
+
+// Copying its data into a new instance of a module does not have its thread find a page for
+// each piece of it.
+func TestDataIsExpected(t *testing.T) {
+	data := bytes.Repeat([]byte("data"), 1<<18)
+	a := hook(konst(0)).text(64<<10, string(data))
+	a.memories = [][]byte{append([]byte{0}, binary32(20)...)}
+	m := compile(t, newEngine(t, ""), a.bytes())
+	faults := func() int64 {
+		var u unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+			t.Fatal(err)
+		}
+		return u.Minflt + u.Majflt
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, expected := range []bool{true, false} {
+		memory := m.engine.keeper.Memory(20 << 16)
+		if expected {
+			memory.Expect(m.images.image.Image)
+		}
+		to := memory.Reallocate(20 << 16)[64<<10:]
+		before := faults()
+		copy(to, data)
+		took, pages := faults()-before, int64(len(data)/os.Getpagesize())
+		if few := took < pages/4; few != expected {
+			t.Errorf("copying %d pages took %d faults; expected: %v", pages, took, expected)
+		}
+		memory.Free()
 	}
 }

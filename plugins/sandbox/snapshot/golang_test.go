@@ -38,6 +38,7 @@ func newGoPlant(t testing.TB, k *Keeper) *plant {
 	p := newPlant(t, k, wasm, globals)
 	first := p.bare()
 	defer first.close()
+	first.memory.NoteData()
 	first.must("_initialize")
 	first.must("postern_init")
 	for before := uint32(0); before != first.module.Memory().Size(); {

@@ -94,6 +94,7 @@ func (p *plant) renew(places []uint32) {
 		p.image.Close()
 	}
 	first := p.bare()
+	first.memory.NoteData()
 	for i, at := range places {
 		first.must("poke", at, uint32(i+1))
 	}
@@ -117,7 +118,9 @@ func (p *plant) bare() *guest {
 	p.Helper()
 	g := &guest{plant: p, functions: map[string]api.Function{}}
 	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
-		g.memory = p.keeper.Memory(most)
+		if g.memory = p.keeper.Memory(most); p.image != nil {
+			g.memory.Expect(p.image)
+		}
 		return g.memory
 	}))
 	var err error

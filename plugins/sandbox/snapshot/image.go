@@ -16,6 +16,7 @@ type Image struct {
 	globals []uint64
 	stored  stored // where memory lies; nil: on the heap
 	zeros   bits   // pages of it that are zero
+	data    []part // that a module writes when it is set up
 
 	mu     sync.Mutex
 	users  int // memories attached to it
@@ -40,7 +41,7 @@ func (k *Keeper) Take(m *Memory, globals []Global) (*Image, error) {
 	case m.image != nil:
 		return nil, errAttached
 	}
-	i := &Image{keeper: k, globals: make([]uint64, len(globals))}
+	i := &Image{keeper: k, globals: make([]uint64, len(globals)), data: m.data}
 	for n, g := range globals {
 		if !number(g.Type()) {
 			return nil, fmt.Errorf("snapshot: global %d has the type %#x, which can't be kept", n, g.Type())

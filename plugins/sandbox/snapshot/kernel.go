@@ -9,6 +9,8 @@ type kernel interface {
 	release(all []byte) error
 	// commit makes a part of it memory that is zero.
 	commit(part []byte) error
+	// populate finds pages for all of a committed part that has none.
+	populate(part []byte) error
 	// store keeps a copy of content, for many to map. Outside of parts it is zero, and need
 	// not be kept.
 	store(content []byte, parts []part) (stored, error)

@@ -61,6 +61,9 @@ func (k *linux) commit(part []byte) error {
 	return unix.Mprotect(part, unix.PROT_READ|unix.PROT_WRITE)
 }
 
+// populate needs Linux 5.14.
+func (k *linux) populate(part []byte) error { return unix.Madvise(part, unix.MADV_POPULATE_WRITE) }
+
 func (k *linux) drop(memory []byte) error { return unix.Madvise(memory, unix.MADV_DONTNEED) }
 
 func (k *linux) faults() (int, error) {

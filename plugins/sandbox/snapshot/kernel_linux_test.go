@@ -16,8 +16,8 @@ import (
 // failing is a kernel that can't do some things.
 type failing struct {
 	kernel
-	reserveErr, commitErr, storeErr, privateErr, faultsErr, dropErr error
-	dropped                                                         int
+	reserveErr, commitErr, storeErr, privateErr, faultsErr, dropErr, populateErr error
+	dropped, populated                                                           int // droppings, bytes
 }
 
 func (f *failing) reserve(n uint64) ([]byte, error) {
@@ -36,6 +36,14 @@ func (f *failing) store(content []byte, parts []part) (stored, error) {
 		return nil, f.storeErr
 	}
 	return f.kernel.store(content, parts)
+}
+
+func (f *failing) populate(part []byte) error {
+	if f.populateErr != nil {
+		return f.populateErr
+	}
+	f.populated += len(part)
+	return f.kernel.populate(part)
 }
 
 func (f *failing) private(memory []byte, t *tracker) error {
@@ -119,6 +127,8 @@ func TestKernelFails(t *testing.T) {
 		{"the count of faults", func(f *failing) { f.faultsErr = broken }, nil},
 		{"the map of pages", func(f *failing) { f.privateErr = broken }, broken},
 		{"dropping pages", func(f *failing) { f.dropErr = broken }, nil},
+		{"finding pages beforehand", func(f *failing) { f.populateErr = broken }, nil},
+		{"a file, and finding pages", func(f *failing) { f.storeErr, f.populateErr = broken, broken }, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, f := withKernel(t)

@@ -13,6 +13,7 @@ type Memory struct {
 	most   uint64
 	bound  uint64 // not beyond most; see Bound
 	image  *Image // what it is attached to
+	data   []part // see NoteData and Expect
 	freed  bool
 }
 
@@ -44,9 +45,45 @@ func (m *Memory) Reallocate(size uint64) []byte {
 	case m.keeper.kernel.commit(m.all[len(m.b):size]) != nil:
 		return nil
 	default:
-		m.b = m.all[:size:size]
+		first := len(m.b) == 0
+		if m.b = m.all[:size:size]; first {
+			m.populate()
+		}
 	}
 	return m.b
+}
+
+// NoteData notes where its module has data. It is called when the module was set up, and
+// nothing of it has run: only data was written so far. An image that is taken later knows.
+func (m *Memory) NoteData() {
+	if m.all == nil || len(m.b) == 0 {
+		return
+	}
+	t := newTracker(m.keeper.kernel, len(m.b), nil)
+	if m.keeper.kernel.private(m.b, t) == nil { // or it is not known, and nothing is lost
+		m.data = runsOf(t.known, len(m.b)/t.page, 1)
+	}
+}
+
+// Expect tells a memory of no bytes yet of which image it will be. The pages that its
+// module's data is written to are then found by calls of the kernel: copying the data to
+// pages that each have to be found would keep the thread for milliseconds.
+func (m *Memory) Expect(i *Image) { m.data = i.data }
+
+// populatePiece is how many bytes of pages are found at once; ours, some 100 us.
+const populatePiece = 256 << 10
+
+// populate has the kernel find the pages of its module's data. Where it does not, they are
+// found when they are written.
+func (m *Memory) populate() {
+	page := m.keeper.kernel.pageSize()
+	for _, p := range m.data {
+		for at, end := p.first*page, min(p.end*page, len(m.b)); at < end; at += populatePiece {
+			if m.keeper.kernel.populate(m.b[at:min(at+populatePiece, end)]) != nil {
+				return
+			}
+		}
+	}
 }
 
 // growHeap leaves room for as much again, or a guest that grows in small steps would

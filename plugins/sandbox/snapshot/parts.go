@@ -28,7 +28,7 @@ func (p part) size() int { return p.end - p.first }
 
 // fileParts are those of an image that lie in its file.
 func fileParts(zeros bits, pages int) (parts []part) {
-	runs := zeroRuns(zeros, pages)
+	runs := runsOf(zeros, pages, leastZeros)
 	slices.SortFunc(runs, func(a, b part) int { return cmp.Or(b.size()-a.size(), a.first-b.first) })
 	runs = runs[:min(len(runs), mostZeros)]
 	slices.SortFunc(runs, func(a, b part) int { return a.first - b.first })
@@ -42,14 +42,14 @@ func fileParts(zeros bits, pages int) (parts []part) {
 	return parts
 }
 
-// zeroRuns are the runs of zeros that are long enough.
-func zeroRuns(zeros bits, pages int) (runs []part) {
+// runsOf are the runs of pages in a set that are long enough.
+func runsOf(set bits, pages, least int) (runs []part) {
 	for first := 0; first < pages; first++ {
 		end := first
-		for end < pages && zeros.has(end) {
+		for end < pages && set.has(end) {
 			end++
 		}
-		if end-first >= leastZeros {
+		if end-first >= least {
 			runs = append(runs, part{first, end})
 		}
 		first = end

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -209,5 +210,36 @@ func TestGrowthKeeps(t *testing.T) {
 	})
 	if !errors.Is(err, ErrGrown) {
 		t.Error(err)
+	}
+}
+
+// Where a module has data is known from what was written when it was set up. The pages of
+// it, and no others, are there before it is written to the next instance.
+func TestExpect(t *testing.T) {
+	p, f := withKernel(t)
+	page := f.pageSize()
+	if want := []part{{4096 / page, 4096/page + 1}}; !slices.Equal(p.image.data, want) { // its segment, and nothing of what it did later
+		t.Fatalf("the data is in %v, want %v", p.image.data, want)
+	}
+	g := p.guest()
+	g.fresh()
+	g.close()
+	if f.populated != page {
+		t.Errorf("%d bytes were populated for an instance, want %d", f.populated, page)
+	}
+	m := p.keeper.Memory(size)
+	defer m.Free()
+	p.image.data = []part{{0, 2}, {5, 200}}
+	m.Expect(p.image)
+	b := m.Reallocate(size / 2)
+	own := 0
+	for _, m := range mappingsOf(t, b) {
+		own += m.own
+	}
+	if own != size/2-3*page || f.populated != page+own { // the rest of it is beyond its end
+		t.Errorf("%d bytes are there, and %d were populated, want %d", own, f.populated-page, size/2-3*page)
+	}
+	if m.Reallocate(size); f.populated != page+own {
+		t.Error("memory that grew was populated")
 	}
 }
