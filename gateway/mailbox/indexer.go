@@ -238,14 +238,20 @@ func (x *indexer) release(ctx context.Context) {
 	x.lease = nil
 }
 
-// account brings one index up to date, and merges segments where there are many; done is
-// false if it stopped after indexAtOnce of that.
+// account brings one index up to where the mail is when it begins, and merges segments where
+// there are many; done is false if it stopped after indexAtOnce of that. What comes meanwhile
+// is left to the next round: who ran after it would write a segment of each few messages, and
+// merge them all again.
 func (x *indexer) account(ctx context.Context, ref gateway.AccountRef) (done bool, err error) {
 	store, scope := x.mail.cfg.Store, x.mail.cfg.Internal(ref.Domain)
-	for range indexAtOnce {
+	var until gateway.MessageNumber
+	for n := range indexAtOnce {
 		segments, newest, err := store.Segments(ctx, scope, ref.Domain, ref.Account)
 		if err != nil {
 			return true, deletedMeanwhile(err)
+		}
+		if n == 0 {
+			until = newest
 		}
 		after := gateway.MessageNumber(0)
 		if n := len(segments); n > 0 {
@@ -254,7 +260,7 @@ func (x *indexer) account(ctx context.Context, ref gateway.AccountRef) (done boo
 		work := func() error { return x.add(ctx, scope, ref, after) }
 		if from, to := mergeable(segments, x.mail.cfg.Limits.IndexSegment); to > from {
 			work = func() error { return x.merge(ctx, scope, ref, segments[from:to]) }
-		} else if after >= newest {
+		} else if after >= until {
 			return true, nil
 		}
 		began := time.Now()
