@@ -243,3 +243,28 @@ func TestExpect(t *testing.T) {
 		t.Error("memory that grew was populated")
 	}
 }
+
+// Before Linux 6.7 the whole map of pages is read, and an image lies in its file as a
+// whole: what that map shows as private is what the kernel would find.
+func TestOldKernel(t *testing.T) {
+	p, f := withKernel(t)
+	f.kernel.(*linux).scans = false
+	p.renew(filled)
+	g, r := p.guest(), rand.New(rand.NewPCG(14, 15))
+	defer g.close()
+	if all := mappingsOf(t, g.memory.b); len(all) != 1 || !all[0].image {
+		t.Errorf("the memory is %v, want one mapping of the image", all)
+	}
+	for range 300 {
+		a := actions[r.IntN(len(actions))]
+		g.run(func() { a.do(g, r) })
+		read, found := newTracker(p.keeper.kernel, size, nil), newTracker(p.keeper.kernel, size, nil)
+		k := f.kernel.(*linux)
+		if err := errors.Join(k.readMap(g.memory.b, read), k.scan(g.memory.b, found)); err != nil || !slices.Equal(read.list, found.list) {
+			t.Fatalf("after %s: %v: %v are private, %v by the map", a.name, err, found.list, read.list)
+		}
+		if known := g.instance.pages.known; !slices.Equal(read.known, known) {
+			t.Fatalf("after %s: %b are private, %b are known", a.name, read.known, known)
+		}
+	}
+}
