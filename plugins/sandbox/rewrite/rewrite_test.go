@@ -55,6 +55,7 @@ func TestConstructs(t *testing.T) {
 			}, 1, 'b',
 		},
 		{"ref.func", (&builder{}).fn("f", "i", "i", "", ins(opRefFunc, 0), ops(opRefIsNull)), 0, 0},
+		{"ref.func of an import that only an export names", (&builder{}).imp("env", "twice", "i", "i").fn("f", "i", "i", "", ins(opRefFunc, 0), ops(opRefIsNull)).export("again", 0, 0), 0, 0},
 		{"vectors", (&builder{}).fn("f", "i", "i", "v", ins(opLocalGet, 0), ops(opVector, 0x11), ins(opLocalTee, 1), ins(opLocalGet, 1), ops(opVector, 0xae, 1, opVector, 0x1b, 2)), 4, 8},
 		{"select", (&builder{}).fn("f", "i", "i", "", num(1), num(2), ins(opLocalGet, 0), ops(opSelectTyped, 1, i32)), 0, 2},
 	} {

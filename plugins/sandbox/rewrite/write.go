@@ -50,8 +50,7 @@ func (m *module) write() []byte {
 	section(sectionMemory, int(n), items)
 	section(sectionGlobal, len(m.globals)+2, m.addGlobals())
 	section(sectionExport, len(m.exported)+2+len(m.info.Globals), m.addExports())
-	n, _ = m.listed(sectionElement)
-	section(sectionElement, int(n), m.out.elements)
+	section(sectionElement, m.addElements(), m.out.elements)
 	segments := m.joined()
 	if m.counted {
 		count := binary.AppendUvarint(nil, uint64(len(segments)))
@@ -64,6 +63,23 @@ func (m *module) write() []byte {
 
 func appendName(out []byte, name string) []byte {
 	return append(binary.AppendUvarint(out, uint64(len(name))), name...)
+}
+
+// addElements announces what stands for imports that are used as values, and returns how
+// many segments there are then: code may name by value only what is named outside of it,
+// and what an export names is the import itself.
+func (m *module) addElements() int {
+	n, _ := m.listed(sectionElement)
+	if len(m.thunked) == 0 {
+		return int(n)
+	}
+	const declarative, functions = 3, 0
+	out := binary.AppendUvarint(append(m.out.elements, declarative, functions), uint64(len(m.thunked)))
+	for _, f := range m.thunked {
+		out = binary.AppendUvarint(out, uint64(m.byValue(f)))
+	}
+	m.out.elements = out
+	return int(n) + 1
 }
 
 // addGlobals adds Fuel and Depth.
