@@ -25,8 +25,8 @@ type Limits struct {
 	ModuleBytes int64
 	Functions   int64 // of a module
 	Locals      int64 // of one function
-	// FunctionBytes and Blocks bound one function: its bytes and its blocks, a loop
-	// counting twice. The time to compile it grows with the square of its blocks, and
+	// FunctionBytes and Blocks bound one function: its bytes and the blocks that are made of
+	// it. The time to compile it grows with the square of its blocks, and
 	// can't be cut short within it.
 	FunctionBytes, Blocks int64
 	CompileTime           time.Duration // of a module, for each 2 MiB begun; looked at between functions

@@ -29,9 +29,11 @@ func worst() map[string][]byte {
 	nothing := []byte{0x01} // so that the module does not become too large
 	loop := slices.Concat([]byte{0x03, 0x40}, bump, []byte{0x0d, 0, 0x0b})
 	return map[string][]byte{
-		"loops":           full(1, bytes.Repeat(loop, 4000), bytes.Repeat(nothing, 30_000)),
+		"loops":           full(1, bytes.Repeat(loop, 3900), bytes.Repeat(nothing, 30_000)),
 		"small loops":     full(1, bytes.Repeat(loop, 100), bytes.Repeat(nothing, 800)),
 		"straight code":   full(1, bytes.Repeat(slices.Concat(bump, drop), 12_000)),
+		"back":            full(1, []byte{0x03, 0x40}, bytes.Repeat([]byte{0x20, 0, 0x50, 0x04, 0x40, 0x0c, 1, 0x0b}, 4900), []byte{0x0b}),
+		"operands":        full(1, bytes.Repeat([]byte{0x20, 0, 0x7a}, 4000), bytes.Repeat([]byte{0x02, 0x40, 0x20, 0, 0x50, 0x0d, 0, 0x0b}, 500), bytes.Repeat(drop, 4000)),
 		"locals":          full(500, bytes.Repeat([]byte{0x02, 0x40, 0x20, 0, 0x50, 0x0d, 0, 0x20, 1, 0x21, 2, 0x0b}, 800)),
 		"small functions": full(1, bump, drop),
 	}

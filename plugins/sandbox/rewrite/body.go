@@ -35,9 +35,11 @@ type body struct {
 	locals       []byte // types, parameters included
 	operands     []byte
 	frames       []frame
-	most         int // operands at once
-	blocks       int64
+	most         int   // operands at once
+	blocks       int64 // that a compiler makes of it, about
 	work         int64 // of whoever compiles it
+	held         int64 // values that a compiler keeps count of, at all places together
+	square       int64 // the same, each time for every local
 	instructions int64
 	calls        int    // of functions of the module
 	leaves       int    // calls of any kind
@@ -57,24 +59,38 @@ type body struct {
 
 func (b *body) fault(what string) error { return &FaultError{What: what, Offset: b.at} }
 
-// maxWork bounds what a compiler has to join in one function: values that reach a place
-// from several others. It grows with the product of two numbers that each look small.
-// Ours; what compilers write stays a hundred times below.
-const maxWork = 16 << 20
+// What a compiler has to join and keep in one function: at each place where code parts or
+// joins, all values that are there. That grows with the product of two numbers that each
+// look small; and where locals are joined, the time with their square. Ours: as much as may
+// be takes 350 MB or some seconds. What Go's compiler writes stays fifty times below.
+const (
+	maxHeld   = 4 << 20
+	maxSquare = 2 << 30
+)
 
-// spend takes from it.
+// spend counts values that reach a place, beside those that lie on the stack of operands.
 func (b *body) spend(n int) error {
-	if b.work += int64(n); b.work > maxWork {
+	b.work += int64(n)
+	b.held += int64(n + len(b.operands))
+	b.square += int64(n) * int64(len(b.locals))
+	if b.held > maxHeld || b.square > maxSquare {
 		return b.fault("a function is too complex to compile")
 	}
 	return nil
+}
+
+// reread counts what a call takes and leaves: all globals that can change are read anew
+// after it, each by an instruction, which is as much as four values.
+func (b *body) reread(n int) error {
+	b.held += 3 * int64(b.m.changing)
+	return b.spend(n + b.m.changing)
 }
 
 // walk reads all instructions of a function.
 func (b *body) walk() error {
 	b.frames = append(b.frames[:0], frame{op: opEnd, out: b.of.out})
 	b.operands, b.edits = b.operands[:0], b.edits[:0]
-	b.most, b.blocks, b.instructions, b.work = 0, 0, 0, 0
+	b.most, b.blocks, b.instructions, b.work, b.held, b.square = 0, 0, 0, 0, 0, 0
 	b.calls, b.leaves, b.tight, b.saidTo = 0, 0, false, -1
 	b.prelude, b.aim = prelude{to: -1, got: -1}, aim{to: -1}
 	b.open()

@@ -41,13 +41,15 @@ func (b *body) begin(op byte) error {
 	if err := b.popAll(in); err != nil {
 		return err
 	}
-	b.blocks++
-	if op == opLoop { // it gets a check, which is another one
-		b.blocks++
+	if op == opLoop {
 		b.m.info.Loops++
 	}
-	if b.blocks > b.m.cfg.Limits.Blocks {
-		return b.fault("a function has too many blocks")
+	n := int64(1)
+	if op == opIf { // its arms
+		n = 2
+	}
+	if err := b.block(n); err != nil {
+		return err
 	}
 	if err := b.spend(len(b.locals) + len(in) + len(out)); err != nil {
 		return err
@@ -63,6 +65,14 @@ func (b *body) begin(op byte) error {
 	}
 	if len(in)+len(out) == 0 {
 		b.preludes(op)
+	}
+	return nil
+}
+
+// block counts blocks that a compiler makes of the function.
+func (b *body) block(n int64) error {
+	if b.blocks += n; b.blocks > b.m.cfg.Limits.Blocks {
+		return b.fault("a function has too many blocks")
 	}
 	return nil
 }
@@ -134,6 +144,11 @@ func (b *body) label() (at int, brings []byte, err error) {
 // branch is one of the instructions that go elsewhere.
 func (b *body) branch(op byte) error {
 	b.pay(weightMemory) // a guess of the processor that may be wrong
+	if op == opBrIf {   // what follows is one, and often the way to where it leads
+		if err := b.block(2); err != nil {
+			return err
+		}
+	}
 	if op == opReturn {
 		b.edit(editReturn, uint32(len(b.frames)-1))
 		if err := b.popAll(b.of.out); err != nil {
@@ -180,6 +195,9 @@ func (b *body) branchTable() error {
 	arity := -1
 	var table []int
 	for i := uint32(0); i <= n; i++ { // the last one is for all other numbers
+		if err := b.block(1); err != nil { // which brings there what it takes
+			return err
+		}
 		to, brings, err := b.label()
 		if err != nil {
 			return err
@@ -261,5 +279,5 @@ func (b *body) call(op byte) error {
 		return err
 	}
 	b.pushAll(of.out)
-	return b.spend(len(of.in) + len(of.out) + b.m.changing) // globals are read anew after it
+	return b.reread(len(of.in) + len(of.out))
 }

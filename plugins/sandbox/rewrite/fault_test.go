@@ -147,7 +147,17 @@ func TestBombs(t *testing.T) {
 		functions.fn("", "", "", "")
 	}
 	joins := (&builder{}).fn("f", "", "", strings.Repeat("i", 9_000), ops(opBlock, emptyBlock), slices.Repeat(append(num(1), opBrIf, 0), 10_000), ops(opEnd))
+	branch := slices.Concat(ins(opLocalGet, 0), ops(opBrIf, 0))
+	few, tables := slices.Concat(ops(opBlock, emptyBlock), branch, ops(opEnd)), slices.Concat(ops(opBlock, emptyBlock), ins(opLocalGet, 0), ops(opBrTable, 5, 0, 0, 0, 0, 0, 0, opEnd))
+	back := slices.Concat(ins(opLocalGet, 0), ops(opIf, emptyBlock), ins(opBr, 1), ops(opEnd))
+	taking := func(locals int, code ...[]byte) []byte {
+		return (&builder{}).fn("f", "i", "", strings.Repeat("i", locals), code...).bytes()
+	}
 	calls := in(slices.Repeat(ins(opCall, 0), 20_000))
+	changed := in(slices.Repeat(ins(opCall, 0), 90))
+	for range 45_000 {
+		changed.global(i32, 1, opI32Const, 0)
+	}
 	for range 1000 {
 		calls.global(i32, 1, opI32Const, 0)
 	}
@@ -181,6 +191,12 @@ func TestBombs(t *testing.T) {
 		{"a large function", in(slices.Repeat([]byte{opNop}, 128<<10)).bytes(), "function is too large"},
 		{"blocks", in(slices.Repeat([]byte{opLoop, emptyBlock, opEnd}, 10_001)).bytes(), "too many blocks"},
 		{"a table of branches", in(num(0), append([]byte{opBrTable}, binary.AppendUvarint(nil, 1<<30)...)).bytes(), "ends too early"},
+		{"branches on a condition", taking(0, ops(opBlock, emptyBlock), slices.Repeat(branch, 30_000), ops(opEnd)), "too many blocks"},
+		{"small tables of branches", taking(0, slices.Repeat(tables, 8000)), "too many blocks"},
+		{"jumps back that are checked", taking(0, tableOf(1, 0), slices.Repeat(back, 9000), ops(opEnd)), "too many blocks"},
+		{"operands beside many blocks", taking(0, slices.Repeat(slices.Concat(ins(opLocalGet, 0), ops(0x67)), 12_000), slices.Repeat(few, 1500), slices.Repeat(ops(opDrop), 12_000)), "too complex"},
+		{"locals that some blocks join", taking(9000, slices.Repeat(few, 30)), "too complex"},
+		{"globals that some calls change", changed.bytes(), "too complex"},
 		{"what many branches bring", joins.bytes(), "too complex"},
 		{"what many calls change", calls.bytes(), "too complex"},
 	} {

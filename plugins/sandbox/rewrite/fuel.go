@@ -63,6 +63,8 @@ func (b *body) start(at int, check bool) {
 	r := region{before: b.now, check: check, since: b.regions[b.now].since}
 	if check {
 		r.cost, r.since = weightCheck, b.total
+		b.blocks += 2                                    // to ask, and to go on
+		b.held += int64(len(b.locals) + len(b.operands)) // it parts and joins
 	}
 	b.now = len(b.regions)
 	b.regions = append(b.regions, r)

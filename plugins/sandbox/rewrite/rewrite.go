@@ -44,8 +44,9 @@ type Limits struct {
 	ModuleBytes int64
 	Functions   int64 // of a module; also types, imports, exports and globals
 	Locals      int64 // of one function
-	// FunctionBytes and Blocks bound one function: its bytes, and its blocks, a loop
-	// counting twice. The time to compile it grows with the square of its blocks.
+	// FunctionBytes and Blocks bound one function: its bytes, and the blocks that
+	// a compiler makes of it: one of each block and each entry of a table, two of each if,
+	// branch on a condition and check. The time to compile it grows with their square.
 	FunctionBytes, Blocks int64
 	MemoryBytes           int64 // of an instance, in steps of PageBytes
 	StackBytes            int64 // of the frames of a call; 0: they are not counted

@@ -46,6 +46,7 @@ type guest struct {
 	slice    int64
 	left     int64 // that was not granted yet
 	ticks    int
+	longest  int64 // that was paid between two checks; with slices of 1
 }
 
 // start instantiates a module. Rewritten ones get fuel in slices.
@@ -79,6 +80,7 @@ func (g *guest) tick() {
 	}
 	fuel := g.global(Fuel)
 	have := int64(fuel.Get())
+	g.longest = max(g.longest, -have)
 	for have < 0 && g.left > 0 {
 		n := min(g.slice, g.left)
 		have, g.left = have+n, g.left-n

@@ -17,7 +17,7 @@ func (b *body) memorySize(op byte) error {
 		}
 	}
 	b.push(i32)
-	return b.spend(b.m.changing)
+	return b.reread(0)
 }
 
 // reference is one of the instructions about references.
@@ -129,7 +129,7 @@ func (b *body) bulkMemory(op byte) (err error) {
 	if err := b.popAll([]byte{i32, i32, i32}); err != nil {
 		return err
 	}
-	return b.spend(b.m.changing)
+	return b.reread(0)
 }
 
 // memoryInit copies from a segment of data. What it may copy is known, and paid.
