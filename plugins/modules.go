@@ -35,37 +35,55 @@ type loaded struct {
 
 // get returns the module of an installation; the caller calls done when it no
 // longer uses it. Whoever asks first has it loaded, and all wait as long as they can:
-// loading goes on without them, for the next.
+// loading goes on without them, for the next. What can't be loaded for another installation,
+// whose code may be gone, is loaded again for this one.
 func (m *modules) get(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (_ *sandbox.Module, done func(), err error) {
+	for {
+		l, mine := m.use(ctx, s, p)
+		select {
+		case <-l.ready:
+			err = l.err
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		if err == nil {
+			return l.module, func() { m.release(l) }, nil
+		}
+		m.release(l)
+		_, unfit := errors.AsType[*sandbox.FaultError](err)
+		if mine || unfit || ctx.Err() != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// use counts one more user of a module, and has it loaded if nobody did.
+func (m *modules) use(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (l *loaded, mine bool) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	l, known := m.loaded[p.SHA256]
 	if !known {
-		l = &loaded{ready: make(chan struct{})}
+		l = &loaded{ready: make(chan struct{}), users: 1} // who loads it
 		m.loaded[p.SHA256] = l
+		go m.fill(context.WithoutCancel(ctx), s, p, l)
 	}
 	m.clock++
 	l.users, l.used = l.users+1, m.clock
-	if !known {
-		l.users++ // who loads it
-		go func() {
-			l.module, l.err = m.load(context.WithoutCancel(ctx), s, p)
-			close(l.ready)
-			m.release(p.SHA256, l)
-		}()
+	return l, !known
+}
+
+// fill loads a module. One that could not be loaded is tried again by the next who asks.
+func (m *modules) fill(ctx context.Context, s gateway.Scope, p *gateway.Plugin, l *loaded) {
+	l.module, l.err = m.load(ctx, s, p)
+	if l.err != nil {
+		m.mu.Lock()
+		if m.loaded[p.SHA256] == l {
+			delete(m.loaded, p.SHA256)
+		}
+		m.mu.Unlock()
 	}
-	m.mu.Unlock()
-	done = func() { m.release(p.SHA256, l) }
-	select {
-	case <-l.ready:
-		err = l.err
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return l.module, done, nil
+	close(l.ready)
+	m.release(l)
 }
 
 // put keeps a module that was compiled for another reason.
@@ -83,18 +101,14 @@ func (m *modules) put(sha [32]byte, module *sandbox.Module) {
 	if known {
 		_ = module.Close(context.Background()) // nothing runs on it
 	}
-	m.release(sha, l)
+	m.release(l)
 }
 
-// release ends one use. A module that could not be loaded is tried again by the
-// next who asks.
-func (m *modules) release(sha [32]byte, l *loaded) {
+// release ends one use.
+func (m *modules) release(l *loaded) {
 	m.mu.Lock()
 	l.users--
 	var idle []*loaded
-	if l.users == 0 && l.module == nil && m.loaded[sha] == l {
-		delete(m.loaded, sha)
-	}
 	for len(m.loaded) > m.most {
 		oldest, found := [32]byte{}, false
 		for k, o := range m.loaded {

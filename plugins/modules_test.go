@@ -1,0 +1,67 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/sandbox"
+)
+
+// What can't be loaded for one tenant, whose code is gone, is loaded for the other one who
+// has the same; what is wrong with the code itself is for both.
+func TestModulesOfOthers(t *testing.T) {
+	gone := gateway.Errorf(gateway.NotFound, "the code is gone")
+	unfit := &sandbox.FaultError{What: "the module takes too long to compile", Offset: -1}
+	ready := &sandbox.Module{}
+	tests := []struct {
+		name        string
+		first, then error
+		loads       int
+	}{{"its code is gone", gone, nil, 2}, {"the code does not fit", unfit, unfit, 1}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				read := make(chan struct{})
+				loads := 0
+				m := &modules{most: 1, loaded: make(map[[32]byte]*loaded), load: func(_ context.Context, _ gateway.Scope, p *gateway.Plugin) (*sandbox.Module, error) {
+					loads++
+					if p.Domain == 1 {
+						<-read
+						return nil, tt.first
+					}
+					return ready, nil
+				}}
+				ask := func(d gateway.DomainID) chan error {
+					said := make(chan error, 1)
+					go func() {
+						module, done, err := m.get(t.Context(), gateway.Scope{}, &gateway.Plugin{Domain: d})
+						if err == nil && module != ready {
+							err = errors.New("it is another module")
+						}
+						if err == nil {
+							done()
+						}
+						said <- err
+					}()
+					synctest.Wait()
+					return said
+				}
+				one, other := ask(1), ask(2)
+				close(read)
+				if err := <-one; !errors.Is(err, tt.first) {
+					t.Errorf("the first is told %v, want %v", err, tt.first)
+				}
+				if err := <-other; !errors.Is(err, tt.then) {
+					t.Errorf("the other is told %v, want %v", err, tt.then)
+				}
+				synctest.Wait()
+				if loads != tt.loads {
+					t.Errorf("%d loads, want %d", loads, tt.loads)
+				}
+			})
+		})
+	}
+}
