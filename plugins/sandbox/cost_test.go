@@ -151,7 +151,7 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	}
 	kept, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	fail(err)
-	in := &instance{module: kept}
+	in := &instance{module: kept, of: &Module{}}
 	if rewritten {
 		c.most.Fuel = 1 << 62
 		in.globals = []snapshot.Global{kept.ExportedGlobal(rewrite.Fuel).(api.MutableGlobal), kept.ExportedGlobal(rewrite.Depth).(api.MutableGlobal)}
@@ -163,11 +163,14 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	}
 	f, stack := kept.ExportedFunction(abi.Export(hook)), make([]uint64, 1)
 	return func() {
-		if rewritten {
+		if c.began = time.Now(); rewritten { // as each call takes it, for its deadline
 			c.meter.start(in, c)
 		}
 		if err := f.CallWithStack(c, stack); err != nil || stack[0] != 0 {
 			b.Fatal(fmt.Errorf("%w, status %d", err, stack[0]))
+		}
+		if rewritten {
+			c.meter.stop()
 		}
 	}
 }

@@ -26,6 +26,7 @@ type instance struct {
 	owner     Owner
 	image     *image // what it starts every call from; nil while it is made ready
 	state     *snapshot.Instance
+	slice     int64     // of fuel, that it had last
 	since     time.Time // when it was last used,
 	bytes     int64     // and what memory was its own then
 }
@@ -47,6 +48,18 @@ func (in *instance) function(name string) api.Function {
 	}
 	return f
 }
+
+// faults is how many pages of memory the kernel has found since its call began; 0 if
+// nobody knows.
+func (in *instance) faults() int {
+	if in.state == nil {
+		return 0
+	}
+	return in.state.Faults()
+}
+
+// pinned reports whether its call has its thread for itself; before there is an image, all have.
+func (in *instance) pinned() bool { return in.state == nil || in.state.Pinned() }
 
 // close frees it; it says nothing that one could act upon.
 func (in *instance) close() { _ = in.module.Close(context.Background()) }

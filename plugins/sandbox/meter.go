@@ -11,28 +11,39 @@ import (
 	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 )
 
-// slice is the fuel that a module gets at once: between two of them it asks nobody, and
-// the thread it runs on is nobody else's. It takes some ten microseconds; a millisecond or
-// some, if the kernel has to find a page of memory all the time. A quarter as much would have
-// real modules take a quarter longer. The clock is looked at once in so many slices.
+// The fuel that a module gets at once: between two slices it asks nobody, and the thread
+// it runs on is nobody else's, which stopping the world waits for. A large one takes some ten
+// microseconds, but milliseconds if the kernel has to find a page of memory for each
+// instruction. Were all as small as the smallest, real modules would take a third longer;
+// so an instance begins with that, and gets larger ones while it is quick.
 const (
-	slice     = 1 << 14
-	clockEach = 4
+	leastSlice = 1 << 11
+	mostSlice  = 1 << 14
+	// quickSlice is below what one may take so that the next is twice as large, and slowSlice
+	// is what makes it the smallest again.
+	quickSlice = 100 * time.Microsecond
+	slowSlice  = 250 * time.Microsecond
+	// manyFaults is how many pages the kernel has found in a call of which a slice was slow,
+	// so that it is the module that is, and not the machine: from then on no instance of it
+	// gets larger slices. A plugin in Go writes to some 60.
+	manyFaults = 128
 )
 
 // meter is the fuel of one call.
 type meter struct {
 	fuel, depth snapshot.Global // nil before and after the call
+	in          *instance
 	most        int64
-	slices      int64 // that were granted
-	granted     int64 // so far, used or not
-	rest        int64 // that was not used
+	slice       int64     // the next one
+	since       time.Time // when it got this one
+	granted     int64     // so far, used or not
+	rest        int64     // that was not used
 }
 
 // start gives an instance its first slice, and room for its frames. Depth is not what
 // it was after a call that was stopped.
 func (m *meter) start(in *instance, c *call) {
-	*m = meter{fuel: in.fuel(), depth: in.depth(), most: c.most.Fuel}
+	*m = meter{fuel: in.fuel(), depth: in.depth(), in: in, most: c.most.Fuel, slice: max(in.slice, leastSlice), since: c.began}
 	m.depth.Set(uint64(c.limits.StackBytes))
 	m.grant(0)
 }
@@ -42,10 +53,24 @@ func (m *meter) grant(used int64) bool {
 	if used > m.most {
 		return false
 	}
-	next := min(slice, m.most-used)
-	m.granted, m.slices = used+next, m.slices+1
+	next := min(m.slice, m.most-used)
+	m.granted = used + next
 	m.fuel.Set(uint64(next))
 	return true
+}
+
+// pace decides how large the next slice is, by how long the one took that ends now.
+func (m *meter) pace(now time.Time) {
+	took := now.Sub(m.since)
+	m.since = now
+	switch {
+	case took > slowSlice:
+		if m.slice = leastSlice; m.in.faults() > manyFaults {
+			m.in.of.slow.Store(true)
+		}
+	case took < quickSlice && m.in.pinned() && !m.in.of.slow.Load(): // else its faults are not counted
+		m.slice = min(2*m.slice, mostSlice)
+	}
 }
 
 // used is the fuel that was used so far.
@@ -59,8 +84,8 @@ func (m *meter) used() int64 {
 // stop reads what is left, before the instance is closed.
 func (m *meter) stop() {
 	if m.fuel != nil {
-		m.rest = int64(m.fuel.Get())
-		m.fuel, m.depth = nil, nil
+		m.rest, m.in.slice = int64(m.fuel.Get()), m.slice
+		m.fuel, m.depth, m.in = nil, nil, nil
 	}
 }
 
@@ -81,9 +106,10 @@ func (c *call) tick() {
 	if int64(c.meter.depth.Get()) < 0 {
 		c.stop(errTooDeep)
 	}
-	if c.wanted(); c.meter.slices%clockEach == 0 {
-		c.inTime()
-	}
+	now := time.Now()
+	c.wanted()
+	c.inTime(now)
+	c.meter.pace(now)
 	if !c.meter.grant(c.meter.used()) {
 		c.stop(&CallError{Reason: ReasonFuel, Detail: "it ran too many instructions"})
 	}
@@ -92,7 +118,7 @@ func (c *call) tick() {
 // over ends the call if its caller waits no longer, or its time is over.
 func (c *call) over() {
 	c.wanted()
-	c.inTime()
+	c.inTime(time.Now())
 }
 
 func (c *call) wanted() {
@@ -101,8 +127,8 @@ func (c *call) wanted() {
 	}
 }
 
-func (c *call) inTime() {
-	if !time.Now().Before(c.until) {
+func (c *call) inTime(now time.Time) {
+	if !now.Before(c.until) {
 		c.stop(&CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.most.Time.String()})
 	}
 }

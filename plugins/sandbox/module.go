@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 
@@ -24,6 +25,7 @@ type Module struct {
 	warms   bool              // it can be asked before its image is taken
 	images  images
 	calls   sync.WaitGroup
+	slow    atomic.Bool // it has the kernel find pages all the time: see slowSlice
 }
 
 // Exports reports whether the module answers a hook.

@@ -74,10 +74,32 @@ func TestSlices(t *testing.T) {
 			if known, ok := errors.AsType[*CallError](err); err != nil && (!ok || known.Reason != ReasonFuel) {
 				t.Fatal(err)
 			}
-			if least := used.Fuel / (2 * slice); l.n < least || least < 1 {
+			if least := used.Fuel / (2 * mostSlice); l.n < least || least < 1 {
 				t.Errorf("%d looks in %d of fuel, want %d", l.n, used.Fuel, least)
 			}
 		})
+	}
+}
+
+// Slices grow while they are quick, and are the smallest again when one was not.
+func TestPace(t *testing.T) {
+	now := time.Now()
+	m := meter{in: &instance{of: &Module{}}, slice: leastSlice, since: now}
+	for _, step := range []struct {
+		took time.Duration
+		want int64
+	}{
+		{quickSlice / 2, 2 * leastSlice}, {quickSlice, 2 * leastSlice}, {0, 4 * leastSlice}, {0, mostSlice}, {0, mostSlice}, {slowSlice, mostSlice},
+		{slowSlice + 1, leastSlice}, {0, 2 * leastSlice},
+	} {
+		now = now.Add(step.took)
+		if m.pace(now); m.slice != step.want {
+			t.Errorf("after a slice of %v: %d, want %d", step.took, m.slice, step.want)
+		}
+	}
+	m.in.of.slow.Store(true)
+	if m.pace(now); m.slice != 2*leastSlice {
+		t.Errorf("slices of a module that is slow grow to %d", m.slice)
 	}
 }
 

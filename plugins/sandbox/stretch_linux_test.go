@@ -84,6 +84,30 @@ func BenchmarkStretch(b *testing.B) {
 	}
 }
 
+// A module that has the kernel find pages all the time is known by that, and has the
+// smallest slices from then on, on each instance; one that computes is not.
+func TestSlowModules(t *testing.T) {
+	e := engineOf(t, Config{Limits: realLimits()})
+	for name, slow := range map[string]bool{"a loop": false, "divisions": false, "pages written": true, "pages, no loop": true} {
+		m := compile(t, e, greedy()[name])
+		for range 3 {
+			_, _ = m.Call(t.Context(), nobody, abi.HookInbound, &fakeHost{}) // some end for want of fuel
+			m.engine.pool.drop(m, nil)
+		}
+		if m.slow.Load() != slow {
+			t.Errorf("%s: slow %v", name, m.slow.Load())
+		}
+		if !slow {
+			continue
+		}
+		l := &looks{Context: t.Context()}
+		used, err := m.Call(l, nobody, abi.HookInbound, &fakeHost{})
+		if err != nil || l.n < used.Fuel/(2*leastSlice) {
+			t.Errorf("%s: %d looks in %d of fuel, %v", name, l.n, used.Fuel, err)
+		}
+	}
+}
+
 // Copying its data into a new instance of a module does not have its thread find a page for
 // each piece of it.
 func TestDataIsExpected(t *testing.T) {

@@ -53,6 +53,24 @@ func (n *Instance) Unpin() {
 	}
 }
 
+// Faults is how often the thread of the running call has had the kernel find a page of
+// memory since the call began; 0 if the call has let go of its thread, or the system does
+// not tell.
+func (n *Instance) Faults() int {
+	if !n.pinned || n.pages.unsure {
+		return 0
+	}
+	now, err := n.pages.kernel.faults()
+	if err != nil {
+		return 0
+	}
+	return now - n.pages.before
+}
+
+// Pinned reports whether the running call has its thread for itself: all the time, where
+// the whole memory is copied.
+func (n *Instance) Pinned() bool { return n.pages == nil || n.pinned }
+
 // Private is how many bytes of its memory are its own, not shared with other instances
 // of its image.
 func (n *Instance) Private() int64 {
