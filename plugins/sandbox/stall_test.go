@@ -89,8 +89,14 @@ func TestPace(t *testing.T) {
 		took time.Duration
 		want int64
 	}{
-		{quickSlice / 2, 2 * leastSlice}, {quickSlice, 2 * leastSlice}, {0, 4 * leastSlice}, {0, mostSlice}, {0, mostSlice}, {slowSlice, mostSlice},
-		{slowSlice + 1, leastSlice}, {0, 2 * leastSlice},
+		{quickSlice / 2, 2 * leastSlice},
+		{quickSlice, 2 * leastSlice},
+		{0, 4 * leastSlice},
+		{0, mostSlice},
+		{0, mostSlice},
+		{slowSlice, mostSlice},
+		{slowSlice + 1, leastSlice},
+		{0, 2 * leastSlice},
 	} {
 		now = now.Add(step.took)
 		if m.pace(now); m.slice != step.want {
