@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/centerleap/postern/plugins/sandbox/rewrite"
 )
@@ -24,11 +23,16 @@ import (
 type rewritten struct {
 	dir    string // empty: nothing is kept
 	heldTo []byte // digest of version and Config
-	most   int    // files; the oldest ones go
+	most   int    // files, and
+	bytes  int64  // what they hold together; the oldest ones go
 }
 
-// mostRewritten is how many there are at most; ours. One of Go takes 4 MB.
-const mostRewritten = 64
+// How many files there are at most, and their bytes; ours. One of Go takes 4 MB, one that
+// was made to be large 32.
+const (
+	mostRewritten      = 64
+	mostRewrittenBytes = 256 << 20
+)
 
 func newRewritten(dir string, cfg *rewrite.Config) (*rewritten, error) {
 	if dir == "" {
@@ -39,7 +43,7 @@ func newRewritten(dir string, cfg *rewrite.Config) (*rewritten, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(append(rewrite.Version(), doc...))
-	r := &rewritten{dir: filepath.Join(dir, "rewritten"), heldTo: sum[:], most: mostRewritten}
+	r := &rewritten{dir: filepath.Join(dir, "rewritten"), heldTo: sum[:], most: mostRewritten, bytes: mostRewrittenBytes}
 	return r, os.MkdirAll(r.dir, 0o700)
 }
 
@@ -111,20 +115,23 @@ func (r *rewritten) write(file string, code []byte, info *rewrite.Info) error {
 	return err
 }
 
-// trim removes the files written longest ago, if there are too many.
+// trim removes the files written longest ago, if there are too many or they are too large.
 func (r *rewritten) trim() {
 	all, err := os.ReadDir(r.dir)
-	if err != nil || len(all) <= r.most {
+	if err != nil {
 		return
 	}
-	when := func(f fs.DirEntry) (t time.Time) {
-		if info, err := f.Info(); err == nil {
-			t = info.ModTime()
+	files := make([]fs.FileInfo, 0, len(all))
+	for _, f := range all {
+		if info, err := f.Info(); err == nil { // or it is gone
+			files = append(files, info)
 		}
-		return t
 	}
-	slices.SortFunc(all, func(a, b fs.DirEntry) int { return when(a).Compare(when(b)) })
-	for _, old := range all[:len(all)-r.most] {
-		_ = os.Remove(filepath.Join(r.dir, old.Name())) // somebody else may have
+	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	left := r.bytes
+	for i, f := range files {
+		if left -= f.Size(); i >= r.most || left < 0 {
+			_ = os.Remove(filepath.Join(r.dir, f.Name())) // somebody else may have
+		}
 	}
 }

@@ -68,4 +68,10 @@ func TestRewritten(t *testing.T) {
 	if _, _, err := r.module(append(wasm, sectionOf(rewrite.SectionCustom, name("x"))...), cfg); err != nil || len(files()) != 1 {
 		t.Errorf("a third: %v, %v", err, files())
 	}
+	r.most, r.bytes = 10, int64(len(content))*5/2
+	for i := range 4 {
+		if _, _, err := r.module(append(wasm, sectionOf(rewrite.SectionCustom, name(string(rune('a'+i))))...), cfg); err != nil || len(files()) != min(i+2, 2) {
+			t.Errorf("another %d: %v, %v", i, err, files())
+		}
+	}
 }
