@@ -62,3 +62,17 @@ func FuzzPaid(f *testing.F) {
 		}
 	})
 }
+
+// What is generated has what the rewrite looks for.
+func TestWalked(t *testing.T) {
+	direct, loops := 0, 0
+	for seed := range uint64(100) {
+		wasm, _ := walked(seed, 20+int(uint8(seed*5)))
+		_, info := mustRewrite(t, wasm)
+		direct, loops = direct+info.Jumps, loops+info.Loops
+	}
+	if direct < 20 || loops < 200 {
+		t.Errorf("%d direct jumps and %d loops in 100 modules", direct, loops)
+	}
+	t.Logf("%d direct jumps and %d loops", direct, loops)
+}
