@@ -20,9 +20,10 @@ import (
 
 const (
 	versionFile = "VERSION"
-	// version is of all that the engine writes. 1 was Badger alone; 2 has the log; 3
-	// has runs of changes, besides what 2 wrote.
-	version = 3
+	// version is of all that is written here. 1 was Badger alone; 2 has the log; 3 has
+	// runs of changes, besides what 2 wrote; 4 has flags of many entries in one record,
+	// without which an older build would show old ones.
+	version = 4
 )
 
 // upgrade brings the folder to this version, step by step, or refuses one of a

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +53,8 @@ func unpack(t testing.TB, archive string) (dir string) {
 }
 
 // golden is what the folders under testdata hold: four messages that were sent to
-// their own sender, the last one with an attachment that makes it large.
+// their own sender, the last one with an attachment that makes it large; v4 has a search
+// index and flags besides.
 func golden(t testing.TB, dir string) {
 	t.Helper()
 	s := open(t, dir, func() time.Time { return time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC) }).(*Store)
@@ -90,7 +92,7 @@ func golden(t testing.TB, dir string) {
 		}
 		changes += len(some)
 	}
-	if bodies != 4 || large != 1 || changes < 8 || s.Boot() != 2 {
+	if bodies < 4 || large != 1 || changes < 8 || s.Boot() != 2 {
 		t.Errorf("%d bodies, %d of them large, %d changes, opened %d times", bodies, large, changes, s.Boot())
 	}
 	if err := set(t, s, "new"); err != nil {
@@ -191,7 +193,7 @@ func TestDamagedUpgrade(t *testing.T) {
 	}
 	put(whole)
 	golden(t, dir)
-	if got := say(); got != "3" {
+	if got := say(); got != strconv.Itoa(version) {
 		t.Errorf("after a start the folder says %s", got)
 	}
 }
