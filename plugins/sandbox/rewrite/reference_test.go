@@ -22,7 +22,7 @@ func walked(seed uint64, size int) (wasm, counted []byte) {
 		other.fn(name, shapes[i].in, shapes[i].out, locals, more)
 	}
 	for _, b := range []*builder{plain, other} {
-		b.global(i32, 1, num(0)...).global(i64, 1, num64(0)...).global(i64, 1, num64(0)...).export("count", 3, walkCount).table(0, 1, 0)
+		b.global(i32, 1, num(0)...).global(i64, 1, num64(0)...).global(i64, 1, num64(0)...).export("count", 3, walkCount).export("far", 3, walkLong).table(0, 1, 0)
 	}
 	return plain.bytes(), other.bytes()
 }
@@ -39,21 +39,22 @@ func FuzzPaid(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was generated is refused: %v", err)
 		}
-		const plenty = 1 << 19
 		for _, arg := range []uint64{0, 1, 3} {
-			ref, g := start(t, counted, 0, 0), start(t, out, plenty, 1)
+			ref, g := start(t, counted, 0, 0), start(t, out, walkMost, 1)
 			want, wantFault := ref.call("f", arg)
 			got, fault := g.call("f", arg)
-			ran := int64(ref.instance.ExportedGlobal("count").Get())
-			used := plenty - g.left - int64(g.global(Fuel).Get())
+			number := func(g *guest, name string) int64 { return int64(g.instance.ExportedGlobal(name).Get()) }
+			ran, used := number(ref, "count"), walkMost-g.left-number(g, Fuel)
 			switch {
 			case g.longest > 8*longRegion:
 				t.Fatalf("%d of fuel between two checks", g.longest)
-			case fault == "depth", ran > walkMost: // it would not end
-				if ran > walkMost && fault == "" {
-					t.Fatalf("%d ran, and it ended having paid for %d", ran, used)
+			case number(g, "far") > number(ref, "far"):
+				t.Fatalf("%q: it came to %d, and has paid to come to %d", fault, number(g, "far"), number(ref, "far"))
+			case fault == "depth":
+			case fault == "fuel":
+				if ran < walkMost/16 {
+					t.Fatalf("paid more than %d for %d", walkMost, ran)
 				}
-				continue
 			case fault != wantFault || fault == "" && !same(g.instance.ExportedFunction("f").Definition().ResultTypes(), got, want):
 				t.Fatalf("%v %q, want %v %q", got, fault, want, wantFault)
 			case fault == "" && used < ran:

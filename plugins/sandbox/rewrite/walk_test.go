@@ -36,7 +36,7 @@ func (o *opened) brings() []byte {
 // Globals of what a walker writes.
 const (
 	walkNumber = 0 // i32
-	walkLong   = 1 // i64
+	walkLong   = 1 // i64: how often it was counted up, which shows how far it came
 	walkCount  = 2 // the weights of all that ran, where they are counted
 )
 
@@ -178,7 +178,10 @@ func (w *walker) next() {
 	case 13:
 		w.leave()
 	case 14:
-		w.ran(weightPlain, opNop)
+		w.ran(weightPlain, ins(opGlobalGet, walkLong)...)
+		w.ran(weightPlain, num64(1)...)
+		w.ran(weightPlain, opI64Add)
+		w.ran(weightPlain, ins(opGlobalSet, walkLong)...)
 	default:
 		if len(w.stack) > w.top().height {
 			w.ran(weightPlain, opDrop)
