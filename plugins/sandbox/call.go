@@ -22,7 +22,6 @@ type call struct {
 	limits *Limits
 	most   Bounds // of this call
 	began  time.Time
-	until  time.Time
 	work   chan struct{} // the slot that is given back while it waits; nil: it has none
 	meter  meter
 	clock  int64              // where the monotonic clock begins, in nanoseconds
@@ -53,7 +52,7 @@ func (c *call) Value(key any) any {
 // newCall makes one that began at a time, and may take most from then on.
 func (e *Engine) newCall(ctx context.Context, h Host, began time.Time, most Bounds) call {
 	return call{
-		Context: ctx, host: h, limits: &e.cfg.Limits, most: most, began: began, until: began.Add(most.Time), random: e.random(),
+		Context: ctx, host: h, limits: &e.cfg.Limits, most: most, began: began, random: e.random(),
 		stdout: lineWriter{level: logInfo}, stderr: lineWriter{level: logWarn},
 	}
 }

@@ -34,16 +34,16 @@ type meter struct {
 	fuel, depth snapshot.Global // nil before and after the call
 	in          *instance
 	most        int64
-	slice       int64     // the next one
-	since       time.Time // when it got this one
-	granted     int64     // so far, used or not
-	rest        int64     // that was not used
+	slice       int64         // the next one
+	at          time.Duration // of the call, when it got this one
+	granted     int64         // so far, used or not
+	rest        int64         // that was not used
 }
 
 // start gives an instance its first slice, and room for its frames. Depth is not what
 // it was after a call that was stopped.
 func (m *meter) start(in *instance, c *call) {
-	*m = meter{fuel: in.fuel(), depth: in.depth(), in: in, most: c.most.Fuel, slice: max(in.slice, leastSlice), since: c.began}
+	*m = meter{fuel: in.fuel(), depth: in.depth(), in: in, most: c.most.Fuel, slice: max(in.slice, leastSlice)}
 	m.depth.Set(uint64(c.limits.StackBytes))
 	m.grant(0)
 }
@@ -60,9 +60,9 @@ func (m *meter) grant(used int64) bool {
 }
 
 // pace decides how large the next slice is, by how long the one took that ends now.
-func (m *meter) pace(now time.Time) {
-	took := now.Sub(m.since)
-	m.since = now
+func (m *meter) pace(now time.Duration) {
+	took := now - m.at
+	m.at = now
 	switch {
 	case took > slowSlice:
 		if m.slice = leastSlice; m.in.faults() > manyFaults {
@@ -106,10 +106,8 @@ func (c *call) tick() {
 	if int64(c.meter.depth.Get()) < 0 {
 		c.stop(errTooDeep)
 	}
-	now := time.Now()
 	c.wanted()
-	c.inTime(now)
-	c.meter.pace(now)
+	c.meter.pace(c.inTime())
 	if !c.meter.grant(c.meter.used()) {
 		c.stop(&CallError{Reason: ReasonFuel, Detail: "it ran too many instructions"})
 	}
@@ -118,7 +116,7 @@ func (c *call) tick() {
 // over ends the call if its caller waits no longer, or its time is over.
 func (c *call) over() {
 	c.wanted()
-	c.inTime(time.Now())
+	c.inTime()
 }
 
 func (c *call) wanted() {
@@ -127,8 +125,12 @@ func (c *call) wanted() {
 	}
 }
 
-func (c *call) inTime(now time.Time) {
-	if !now.Before(c.until) {
+// inTime ends the call if its time is over, and returns how long it runs: of the clock the
+// part that is quick to read.
+func (c *call) inTime() time.Duration {
+	now := time.Since(c.began)
+	if now >= c.most.Time {
 		c.stop(&CallError{Reason: ReasonDeadline, Detail: "it took longer than " + c.most.Time.String()})
 	}
+	return now
 }

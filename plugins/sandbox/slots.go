@@ -61,7 +61,7 @@ func (c *call) idle(run func(context.Context)) {
 		<-c.work
 		defer func() { c.work <- struct{}{} }() // those who work are done soon
 	}
-	ctx, cancel := context.WithDeadline(c.Context, c.until)
+	ctx, cancel := context.WithDeadline(c.Context, c.began.Add(c.most.Time))
 	defer cancel()
 	run(ctx)
 }
