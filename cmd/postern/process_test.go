@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/centerleap/postern/gateway/gatewaytest"
 	"github.com/centerleap/postern/gateway/serve"
@@ -59,26 +60,52 @@ func startBinary(t testing.TB, flags ...string) *process {
 	return p
 }
 
-// start runs the binary over its data.
+// start runs the binary over its data. Where it listened before, somebody else on the
+// machine may have got a port meanwhile, to connect from: he has it for a moment.
 func (p *process) start() {
 	p.Helper()
 	known := p.banner.Keys
-	cmd := exec.Command(binary(p.TB), append([]string{"quickstart", "--data", p.data, "--json"}, p.args...)...)
-	cmd.Env = p.env
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		p.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		p.Fatal(err)
-	}
-	p.cmd, p.banner = cmd, serve.Banner{}
-	if err := json.NewDecoder(out).Decode(&p.banner); err != nil {
-		p.Fatal(err)
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // a poll with a deadline
+		said, err := p.try()
+		if err == nil {
+			break
+		}
+		if !strings.Contains(said, "address already in use") || time.Since(began) > time.Minute {
+			p.Fatalf("the gateway did not start: %v\n%s", err, said)
+		}
 	}
 	if p.banner.Keys == nil {
 		p.banner.Keys = known
 	}
+}
+
+// try is start once; it returns what the binary said if that failed.
+func (p *process) try() (said string, err error) {
+	cmd := exec.Command(binary(p.TB), append([]string{"quickstart", "--data", p.data, "--json"}, p.args...)...)
+	cmd.Env = p.env
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	log, err := os.CreateTemp(p.TempDir(), "log")
+	if err != nil {
+		return "", err
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	p.cmd, p.banner = cmd, serve.Banner{}
+	err = json.NewDecoder(out).Decode(&p.banner)
+	if err == nil {
+		return "", nil
+	}
+	p.cmd = nil
+	_ = cmd.Process.Kill() // it has ended, or says nothing that one could read
+	_ = cmd.Wait()
+	text, _ := os.ReadFile(log.Name())
+	return string(text), err
 }
 
 // stop ends it as an operator does.

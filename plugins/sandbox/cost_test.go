@@ -152,7 +152,7 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	}
 	kept, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	fail(err)
-	in := &instance{module: kept, of: &Module{}}
+	in := &instance{module: kept, of: &Module{}, slice: leastSlice}
 	if rewritten {
 		c.most.Fuel = 1 << 62
 		in.globals = []snapshot.Global{kept.ExportedGlobal(rewrite.Fuel).(api.MutableGlobal), kept.ExportedGlobal(rewrite.Depth).(api.MutableGlobal)}
@@ -169,9 +169,6 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 		}
 		if err := f.CallWithStack(c, stack); err != nil || stack[0] != 0 {
 			b.Fatal(fmt.Errorf("%w, status %d", err, stack[0]))
-		}
-		if rewritten {
-			c.meter.stop()
 		}
 	}
 }

@@ -26,7 +26,7 @@ type instance struct {
 	owner     Owner
 	image     *image // what it starts every call from; nil while it is made ready
 	state     *snapshot.Instance
-	slice     int64     // of fuel, that it had last
+	slice     int64     // of fuel: the next one
 	since     time.Time // when it was last used,
 	bytes     int64     // and what memory was its own then
 }
@@ -66,7 +66,7 @@ func (in *instance) close() { _ = in.module.Close(context.Background()) }
 
 // bare makes an instance on which nothing has run, for an image, if there is one.
 func (m *Module) bare(ctx context.Context, of *image) (_ *instance, err error) {
-	in := &instance{of: m, functions: map[string]api.Function{}}
+	in := &instance{of: m, functions: map[string]api.Function{}, slice: leastSlice}
 	ctx = experimental.WithMemoryAllocator(context.WithoutCancel(ctx), experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
 		in.memory = m.engine.keeper.Memory(most)
 		if of != nil {

@@ -34,8 +34,7 @@ type meter struct {
 	fuel, depth snapshot.Global // nil before and after the call
 	in          *instance
 	most        int64
-	slice       int64         // the next one
-	at          time.Duration // of the call, when it got this one
+	at          time.Duration // of the call, when it got this slice
 	granted     int64         // so far, used or not
 	rest        int64         // that was not used
 }
@@ -43,7 +42,7 @@ type meter struct {
 // start gives an instance its first slice, and room for its frames. Depth is not what
 // it was after a call that was stopped.
 func (m *meter) start(in *instance, c *call) {
-	*m = meter{fuel: in.fuel(), depth: in.depth(), in: in, most: c.most.Fuel, slice: max(in.slice, leastSlice)}
+	*m = meter{fuel: in.fuel(), depth: in.depth(), in: in, most: c.most.Fuel}
 	m.depth.Set(uint64(c.limits.StackBytes))
 	m.grant(0)
 }
@@ -53,7 +52,7 @@ func (m *meter) grant(used int64) bool {
 	if used > m.most {
 		return false
 	}
-	next := min(m.slice, m.most-used)
+	next := min(m.in.slice, m.most-used)
 	m.granted = used + next
 	m.fuel.Set(uint64(next))
 	return true
@@ -65,11 +64,11 @@ func (m *meter) pace(now time.Duration) {
 	m.at = now
 	switch {
 	case took > slowSlice:
-		if m.slice = leastSlice; m.in.faults() > manyFaults {
+		if m.in.slice = leastSlice; m.in.faults() > manyFaults {
 			m.in.of.slow.Store(true)
 		}
 	case took < quickSlice && m.in.pinned() && !m.in.of.slow.Load(): // else its faults are not counted
-		m.slice = min(2*m.slice, mostSlice)
+		m.in.slice = min(2*m.in.slice, mostSlice)
 	}
 }
 
@@ -84,7 +83,7 @@ func (m *meter) used() int64 {
 // stop reads what is left, before the instance is closed.
 func (m *meter) stop() {
 	if m.fuel != nil {
-		m.rest, m.in.slice = int64(m.fuel.Get()), m.slice
+		m.rest = int64(m.fuel.Get())
 		m.fuel, m.depth, m.in = nil, nil, nil
 	}
 }

@@ -84,7 +84,7 @@ func TestSlices(t *testing.T) {
 // Slices grow while they are quick, and are the smallest again when one was not.
 func TestPace(t *testing.T) {
 	now := time.Duration(0)
-	m := meter{in: &instance{of: &Module{}}, slice: leastSlice}
+	m := meter{in: &instance{of: &Module{}, slice: leastSlice}}
 	for _, step := range []struct {
 		took time.Duration
 		want int64
@@ -99,13 +99,13 @@ func TestPace(t *testing.T) {
 		{0, 2 * leastSlice},
 	} {
 		now += step.took
-		if m.pace(now); m.slice != step.want {
-			t.Errorf("after a slice of %v: %d, want %d", step.took, m.slice, step.want)
+		if m.pace(now); m.in.slice != step.want {
+			t.Errorf("after a slice of %v: %d, want %d", step.took, m.in.slice, step.want)
 		}
 	}
 	m.in.of.slow.Store(true)
-	if m.pace(now); m.slice != 2*leastSlice {
-		t.Errorf("slices of a module that is slow grow to %d", m.slice)
+	if m.pace(now); m.in.slice != 2*leastSlice {
+		t.Errorf("slices of a module that is slow grow to %d", m.in.slice)
 	}
 }
 
