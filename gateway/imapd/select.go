@@ -95,16 +95,14 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 	for _, f := range systemFlags {
 		d.Flags = append(d.Flags, f.name)
 	}
-	for i := range v.Each(0, gateway.Seen) {
-		d.FirstUnseenSeqNum = uint32(i + 1)
-		break
-	}
-	for _, k := range v.Keywords(int(s.door.cfg.Limits.Keywords)) {
+	seen := v.Opening()
+	d.FirstUnseenSeqNum = uint32(seen.FirstUnseen + 1) // 0: there is none
+	for _, k := range seen.Keywords {
 		d.Flags = append(d.Flags, imap.Flag(k))
 	}
 	if !s.readOnly {
 		d.PermanentFlags = slices.Clone(d.Flags)
-		if !v.KeywordsFull() {
+		if !seen.Full {
 			d.PermanentFlags = append(d.PermanentFlags, `\*`)
 		}
 	}

@@ -23,9 +23,10 @@ type shared struct {
 	readers  int   // guarded by selected.mu
 	expected int64 // messages, when its first reader came; guarded by selected.mu
 
-	now    atomic.Pointer[rows]
-	looks  atomic.Uint64 // begun
-	closed atomic.Bool   // the mailbox was deleted
+	now     atomic.Pointer[rows]
+	opening atomic.Pointer[opening]
+	looks   atomic.Uint64 // begun
+	closed  atomic.Bool   // the mailbox was deleted
 
 	// noting is held for reading from before a commit until its outcome is noted.
 	noting   sync.RWMutex

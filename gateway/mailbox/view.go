@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -115,28 +114,6 @@ func (v *View) Which(ctx context.Context, numbers []int, with, without gateway.F
 		}
 	}
 	return some, nil
-}
-
-// Keywords are those that the messages have, in the order in which they come up, at most
-// most.
-func (v *View) Keywords(most int) (names []string) {
-	var last *Keywords
-	seen := make(map[*Keywords]bool)
-	for _, page := range v.rows.pages() {
-		for i := range page {
-			k := page[i].Keywords
-			if k == nil || k == last || seen[k] {
-				continue
-			}
-			last, seen[k] = k, true
-			for _, n := range k.Names {
-				if len(names) < most && !slices.Contains(names, n) {
-					names = append(names, n)
-				}
-			}
-		}
-	}
-	return names
 }
 
 // Find returns the number of the first message with at least this UID.

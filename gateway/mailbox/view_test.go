@@ -3,6 +3,7 @@ package mailbox_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -120,6 +121,44 @@ func TestCopyFailsHalfWay(t *testing.T) {
 		s.ok(err)
 		if archive.Len() != kept || v.Len() != 4-kept {
 			t.Errorf("move %t: %d here, %d there", move, v.Len(), archive.Len())
+		}
+	}
+}
+
+// Who opens a mailbox is told of its keywords and its first message that is not seen, also
+// if it has changed since somebody else opened it.
+func TestOpening(t *testing.T) {
+	h := newHouse(t, 0)
+	lim := gateway.DefaultLimits()
+	lim.Keywords = 3
+	h.followWithin(lim)
+	at := h.account("ann")
+	at.Mailbox = inbox
+	h.receive(at, gateway.Inbox, 4) // 1 and 3 are seen
+	flag := func(uid uint32, c gateway.FlagChange) {
+		t.Helper()
+		_, err := h.Flag(t.Context(), system, at, []uint32{uid}, c)
+		h.ok(err)
+	}
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   mailbox.Opening
+	}{
+		{"without keywords", func() {}, mailbox.Opening{FirstUnseen: 1}},
+		{"with keywords", func() {
+			flag(3, gateway.FlagChange{AddLabels: []string{"b", "a"}})
+			flag(1, gateway.FlagChange{AddLabels: []string{"a"}})
+		}, mailbox.Opening{Keywords: []string{"a", "b"}, FirstUnseen: 1}},
+		{"with as many as may be", func() { flag(4, gateway.FlagChange{AddLabels: []string{"c"}}) }, mailbox.Opening{Keywords: []string{"a", "b", "c"}, Full: true, FirstUnseen: 1}},
+		{"one is seen", func() { flag(2, gateway.FlagChange{Add: gateway.Seen}) }, mailbox.Opening{Keywords: []string{"a", "b", "c"}, Full: true, FirstUnseen: 3}},
+		{"all are", func() { flag(4, gateway.FlagChange{Add: gateway.Seen, RemoveLabels: []string{"c"}}) }, mailbox.Opening{Keywords: []string{"a", "b"}, FirstUnseen: -1}},
+	} {
+		step.change()
+		for range 2 {
+			if got := h.view(at, gateway.Inbox).Opening(); !reflect.DeepEqual(got, step.want) {
+				t.Errorf("%s: %+v, want %+v", step.name, got, step.want)
+			}
 		}
 	}
 }
