@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"slices"
+	"weak"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -13,20 +14,22 @@ type Opening struct {
 	FirstUnseen int      // its number; -1: all are seen
 }
 
-// opening is that of some rows, for the next one who opens the mailbox as it is then.
+// opening is that of some rows, for the next one who opens the mailbox as it is then. It
+// keeps no rows that nobody else has.
 type opening struct {
 	Opening
-	of *rows
+	of weak.Pointer[rows]
 }
 
 // Opening looks at all messages, unless the mailbox is as somebody found it who opened it
 // before.
 func (v *View) Opening() Opening {
-	if o := v.shared.opening.Load(); o != nil && o.of == v.rows {
+	of := weak.Make(v.rows)
+	if o := v.shared.opening.Load(); o != nil && o.of == of {
 		return o.Opening
 	}
 	most := int(v.mail.cfg.Limits.Keywords)
-	o := &opening{Opening{FirstUnseen: -1}, v.rows}
+	o := &opening{Opening{FirstUnseen: -1}, of}
 	seen := map[*Keywords]bool{nil: true}
 	var last *Keywords
 	for first, page := range v.rows.pages() {
