@@ -13,14 +13,13 @@ import (
 // client that connected and says nothing, and nobody for one that does not read.
 type tracked struct {
 	net.Listener
-	patience time.Duration // for the next piece of an answer
-	mu       sync.Mutex
-	conns    map[*trackedConn]struct{}
-	gone     bool
+	mu    sync.Mutex
+	conns map[*trackedConn]struct{}
+	gone  bool
 }
 
 func newTracked(ln net.Listener) *tracked {
-	return &tracked{Listener: ln, patience: gateway.AnswerTimeout, conns: make(map[*trackedConn]struct{})}
+	return &tracked{Listener: ln, conns: make(map[*trackedConn]struct{})}
 }
 
 // Accept returns the next connection.
@@ -86,7 +85,7 @@ func (c *trackedConn) Write(p []byte) (n int, err error) {
 		return c.Conn.Write(p)
 	}
 	for {
-		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.owner.patience)); err != nil {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(gateway.AnswerTimeout)); err != nil {
 			return n, err
 		}
 		k, err := c.Conn.Write(p[:min(len(p), piece)])
