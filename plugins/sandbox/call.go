@@ -14,8 +14,8 @@ import (
 	"github.com/centerleap/postern/plugins/sandbox/snapshot"
 )
 
-// call is one run of one hook. It is the context that the engine runs it with, which is
-// how imports find it: it ends when its caller's does, and has nothing else of that.
+// call is one run of one hook. It is the context that the engine runs it with, and hands
+// to imports as it is: it ends when its caller's does, and has nothing else of that.
 type call struct {
 	context.Context
 	host   Host
@@ -38,16 +38,9 @@ type call struct {
 	stdout, stderr lineWriter
 }
 
-type callKey struct{}
-
-// Value is the call itself. Whatever the caller's context holds is not for the engine,
-// which asks for several things at each entry.
-func (c *call) Value(key any) any {
-	if key == (callKey{}) {
-		return c
-	}
-	return nil
-}
+// Value is nothing: whatever the caller's context holds is not for the engine, which asks
+// for several things at each entry.
+func (*call) Value(any) any { return nil }
 
 // newCall makes one that began at a time, and may take most from then on.
 func (e *Engine) newCall(ctx context.Context, h Host, began time.Time, most Bounds) call {

@@ -153,6 +153,7 @@ func keptInstance(b *testing.B, wasm []byte, hook, mode string) func() {
 	kept, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	fail(err)
 	in := &instance{module: kept, of: &Module{}, slice: leastSlice}
+	c.names = map[string]string{} // as an instance has them
 	if rewritten {
 		c.most.Fuel = 1 << 62
 		in.globals = []snapshot.Global{kept.ExportedGlobal(rewrite.Fuel).(api.MutableGlobal), kept.ExportedGlobal(rewrite.Depth).(api.MutableGlobal)}

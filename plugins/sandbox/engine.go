@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -63,6 +64,9 @@ func New(cfg Config) (*Engine, error) {
 	l := &cfg.Limits
 	if l.ModuleBytes <= 0 || l.MemoryBytes < rewrite.PageBytes || l.CallTime <= 0 || l.CompileTime <= 0 || l.Fuel <= 0 || l.StackBytes <= 0 || l.Frames <= 0 {
 		return nil, errors.New("sandbox: Limits are required")
+	}
+	if l.StackBytes > math.MaxInt32 {
+		return nil, errors.New("sandbox: Limits.StackBytes has to be below 2 GiB")
 	}
 	if cfg.Slots <= 0 {
 		cfg.Slots = runtime.GOMAXPROCS(0)

@@ -165,7 +165,7 @@ func instantiateImports(ctx context.Context, r wazero.Runtime) error {
 // called is what a module runs when it calls f.
 func (f *function) called(counts bool, results []api.ValueType) api.GoModuleFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
-		c := ctx.Value(callKey{}).(*call)
+		c := ctx.(*call)
 		if counts {
 			c.spend()
 		}

@@ -38,6 +38,14 @@ func (in *instance) depth() snapshot.Global { return in.globals[1] }
 // size is how much memory it has, in bytes.
 func (in *instance) size() int64 { return int64(in.module.Memory().Size()) }
 
+// mostSlice is the most fuel that it may get at once.
+func (in *instance) mostSlice() int64 {
+	if in.size() > smallMemory {
+		return mostLarge
+	}
+	return mostSlice
+}
+
 // function is one that the module exports; nil if it does not.
 func (in *instance) function(name string) api.Function {
 	f := in.functions[name]

@@ -14,11 +14,16 @@ import (
 // The fuel that a module gets at once: between two slices it asks nobody, and the thread
 // it runs on is nobody else's, which stopping the world waits for. A large one takes some ten
 // microseconds, but milliseconds if the kernel has to find a page of memory for each
-// instruction. Were all as small as the smallest, real modules would take a third longer;
-// so an instance begins with that, and gets larger ones while it is quick.
+// instruction. Were all as small as the smallest, real modules would take twice as long; so
+// an instance begins with that, and gets larger ones while it is quick: up to mostSlice
+// while its memory has no more than smallMemory bytes, as what Go's compiler makes has at
+// first, and up to mostLarge else. Both are some 2,000 pages at most: to write to one that
+// was not there takes four of fuel, and the kernel half a microsecond.
 const (
-	leastSlice = 1 << 11
-	mostSlice  = 1 << 14
+	leastSlice  = 1 << 11
+	mostLarge   = 1 << 13
+	mostSlice   = 1 << 16
+	smallMemory = 8 << 20
 	// quickSlice is below what one may take so that the next is twice as large, and slowSlice
 	// is what makes it the smallest again.
 	quickSlice = 100 * time.Microsecond
@@ -43,7 +48,7 @@ type meter struct {
 // it was after a call that was stopped.
 func (m *meter) start(in *instance, c *call) {
 	*m = meter{fuel: in.fuel(), depth: in.depth(), in: in, most: c.most.Fuel}
-	m.depth.Set(uint64(c.limits.StackBytes))
+	m.depth.Set(api.EncodeI32(int32(c.limits.StackBytes)))
 	m.grant(0)
 }
 
@@ -54,21 +59,23 @@ func (m *meter) grant(used int64) bool {
 	}
 	next := min(m.in.slice, m.most-used)
 	m.granted = used + next
-	m.fuel.Set(uint64(next))
+	m.fuel.Set(api.EncodeI32(int32(next)))
 	return true
 }
 
-// pace decides how large the next slice is, by how long the one took that ends now.
-func (m *meter) pace(now time.Duration) {
+// pace decides how large the next slice is, up to most, by how long the one took that ends
+// now.
+func (m *meter) pace(now time.Duration, most int64) {
 	took := now - m.at
 	m.at = now
+	m.in.slice = min(m.in.slice, most)
 	switch {
 	case took > slowSlice:
 		if m.in.slice = leastSlice; m.in.faults() > manyFaults {
 			m.in.of.slow.Store(true)
 		}
 	case took < quickSlice && m.in.pinned() && !m.in.of.slow.Load(): // else its faults are not counted
-		m.in.slice = min(2*m.in.slice, mostSlice)
+		m.in.slice = min(2*m.in.slice, most)
 	}
 }
 
@@ -77,13 +84,16 @@ func (m *meter) used() int64 {
 	if m.fuel == nil {
 		return m.granted - m.rest
 	}
-	return m.granted - int64(m.fuel.Get())
+	return m.granted - left(m.fuel)
 }
+
+// left is what a module's counter says.
+func left(of snapshot.Global) int64 { return int64(api.DecodeI32(of.Get())) }
 
 // stop reads what is left, before the instance is closed.
 func (m *meter) stop() {
 	if m.fuel != nil {
-		m.rest = int64(m.fuel.Get())
+		m.rest = left(m.fuel)
 		m.fuel, m.depth, m.in = nil, nil, nil
 	}
 }
@@ -92,7 +102,7 @@ func (m *meter) stop() {
 func instantiateMeter(ctx context.Context, r wazero.Runtime) error {
 	_, err := r.NewHostModuleBuilder(rewrite.Runtime).NewFunctionBuilder().
 		WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, _ api.Module, _ []uint64) {
-			ctx.Value(callKey{}).(*call).tick()
+			ctx.(*call).tick()
 		}), nil, nil).Export(rewrite.Tick).Instantiate(ctx)
 	return err
 }
@@ -102,11 +112,11 @@ var errTooDeep = &CallError{Reason: ReasonDepth, Detail: "its functions call eac
 
 // tick gives the module another slice, or ends the call.
 func (c *call) tick() {
-	if int64(c.meter.depth.Get()) < 0 {
+	if left(c.meter.depth) < 0 {
 		c.stop(errTooDeep)
 	}
 	c.wanted()
-	c.meter.pace(c.inTime())
+	c.meter.pace(c.inTime(), c.meter.in.mostSlice())
 	if !c.meter.grant(c.meter.used()) {
 		c.stop(&CallError{Reason: ReasonFuel, Detail: "it ran too many instructions"})
 	}

@@ -13,23 +13,27 @@ import (
 	"github.com/centerleap/postern/sdk/abi"
 )
 
-// greedy are guests that make the most of a slice of fuel.
-func greedy() map[string][]byte {
-	const pages, page = 512, 4 << 10
+// greedy are guests with so much memory that make the most of a slice of fuel.
+func greedy(mib int32) map[string][]byte {
+	const page = 4 << 10
+	pages, end := mib<<4, mib<<20
 	guest := func(code ...[]byte) []byte {
 		a := (&assembler{}).imp(abi.Module, "now", ":I").imp(wasiModule, "random_get", "ii:i").
-			fn("postern_inbound", ":i", invoke(0), drop, slices.Concat(code...), konst(0))
+			fn("postern_inbound", ":i", invoke(0), drop, slices.Concat(code...), invoke(0), drop, konst(0))
 		a.code[0] = withLocals(a.code[0], 2)
-		a.memories = [][]byte{append([]byte{0}, binary32(pages)...)}
+		a.memories = [][]byte{append([]byte{0}, binary32(uint64(pages))...)}
 		return a.bytes()
 	}
-	const end = pages << 16
 	again := func(code ...[]byte) []byte {
 		return slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), []byte{0x0c, 0, 0x0b})
 	}
 	local0, tee0 := []byte{0x20, 0}, []byte{0x22, 0}
-	walk := func(code ...[]byte) []byte { // once over all of memory, by pages
-		return slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), local0, konst(page), []byte{0x6a}, tee0, konst(end), []byte{0x49, 0x0d, 0, 0x0b})
+	to := func(end, step int32, code ...[]byte) []byte { // counts local 0 up
+		return slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), local0, konst(step), []byte{0x6a}, tee0, konst(end), []byte{0x49, 0x0d, 0, 0x0b})
+	}
+	quick := slices.Concat(to(100_000, 1), konst(0), []byte{0x21, 0}) // for which it gets the largest slices
+	walk := func(code ...[]byte) []byte {                             // once over all of memory, by pages
+		return slices.Concat(quick, to(end, page, code...))
 	}
 	var written []byte
 	for at := int32(0); at < end; at += page {
@@ -44,7 +48,7 @@ func greedy() map[string][]byte {
 		"memory.copy":      guest(again(konst(0), konst(end/2), konst(end/2), []byte{0xfc, 10, 0, 0})),
 		"loads everywhere": guest(again(spread)),
 		"pages written":    guest(walk(local0, konst(1), []byte{0x36, 2, 0})),
-		"pages, no loop":   guest(written),
+		"pages, no loop":   guest(quick, written),
 		"pages read":       guest(walk([]byte{0x20, 1}, local0, []byte{0x28, 2, 0, 0x6a, 0x21, 1}), konst(0), []byte{0x20, 1, 0x36, 2, 0}), // what nobody uses is not read
 		"random_get":       guest(again(konst(0), konst(1<<20), invoke(1), drop)),
 	}
@@ -65,19 +69,42 @@ func (l *looks) Err() error {
 // thread: also code without a loop.
 func TestSlices(t *testing.T) {
 	lim := realLimits()
-	lim.Fuel = 1 << 20
+	lim.Fuel = 1 << 21
 	e := engineOf(t, Config{Limits: lim})
-	for name, wasm := range greedy() {
-		t.Run(name, func(t *testing.T) {
-			l := &looks{Context: t.Context()}
-			used, err := compile(t, e, wasm).Call(l, nobody, abi.HookInbound, &fakeHost{})
-			if known, ok := errors.AsType[*CallError](err); err != nil && (!ok || known.Reason != ReasonFuel) {
-				t.Fatal(err)
-			}
-			if least := used.Fuel / (2 * mostSlice); l.n < least || least < 1 {
-				t.Errorf("%d looks in %d of fuel, want %d", l.n, used.Fuel, least)
-			}
-		})
+	for mib, most := range map[int32]int64{8: mostSlice, 32: mostLarge} {
+		for name, wasm := range greedy(mib) {
+			t.Run(fmt.Sprintf("%d MiB, %s", mib, name), func(t *testing.T) {
+				l := &looks{Context: t.Context()}
+				used, err := compile(t, e, wasm).Call(l, nobody, abi.HookInbound, &fakeHost{})
+				if known, ok := errors.AsType[*CallError](err); err != nil && (!ok || known.Reason != ReasonFuel) {
+					t.Fatal(err)
+				}
+				if least := used.Fuel / (2 * most); l.n < least || least < 1 {
+					t.Errorf("%d looks in %d of fuel, want %d", l.n, used.Fuel, least)
+				}
+			})
+		}
+	}
+}
+
+// Whose memory has become large gets no large slices any more, from there on.
+func TestSlicesOfTheGrown(t *testing.T) {
+	const rounds, weight = 100_000, 8
+	count := slices.Concat(konst(rounds), []byte{0x21, 0, 0x03, 0x40, 0x20, 0}, konst(1), []byte{0x6b, 0x22, 0, 0x0d, 0, 0x0b})
+	grow := slices.Concat(konst(8<<4), []byte{0x40, 0, 0x1a})
+	looked := func(code ...[]byte) int64 {
+		a := hook(slices.Concat(code...), konst(0))
+		a.code[0] = withLocals(a.code[0], 1)
+		a.memories = [][]byte{append([]byte{0}, binary32(1)...)}
+		l := &looks{Context: t.Context()}
+		if _, err := compile(t, engineOf(t, Config{Limits: realLimits()}), a.bytes()).Call(l, nobody, abi.HookInbound, &fakeHost{}); err != nil {
+			t.Fatal(err)
+		}
+		return l.n
+	}
+	small, grown := looked(count, count), looked(count, grow, count)
+	if least := int64(rounds * weight / mostLarge); grown-small < least*3/4 {
+		t.Errorf("%d looks with little memory, %d when it has grown on the way", small, grown)
 	}
 }
 
@@ -91,20 +118,29 @@ func TestPace(t *testing.T) {
 	}{
 		{quickSlice / 2, 2 * leastSlice},
 		{quickSlice, 2 * leastSlice},
-		{0, 4 * leastSlice},
-		{0, mostSlice},
-		{0, mostSlice},
-		{slowSlice, mostSlice},
+		{0, mostLarge},
+		{0, mostLarge},
+		{slowSlice, mostLarge},
 		{slowSlice + 1, leastSlice},
 		{0, 2 * leastSlice},
 	} {
 		now += step.took
-		if m.pace(now); m.in.slice != step.want {
+		if m.pace(now, mostLarge); m.in.slice != step.want {
 			t.Errorf("after a slice of %v: %d, want %d", step.took, m.in.slice, step.want)
 		}
 	}
+	for range 10 {
+		m.pace(now, mostSlice)
+	}
+	if m.in.slice != mostSlice {
+		t.Errorf("many quick slices with little memory, and then %d", m.in.slice)
+	}
+	if m.pace(now, mostLarge); m.in.slice != mostLarge {
+		t.Errorf("when memory has grown, %d", m.in.slice)
+	}
+	m.in.slice = 2 * leastSlice
 	m.in.of.slow.Store(true)
-	if m.pace(now); m.in.slice != 2*leastSlice {
+	if m.pace(now, mostSlice); m.in.slice != 2*leastSlice {
 		t.Errorf("slices of a module that is slow grow to %d", m.in.slice)
 	}
 }
@@ -118,7 +154,7 @@ func BenchmarkStall(b *testing.B) {
 	lim := realLimits()
 	lim.CallTime = turn
 	e := engineOf(b, Config{Limits: lim})
-	for name, wasm := range greedy() {
+	for name, wasm := range greedy(32) {
 		m := compile(b, e, wasm)
 		b.Run(name, func(b *testing.B) {
 			var guest, nobodys []time.Duration

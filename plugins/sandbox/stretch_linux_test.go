@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -33,18 +34,24 @@ type stretches struct {
 	all  []time.Duration
 }
 
-// Now is asked first by the modules here.
+// Now is asked first and last by the modules here.
 func (s *stretches) Now() int64 {
-	s.last = threadTime()
+	s.look()
 	return 0
 }
 
 // Err is asked for each slice.
 func (s *stretches) Err() error {
-	now := threadTime()
-	s.all = append(s.all, now-s.last)
-	s.last = now
+	s.look()
 	return s.Context.Err()
+}
+
+func (s *stretches) look() {
+	now := threadTime()
+	if s.last > 0 {
+		s.all = append(s.all, now-s.last)
+	}
+	s.last = now
 }
 
 // BenchmarkStretch is how long a module can keep its thread: nobody else gets it, and
@@ -53,7 +60,13 @@ func (s *stretches) Err() error {
 // a loop in Go that looks as often.
 func BenchmarkStretch(b *testing.B) {
 	e := engineOf(b, Config{Limits: realLimits()})
-	for name, wasm := range greedy() {
+	guests := map[string][]byte{}
+	for _, mib := range []int32{8, 32} {
+		for name, wasm := range greedy(mib) {
+			guests[fmt.Sprintf("%d MiB, %s", mib, name)] = wasm
+		}
+	}
+	for name, wasm := range guests {
 		b.Run(name, func(b *testing.B) {
 			m := compile(b, e, wasm)
 			var guest, native []time.Duration
@@ -89,7 +102,7 @@ func BenchmarkStretch(b *testing.B) {
 func TestSlowModules(t *testing.T) {
 	e := engineOf(t, Config{Limits: realLimits()})
 	for name, slow := range map[string]bool{"a loop": false, "divisions": false, "pages written": true, "pages, no loop": true} {
-		m := compile(t, e, greedy()[name])
+		m := compile(t, e, greedy(32)[name])
 		for range 3 {
 			_, _ = m.Call(t.Context(), nobody, abi.HookInbound, &fakeHost{}) // some end for want of fuel
 			m.engine.pool.drop(m, nil)

@@ -121,7 +121,9 @@ func (b *body) end() error {
 	if f.op == opLoop && f.leaves == b.leaves {
 		b.tight = true
 	}
-	if f.op != opLoop { // nothing jumps behind a loop
+	if f.op == opLoop { // nothing jumps behind a loop, but out of it
+		b.pass(b.r.at - b.from)
+	} else {
 		b.split(b.r.at - b.from)
 	}
 	return nil
@@ -178,6 +180,7 @@ func (b *body) branch(op byte) error {
 		return nil
 	}
 	b.pushAll(brings)
+	b.pass(b.r.at - b.from)
 	return nil
 }
 
@@ -247,6 +250,7 @@ func (b *body) call(op byte) error {
 		}
 		of = b.m.types[b.m.functions[n]]
 		if int(n) < len(b.m.imported) {
+			b.check(b.at - b.from) // it costs as much as what is around it
 			b.pay(weightCall + b.m.imported[n].Weight)
 			b.edit(editIndex, b.m.moved(n))
 		} else {

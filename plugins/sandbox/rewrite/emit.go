@@ -104,12 +104,21 @@ func indexed(out []byte, op byte, n uint32) []byte {
 
 // less pushes a global less a number.
 func less(out []byte, global uint32, by int64) []byte {
-	return append(appendSigned(append(indexed(out, opGlobalGet, global), opI64Const), -by), opI64Add)
+	return minus(indexed(out, opGlobalGet, global), by)
+}
+
+// mostPaid is what may be taken at once: more than there ever is, and so little that what
+// is left stays an i32. Only what never runs can cost so much.
+const mostPaid = 1 << 28
+
+// minus takes a number from what was pushed. Engines know a constant that is subtracted.
+func minus(out []byte, by int64) []byte {
+	return append(appendSigned(append(out, opI32Const), min(by, mostPaid)), opI32Sub)
 }
 
 // ask calls Tick if what was pushed is below zero.
 func (m *module) ask(out []byte) []byte {
-	out = append(out, opI64Const, 0, opI64LtS, opIf, emptyBlock)
+	out = append(out, opI32Const, 0, opI32LtS, opIf, emptyBlock)
 	return append(indexed(out, opCall, m.tick()), opEnd)
 }
 

@@ -14,6 +14,7 @@ type region struct {
 	folded    int64 // of cost, what belongs to regions behind
 	before    int   // the region that always comes before
 	check     bool
+	passed    bool  // a branch on a condition or a loop: nothing leads here but from there
 	elsewhere bool  // the head of a loop that is paid for where it is gone to: see jumps
 	pays      int   // such a head, for this one goes there; or 0
 	since     int64 // what was to be paid in all where there was a check for certain
@@ -22,8 +23,9 @@ type region struct {
 // Bounds of what is paid before it is known to be reached; ours, a compromise of speed
 // and exactness.
 const (
-	foldOne = 24 // one region
-	foldAll = 64 // all of those behind one
+	foldOne  = 24 // one region
+	foldAll  = 64 // all of those behind one
+	foldPast = 64 // what is past a branch on a condition or a loop: mostly it runs
 )
 
 // longRegion is what may be paid for at once: code without a loop can be long, and each of
@@ -59,6 +61,12 @@ func (b *body) cut() {
 // before it. It asks for more if much may have run since somebody did for certain.
 func (b *body) split(at int) { b.start(at, b.total-b.regions[b.now].since > longRegion) }
 
+// pass starts a region past a branch on a condition, or a loop: few leave there.
+func (b *body) pass(at int) {
+	b.split(at)
+	b.regions[b.now].passed = true
+}
+
 func (b *body) start(at int, check bool) {
 	r := region{before: b.now, check: check, since: b.regions[b.now].since}
 	if check {
@@ -80,6 +88,9 @@ func (b *body) settle() {
 		case r.elsewhere:
 			into.cost += r.cost
 		case r.check:
+		case r.passed && r.cost <= foldPast:
+			into.cost += r.cost
+			r.cost = 0
 		case r.cost <= foldOne && into.folded+r.cost <= foldAll:
 			into.cost, into.folded = into.cost+r.cost, into.folded+r.cost
 			r.cost = 0

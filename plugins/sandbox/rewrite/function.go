@@ -72,9 +72,9 @@ func (b *body) head(out []byte, p *plan) []byte {
 	out = append(binary.AppendUvarint(out, uint64(b.groups+added)), b.declared...)
 	switch {
 	case p.tight && p.frames:
-		out = append(out, 2, i64)
+		out = append(out, 2, i32)
 	case added > 0:
-		out = append(out, 1, i64)
+		out = append(out, 1, i32)
 	}
 	fuel := b.m.fuel()
 	if out = less(out, fuel, b.regions[0].cost); p.tight {
@@ -84,7 +84,7 @@ func (b *body) head(out []byte, p *plan) []byte {
 	}
 	if p.frames {
 		out = indexed(less(out, b.m.depth(), p.size), opLocalTee, p.depth)
-		out = append(out, opI64Or) // negative if either is
+		out = append(out, opI32Or) // negative if either is
 	}
 	b.m.info.Checks++
 	if out = b.asks(out, p, p.frames); p.tight {
@@ -95,7 +95,7 @@ func (b *body) head(out []byte, p *plan) []byte {
 
 // asks is ask, with what is in locals where Tick sees it.
 func (b *body) asks(out []byte, p *plan, depth bool) []byte {
-	out = b.save(append(out, opI64Const, 0, opI64LtS, opIf, emptyBlock), p, depth)
+	out = b.save(append(out, opI32Const, 0, opI32LtS, opIf, emptyBlock), p, depth)
 	return append(b.load(indexed(out, opCall, b.m.tick()), p), opEnd)
 }
 
@@ -135,7 +135,7 @@ func (b *body) pays(out []byte, p *plan, r *region) []byte {
 		}
 		return indexed(out, opGlobalSet, b.m.fuel())
 	}
-	out = append(appendSigned(append(get(out, p.fuel), opI64Const), -r.cost), opI64Add)
+	out = minus(get(out, p.fuel), r.cost)
 	if r.check {
 		return b.asks(indexed(out, opLocalTee, p.fuel), p, false)
 	}

@@ -46,7 +46,7 @@ func FuzzRewrite(f *testing.F) {
 		if got, want := changed.state(info.Globals), again.state(info.Globals); got != want {
 			t.Fatalf("globals %s, then %s", got, want)
 		}
-		if a, b := changed.left+int64(changed.global(Fuel).Get()), again.left+int64(again.global(Fuel).Get()); a != b && !trapped { // what a function kept in a local is lost
+		if a, b := changed.left+changed.have(), again.left+again.have(); a != b && !trapped { // what a function kept in a local is lost
 			t.Fatalf("fuel is left: %d, then %d", a, b)
 		} else if ran := int64(again.instance.ExportedGlobal(info.Globals[len(info.Globals)-1]).Get()); !trapped && plenty-b < countCost*ran {
 			t.Fatalf("fuel %d for %d statements", plenty-b, ran)

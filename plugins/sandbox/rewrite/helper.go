@@ -15,7 +15,7 @@ const (
 	// bulkShift is how many bytes of memory cost one of fuel, as a power of two: 16, what
 	// memory takes in about a quarter of a nanosecond.
 	bulkShift = 4
-	// piece is how many bytes are done at once: a quarter of a slice of 2^14.
+	// piece is how many bytes are done at once: half of the slices of those who have much of it.
 	piece = 64 << 10
 	// smallBulk is up to how many bytes, if a module says the number right before, are paid
 	// for where the code around is: they take less time than a slice. Compilers move
@@ -54,14 +54,16 @@ func beyond(out []byte, local uint32) []byte {
 	return append(out, opI64GtU)
 }
 
-// payFor takes fuel for the bytes whose number was pushed as i64.
-func (m *module) payFor(out []byte) []byte {
-	out = append(out, opI64Const, bulkShift, opI64ShrU, opI64Const, weightCheck, opI64Add)
-	// 0 - cost + fuel: what was pushed is below.
-	out = append(out, opI64Const)
-	out = appendSigned(out, -1)
-	out = indexed(append(out, opI64Mul), opGlobalGet, m.fuel())
-	out = indexed(append(out, opI64Add), opGlobalSet, m.fuel())
+// What makes fuel of a number of bytes, and of pages of WebAssembly.
+var (
+	ofBytes = []byte{opI32Const, bulkShift, opI32ShrU}
+	ofPages = []byte{opI32Const, 16 - bulkShift, opI32Shl}
+)
+
+// payFor takes fuel for as many bytes or pages as a local says.
+func (m *module) payFor(out []byte, local uint32, of []byte) []byte {
+	out = append(get(less(out, m.fuel(), weightCheck), local), of...)
+	out = indexed(append(out, opI32Sub), opGlobalSet, m.fuel())
 	return m.ask(indexed(out, opGlobalGet, m.fuel()))
 }
 
@@ -69,8 +71,7 @@ func (m *module) payFor(out []byte) []byte {
 func (m *module) nextPiece(out []byte) []byte {
 	out = constant32(get(out, localBytes), piece)
 	out = append(constant32(get(out, localBytes), piece), opI32LtU, opSelect)
-	out = indexed(out, opLocalTee, localPiece)
-	return m.payFor(append(out, opI64ExtendU))
+	return m.payFor(set(out, localPiece), localPiece, ofBytes)
 }
 
 // move adds the piece to a local, or takes it away.
@@ -81,7 +82,7 @@ func move(out []byte, local uint32, op byte) []byte {
 // onePiece is what has no more bytes than that: paid for, and done.
 func (m *module) onePiece(out, op []byte) []byte {
 	out = append(constant32(get(out, localBytes), piece), opI32LeU, opIf, emptyBlock)
-	out = m.payFor(append(get(out, localBytes), opI64ExtendU))
+	out = m.payFor(out, localBytes, ofBytes)
 	out = append(get(get(get(out, localTo), localFrom), localBytes), op...)
 	return append(out, opReturn, opEnd)
 }
@@ -122,15 +123,16 @@ func (m *module) copies() []byte {
 	return append(indexed(get(out, localBytes), opBrIf, 0), opEnd, opEnd)
 }
 
-// grow is memory.grow. What is refused anyway is not paid for.
+// grow is memory.grow. What is refused anyway is not paid for. Whoever decides how much fuel
+// there is at once by the size of memory is asked anew when it has become larger.
 func (m *module) grow() []byte {
 	out := []byte{0}
 	out = append(get(out, localTo), opI64ExtendU)
 	out = append(out, opMemorySize, 0, opI64ExtendU, opI64Add, opI64Const)
 	out = append(appendSigned(out, int64(m.pages.max)), opI64LeU, opIf, emptyBlock)
-	out = append(get(out, localTo), opI64ExtendU, opI64Const, 16, opI64Shl)
-	out = append(m.payFor(out), opEnd)
-	return append(get(out, localTo), opMemoryGrow, 0, opEnd)
+	out = append(m.payFor(out, localTo, ofPages), opEnd)
+	out = append(get(out, localTo), opMemoryGrow, 0)
+	return append(indexed(out, opCall, m.tick()), opEnd)
 }
 
 // thunk calls an import, and pays for it.

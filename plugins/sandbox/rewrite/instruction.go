@@ -52,7 +52,7 @@ const (
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
-	opI64LtS       = 0x53
+	opI32LtS       = 0x48
 	opI64GtU       = 0x56
 	opI64LeU       = 0x58
 	opI32LtU       = 0x49
@@ -62,9 +62,10 @@ const (
 	opI64Add       = 0x7c
 	opI64Sub       = 0x7d
 	opI64Mul       = 0x7e
-	opI64Or        = 0x84
+	opI32Or        = 0x72
+	opI32ShrU      = 0x76
+	opI32Shl       = 0x74
 	opI64Shl       = 0x86
-	opI64ShrU      = 0x88
 	opI64ExtendU   = 0xad // of an i32
 	opRefNull      = 0xd0
 	opRefIsNull    = 0xd1

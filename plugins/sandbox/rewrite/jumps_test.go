@@ -104,7 +104,7 @@ func TestChecksInLongFunctions(t *testing.T) {
 		if _, fault := g.call("f", skipped); fault != "" {
 			t.Fatal(fault)
 		}
-		used := 1<<20 - g.left - int64(g.global(Fuel).Get())
+		used := 1<<20 - g.left - g.have()
 		if g.ticks < int(used/(2*longRegion)) {
 			t.Errorf("%d checks for %d of fuel", g.ticks, used)
 		}
@@ -120,7 +120,7 @@ func TestJumpsBackArePaid(t *testing.T) {
 	if _, fault := g.call("f"); fault != "" {
 		t.Fatal(fault)
 	}
-	if used := 1<<20 - g.left - int64(g.global(Fuel).Get()); used < times*instructions || used > 3*times*instructions {
+	if used := 1<<20 - g.left - g.have(); used < times*instructions || used > 3*times*instructions {
 		t.Errorf("fuel %d for %d instructions", used, times*instructions)
 	}
 }

@@ -44,7 +44,7 @@ func FuzzPaid(f *testing.F) {
 			want, wantFault := ref.call("f", arg)
 			got, fault := g.call("f", arg)
 			number := func(g *guest, name string) int64 { return int64(g.instance.ExportedGlobal(name).Get()) }
-			ran, used := number(ref, "count"), walkMost-g.left-number(g, Fuel)
+			ran, used := number(ref, "count"), walkMost-g.left-g.have()
 			switch {
 			case g.longest > 8*longRegion:
 				t.Fatalf("%d of fuel between two checks", g.longest)

@@ -34,8 +34,8 @@ package rewrite
 const (
 	Runtime = "postern_rt"       // the module to import from
 	Tick    = "tick"             // () -> ()
-	Fuel    = "postern_rt.fuel"  // i64, exported; 0 at first
-	Depth   = "postern_rt.depth" // i64, exported; Limits.StackBytes at first
+	Fuel    = "postern_rt.fuel"  // i32, exported; 0 at first
+	Depth   = "postern_rt.depth" // i32, exported; Limits.StackBytes at first
 	globals = "postern_rt.g"     // what the names of exported globals begin with
 )
 

@@ -76,7 +76,7 @@ func TestConstructs(t *testing.T) {
 				if fault != "" || uint32(got[0]) != uint32(tt.want) {
 					t.Fatalf("%v %s, want %d", got, fault, tt.want)
 				}
-				used := plenty - g.left - int64(g.global(Fuel).Get())
+				used := plenty - g.left - g.have()
 				if fuel >= 0 && used != fuel || used <= 0 {
 					t.Errorf("fuel %d, then %d", fuel, used)
 				}
@@ -138,10 +138,60 @@ func TestPaysForWhatRuns(t *testing.T) {
 		if _, fault := g.call("f", arg); fault != "" {
 			t.Fatal(fault)
 		}
-		used = append(used, 1<<20-g.left-int64(g.global(Fuel).Get()))
+		used = append(used, 1<<20-g.left-g.have())
 	}
 	if used[0] < 4000 || used[1] < 2000 || used[1] > 2200 {
 		t.Errorf("4000 instructions took %d, 2000 took %d", used[0], used[1])
+	}
+}
+
+// What may not run is not paid for before, but for a little.
+func TestPaysLittleInVain(t *testing.T) {
+	long := slices.Repeat(slices.Concat(num(1), ops(opDrop)), 100) // 200 of fuel
+	ask := slices.Concat(num(1), ins(opCall, 0), ops(opDrop))      // an import, 100
+	leave := func(block uint32) []byte { return slices.Concat(ins(opLocalGet, 0), ins(opBrIf, block)) }
+	block, loop, end := ops(opBlock, emptyBlock), ops(opLoop, emptyBlock), ops(opEnd)
+	for _, tt := range []struct {
+		name string
+		code [][]byte
+	}{
+		{"past a branch", [][]byte{block, leave(0), long, end}},
+		{"past many", [][]byte{block, leave(0), long, leave(0), long, leave(0), long, end}},
+		{"past many short ones", [][]byte{block, slices.Repeat(slices.Concat(leave(0), long[:30]), 60), end}},
+		{"imports past a branch", [][]byte{block, leave(0), ask, ask, end}},
+		{"past a loop", [][]byte{block, loop, leave(1), end, long, end}},
+		{"past a loop in a loop", [][]byte{block, loop, loop, leave(2), end, long, end, long, end}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out, _ := mustRewrite(t, (&builder{}).imp("env", "twice", "i", "i").fn("f", "i", "", "", slices.Concat(tt.code...)).bytes())
+			var used [2]int64
+			for arg := range used {
+				g := start(t, out, 1<<20, 1<<20)
+				if _, fault := g.call("f", uint64(arg)); fault != "" {
+					t.Fatal(fault)
+				}
+				used[arg] = 1<<20 - g.left - g.have()
+			}
+			if used[0] < 200 || used[1] > 2*foldPast+20 {
+				t.Errorf("all of it took %d, to leave took %d", used[0], used[1])
+			}
+		})
+	}
+}
+
+// Whoever hands out fuel is asked when memory has grown, or was to.
+func TestGrowingAsks(t *testing.T) {
+	for pages, want := range map[int32]uint32{1: 2, 100: 1<<32 - 1} {
+		out, _ := mustRewrite(t, (&builder{}).fn("f", "", "i", "", num(pages), ops(opMemoryGrow, 0)).bytes())
+		g := start(t, out, 1<<20, 1<<20)
+		if _, fault := g.call("f"); fault != "" { // gets its first slice
+			t.Fatal(fault)
+		}
+		g = start(t, out, 1<<20, 1<<20)
+		g.global(Fuel).Set(1 << 19)
+		if got, fault := g.call("f"); fault != "" || uint32(got[0]) != want || g.ticks != 1 {
+			t.Errorf("to grow by %d returned %d, %q, and asked %d times", pages, got, fault, g.ticks)
+		}
 	}
 }
 

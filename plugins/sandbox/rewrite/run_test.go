@@ -73,13 +73,15 @@ func (g *guest) global(name string) api.MutableGlobal {
 	return g.instance.ExportedGlobal(name).(api.MutableGlobal)
 }
 
+// have is the fuel that is left of a slice.
+func (g *guest) have() int64 { return int64(api.DecodeI32(g.global(Fuel).Get())) }
+
 func (g *guest) tick() {
 	g.ticks++
-	if int64(g.global(Depth).Get()) < 0 {
+	if api.DecodeI32(g.global(Depth).Get()) < 0 {
 		panic(errDepth)
 	}
-	fuel := g.global(Fuel)
-	have := int64(fuel.Get())
+	have := g.have()
 	g.longest = max(g.longest, -have)
 	for have < 0 && g.left > 0 {
 		n := min(g.slice, g.left)
@@ -88,7 +90,7 @@ func (g *guest) tick() {
 	if have < 0 {
 		panic(errFuel)
 	}
-	fuel.Set(uint64(have))
+	g.global(Fuel).Set(api.EncodeI32(int32(have)))
 }
 
 // call calls a function and describes how it ended.

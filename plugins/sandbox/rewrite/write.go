@@ -85,7 +85,7 @@ func (m *module) addElements() int {
 // addGlobals adds Fuel and Depth.
 func (m *module) addGlobals() []byte {
 	out := m.out.globals
-	out = append(out, i64, 1, opI64Const, 0, opEnd, i64, 1, opI64Const)
+	out = append(out, i32, 1, opI32Const, 0, opEnd, i32, 1, opI32Const)
 	return append(appendSigned(out, m.cfg.Limits.StackBytes), opEnd)
 }
 
