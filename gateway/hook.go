@@ -148,10 +148,10 @@ func (v *Verdict) Changes() bool {
 	return len(v.Headers)+len(v.Edits)+len(v.Tags)+len(v.Remove) > 0 || v.Subject != nil || v.Body != nil
 }
 
-// And is what two hooks say that are asked one after the other: the later one
-// decides where it has an opinion, and what they add adds up. There is one reply: the
+// Add makes of a verdict what two hooks say that are asked one after the other: the later
+// one decides where it has an opinion, and what they add adds up. There is one reply: the
 // first.
-func (v Verdict) And(later Verdict) Verdict {
+func (v *Verdict) Add(later *Verdict) {
 	if v.Action == ActionHold && later.Action == ActionHold { // until all who hold it let it go
 		later.Until = longer(v.Until, later.Until)
 	}
@@ -177,7 +177,6 @@ func (v Verdict) And(later Verdict) Verdict {
 	}
 	v.Score += later.Score
 	v.Final = v.Final || later.Final
-	return v
 }
 
 // longer is the later of two ends, of which zero is none.

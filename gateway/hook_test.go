@@ -8,7 +8,7 @@ import (
 
 // A refusal speaks with its own words: what an earlier hook said to nobody does not
 // become its code. Two who hold a message both have to let it go.
-func TestVerdictAnd(t *testing.T) {
+func TestVerdictAdd(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct{ first, later, want Verdict }{
 		{Verdict{Folder: "a", Flags: Seen}, Verdict{Flags: Flagged}, Verdict{Folder: "a", Flags: Seen | Flagged}},
@@ -23,7 +23,8 @@ func TestVerdictAnd(t *testing.T) {
 		{Verdict{Action: ActionHold, Until: noon}, Verdict{Action: ActionDeny}, Verdict{Action: ActionDeny}},
 		{Verdict{Labels: []string{"a"}}, Verdict{Labels: []string{"b"}, Final: true}, Verdict{Labels: []string{"a", "b"}, Final: true}},
 	} {
-		if got := tt.first.And(tt.later); !reflect.DeepEqual(got, tt.want) {
+		got := tt.first
+		if got.Add(&tt.later); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%+v, then %+v: %+v, want %+v", tt.first, tt.later, got, tt.want)
 		}
 	}

@@ -34,12 +34,24 @@ func (s *Shares) Take(ctx context.Context, d DomainID) (give func(), err error) 
 	}
 	one.users++
 	s.mu.Unlock()
-	select {
-	case one.slots <- struct{}{}:
-		return func() { <-one.slots; s.leave(d, one) }, nil
-	case <-ctx.Done():
+	if err := one.take(ctx); err != nil {
 		s.leave(d, one)
-		return nil, ctx.Err()
+		return nil, err
+	}
+	return func() { <-one.slots; s.leave(d, one) }, nil
+}
+
+func (s *share) take(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}: // mostly: to look at one channel is quick
+		return nil
+	default:
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

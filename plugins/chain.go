@@ -54,7 +54,7 @@ func (p *Plugins) chain(ctx context.Context, s gateway.Scope, hook gateway.Hook,
 		if err != nil {
 			return total, fmt.Errorf("plugin %s: %w", inst.Name, err)
 		}
-		if total = total.And(v); ends(&v) {
+		if total.Add(&v); ends(&v) {
 			return total, nil
 		}
 		shown.decided(&v)
@@ -150,13 +150,13 @@ func temporary(err error) error {
 
 // run is one call.
 func (p *Plugins) run(ctx context.Context, s gateway.Scope, g *guest) (used sandbox.Usage, err error) {
-	module, done, err := p.modules.get(ctx, s, g.inst)
+	l, err := p.modules.get(ctx, s, g.inst)
 	if fault, ok := errors.AsType[*sandbox.FaultError](err); ok {
 		return used, fault // stored by a version that took it
 	} else if err != nil {
 		return used, &sandbox.HostError{Err: err}
 	}
-	defer done()
+	defer p.modules.release(l)
 	shares := &p.shares
 	if isLate(g.hook) { // or one that waits for a server keeps its domain's mail waiting
 		shares = &p.late
@@ -167,7 +167,7 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, g *guest) (used sand
 	}
 	defer share()
 	own := &g.inst.Limits
-	return module.CallWithin(ctx, sandbox.Owner(g.inst.ID), string(g.hook), g, sandbox.Bounds{
+	return l.module.CallWithin(ctx, sandbox.Owner(g.inst.ID), string(g.hook), g, sandbox.Bounds{
 		Time: time.Duration(own.Millis) * time.Millisecond, Fuel: own.Fuel, MemoryBytes: own.Memory,
 	})
 }

@@ -33,27 +33,37 @@ type loaded struct {
 	used   uint64
 }
 
-// get returns the module of an installation; the caller calls done when it no
-// longer uses it. Whoever asks first has it loaded, and all wait as long as they can:
+// get returns the module of an installation, which the caller releases when it no longer
+// uses it. Whoever asks first has it loaded, and all wait as long as they can:
 // loading goes on without them, for the next. What can't be loaded for another installation,
 // whose code may be gone, is loaded again for this one.
-func (m *modules) get(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (_ *sandbox.Module, done func(), err error) {
+func (m *modules) get(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (*loaded, error) {
 	for {
 		l, mine := m.use(ctx, s, p)
-		select {
-		case <-l.ready:
-			err = l.err
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+		err := l.wait(ctx)
 		if err == nil {
-			return l.module, func() { m.release(l) }, nil
+			return l, nil
 		}
 		m.release(l)
 		_, unfit := errors.AsType[*sandbox.FaultError](err)
 		if mine || unfit || ctx.Err() != nil {
-			return nil, nil, err
+			return nil, err
 		}
+	}
+}
+
+// wait waits for a module that is being loaded.
+func (l *loaded) wait(ctx context.Context) error {
+	select {
+	case <-l.ready: // mostly: to look at one channel is quick
+		return l.err
+	default:
+	}
+	select {
+	case <-l.ready:
+		return l.err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

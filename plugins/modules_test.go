@@ -37,12 +37,12 @@ func TestModulesOfOthers(t *testing.T) {
 				ask := func(d gateway.DomainID) chan error {
 					said := make(chan error, 1)
 					go func() {
-						module, done, err := m.get(t.Context(), gateway.Scope{}, &gateway.Plugin{Domain: d})
-						if err == nil && module != ready {
+						l, err := m.get(t.Context(), gateway.Scope{}, &gateway.Plugin{Domain: d})
+						if err == nil && l.module != ready {
 							err = errors.New("it is another module")
 						}
 						if err == nil {
-							done()
+							m.release(l)
 						}
 						said <- err
 					}()

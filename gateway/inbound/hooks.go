@@ -112,7 +112,7 @@ func (r *Receiver) ask(ctx context.Context, t *tray) (verdicts []gateway.Verdict
 			if err != nil {
 				return nil, false, err
 			}
-			verdicts[i] = all.And(v)
+			verdicts[i].Add(&v)
 		}
 	}
 	return verdicts, all.Reply != nil, nil
