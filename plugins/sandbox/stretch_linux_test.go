@@ -63,7 +63,9 @@ func BenchmarkStretch(b *testing.B) {
 	guests := map[string][]byte{}
 	for _, mib := range []int32{8, 32} {
 		for name, wasm := range greedy(mib) {
-			guests[fmt.Sprintf("%d MiB, %s", mib, name)] = wasm
+			if name != "random_get" { // which is Go's code: it can be interrupted
+				guests[fmt.Sprintf("%d MiB, %s", mib, name)] = wasm
+			}
 		}
 	}
 	for name, wasm := range guests {
