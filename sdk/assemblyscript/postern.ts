@@ -76,19 +76,57 @@ function decoded(b: Uint8Array): string { return String.UTF8.decodeUnsafe(b.data
 class Answer {
   constructor(public bytes: Uint8Array, public errno: i32) {}
   text(): string { return this.errno < 0 ? "" : decoded(this.bytes); }
-  maybe(): string | null { return this.errno < 0 ? null : decoded(this.bytes); }
 }
 
-/** Calls an import that answers with bytes, again with more room if they are many. */
-function read(ask: (text: usize, len: i32, i: i32, dst: usize, cap: i32) => i32, about: string, i: i32 = 0): Answer {
-  const text = utf8(about);
-  let room = new Uint8Array(256);
-  let n = ask(text.dataStart, text.length, i, room.dataStart, room.length);
-  if (n > room.length) {
-    room = new Uint8Array(n);
-    n = ask(text.dataStart, text.length, i, room.dataStart, n);
+/** Where short names and answers have their place: most are, and need no memory then. */
+const SHORT: i32 = 512;
+const shortName = memory.data(512), shortAnswer = memory.data(512);
+let nameAt: usize = 0, nameLength: i32 = 0, longName: Uint8Array | null = null;
+let answered: usize = 0, longAnswer: Uint8Array | null = null;
+
+/** Has nameAt and nameLength be a text as UTF-8, until the next one. */
+function named(text: string): void {
+  if (text.length * 3 <= SHORT) {
+    nameAt = shortName;
+    nameLength = <i32>String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, shortName, false, String.UTF8.ErrorMode.REPLACE);
+    return;
   }
-  return new Answer(room.subarray(0, max(n, 0)), min(n, 0));
+  const long = utf8(text);
+  longName = long;
+  nameAt = long.dataStart;
+  nameLength = long.length;
+}
+
+type Import = (text: usize, len: i32, i: i32, dst: usize, cap: i32) => i32;
+
+/** Calls an import that answers with bytes, again with more room if they are many: how many
+ * there are, at answered until the next question, or an error. */
+function ask(from: Import, about: string, i: i32): i32 {
+  named(about);
+  answered = shortAnswer;
+  let n = from(nameAt, nameLength, i, answered, SHORT);
+  if (n > SHORT) {
+    const long = new Uint8Array(n);
+    longAnswer = long;
+    answered = long.dataStart;
+    n = min(from(nameAt, nameLength, i, answered, n), n);
+  }
+  return n;
+}
+function read(from: Import, about: string, i: i32 = 0): Answer {
+  const n = ask(from, about, i), long = longAnswer;
+  if (n > SHORT && long !== null) return new Answer(long.subarray(0, n), 0);
+  const bytes = new Uint8Array(max(n, 0));
+  memory.copy(bytes.dataStart, answered, bytes.length);
+  return new Answer(bytes, min(n, 0));
+}
+function readText(from: Import, about: string, i: i32 = 0): string {
+  const n = ask(from, about, i);
+  return n > 0 ? String.UTF8.decodeUnsafe(answered, n) : "";
+}
+function readMaybe(from: Import, about: string): string | null {
+  const n = ask(from, about, 0);
+  return n < 0 ? null : String.UTF8.decodeUnsafe(answered, n);
 }
 
 /** A mailbox with its display name. */
@@ -101,7 +139,7 @@ export class Auth {
   constructor(public spf: string, public dkim: string, public dmarc: string, public fromAligned: bool, public disposition: string) {}
 }
 
-function value(path: string): string { return read((p, n, _i, dst, cap) => hostGet(p, n, dst, cap), path).text(); }
+function value(path: string): string { return readText((p, n, _i, dst, cap) => hostGet(p, n, dst, cap), path); }
 function values(path: string): string[] {
   const list: string[] = [];
   for (let i = 0; ; i++) {
@@ -126,7 +164,7 @@ function addresses(path: string): Address[] {
  * what it looks at. What is absent is empty. */
 export class Message {
   /** One value of the event document by its path, such as to.0.addr. */
-  get(path: string): string | null { return read((p, n, _i, dst, cap) => hostGet(p, n, dst, cap), path).maybe(); }
+  get(path: string): string | null { return readMaybe((p, n, _i, dst, cap) => hostGet(p, n, dst, cap), path); }
   subject(): string { return value("subject"); }
   /** Whether the subject contains one of some words; case does not matter. */
   subjectContains(words: string[]): bool {
@@ -139,10 +177,10 @@ export class Message {
   /** The first header field of a name, decoded and unfolded. */
   header(name: string): string { return this.headerAt(name, 0); }
   /** The i-th from the top; -1 is the last. */
-  headerAt(name: string, i: i32): string { return read((p, n, i, dst, cap) => hostHeader(p, n, i, dst, cap), name, i).text(); }
+  headerAt(name: string, i: i32): string { return readText((p, n, i, dst, cap) => hostHeader(p, n, i, dst, cap), name, i); }
   headerCount(name: string): i32 {
-    const text = utf8(name);
-    return max(hostHeaderCount(text.dataStart, text.length), 0);
+    named(name);
+    return max(hostHeaderCount(nameAt, nameLength), 0);
   }
   hasHeader(name: string): bool { return this.headerCount(name) > 0; }
   from(): Address { return new Address(value("from.name"), value("from.addr")); }
@@ -203,7 +241,7 @@ const message = new Message();
 /** What the plugin remembers, for each place where it is installed. Permission kv. What
  * changes it returns 0 or an error. */
 export namespace KV {
-  export function get(key: string): string | null { return read((p, n, _i, dst, cap) => hostKVGet(p, n, dst, cap), key).maybe(); }
+  export function get(key: string): string | null { return readMaybe((p, n, _i, dst, cap) => hostKVGet(p, n, dst, cap), key); }
   export function getBytes(key: string): Uint8Array | null {
     const a = read((p, n, _i, dst, cap) => hostKVGet(p, n, dst, cap), key);
     return a.errno < 0 ? null : a.bytes;
@@ -306,7 +344,7 @@ export class Response {
 }
 
 /** A setting of this installation; empty if it is not set. */
-export function config(key: string): string { return read((p, n, _i, dst, cap) => hostConfig(p, n, dst, cap), key).text(); }
+export function config(key: string): string { return readText((p, n, _i, dst, cap) => hostConfig(p, n, dst, cap), key); }
 /** A setting that nobody is shown; empty if it is not set. */
 export function secret(key: string): string { return config(key); }
 /** The time of the call in Unix milliseconds: it stands still while a hook runs. */
