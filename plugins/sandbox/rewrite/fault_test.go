@@ -62,6 +62,7 @@ func TestFaults(t *testing.T) {
 		{"too much memory", with(in(), func(b *builder) { b.memory = append([]byte{0}, uleb(513)...) }), "memory is too large", ""},
 		{"memory over its maximum", with(in(), func(b *builder) { b.memory = []byte{1, 2, 1} }), "larger than it may become", ""},
 		{"memory over 4 GiB", with(in(), func(b *builder) { b.memory = append([]byte{1, 1}, uleb(65537)...) }), "larger than 4 GiB", ""},
+		{"memory of as many pages as can be said", with(in(), func(b *builder) { b.memory = append([]byte{1, 1}, uleb(math.MaxUint32)...) }), "larger than 4 GiB", ""},
 		{"a large table", with(in(), func(b *builder) { b.tables = [][]byte{append([]byte{funcRef, 0}, uleb(100_001)...)} }), "table is too large", ""},
 		{"a mutable vector", with(in(), func(b *builder) {
 			b.global(v128, 1, append([]byte{opVector, vectorConst}, make([]byte, 16)...)...)

@@ -8,7 +8,7 @@ func (m *module) table(r *reader) error {
 	if err != nil {
 		return err
 	}
-	least, most, err := limits(r, "table")
+	least, most, err := limits(r, "table", 1<<32-1)
 	if err == nil && (int64(least) > 2*m.cfg.Limits.Functions/maxTables && len(m.tables) > 0 || int64(least) > 2*m.cfg.Limits.Functions) {
 		err = &FaultError{What: "a table is too large", Offset: at}
 	}
@@ -19,8 +19,8 @@ func (m *module) table(r *reader) error {
 	return err
 }
 
-// limits reads how large something is and may become.
-func limits(r *reader, what string) (least, most uint32, err error) {
+// limits reads how large something is and may become; the largest, if it does not say.
+func limits(r *reader, what string, largest uint32) (least, most uint32, err error) {
 	flags, err := r.byte()
 	if err == nil && flags > 1 {
 		r.at--
@@ -32,24 +32,24 @@ func limits(r *reader, what string) (least, most uint32, err error) {
 	if least, err = r.u32(); err != nil {
 		return 0, 0, err
 	}
-	most = 1<<32 - 1
-	if flags == 1 {
-		most, err = r.u32()
+	if flags == 0 {
+		return least, largest, nil
 	}
+	most, err = r.u32()
 	return least, most, err
 }
 
 // memory reads the size of the one there is.
 func (m *module) memory(r *reader) error {
 	at := r.at
-	least, most, err := limits(r, "memory")
+	least, most, err := limits(r, "memory", 1<<16)
 	if err != nil {
 		return err
 	}
 	fault := func(what string) error { return &FaultError{What: what, Offset: at} }
 	bound := uint32(min(m.cfg.Limits.MemoryBytes/PageBytes, 1<<16))
 	switch {
-	case most != 1<<32-1 && most > 1<<16:
+	case most > 1<<16:
 		return fault("the memory may become larger than 4 GiB")
 	case least > bound:
 		return fault("the memory is too large")
