@@ -73,7 +73,15 @@ func (b *body) spend(n int) error {
 	b.work += int64(n)
 	b.held += int64(n + len(b.operands))
 	b.square += int64(n) * int64(len(b.locals))
-	if b.held > maxHeld || b.square > maxSquare {
+	return b.fits()
+}
+
+// fits reports whether what was counted so far is no more than a compiler can have.
+func (b *body) fits() error {
+	switch {
+	case b.blocks > b.m.cfg.Limits.Blocks:
+		return b.fault("a function has too many blocks")
+	case b.held > maxHeld || b.square > maxSquare:
 		return b.fault("a function is too complex to compile")
 	}
 	return nil
@@ -105,6 +113,9 @@ func (b *body) walk() error {
 		}
 		b.most = max(b.most, len(b.operands))
 		b.cut()
+		if err = b.fits(); err != nil { // checks that were put in are blocks, too
+			return err
+		}
 	}
 	if len(b.r.b) > 0 {
 		return b.r.fault("a function goes on behind its end")

@@ -71,10 +71,8 @@ func (b *body) begin(op byte) error {
 
 // block counts blocks that a compiler makes of the function.
 func (b *body) block(n int64) error {
-	if b.blocks += n; b.blocks > b.m.cfg.Limits.Blocks {
-		return b.fault("a function has too many blocks")
-	}
-	return nil
+	b.blocks += n
+	return b.fits()
 }
 
 // finish closes the innermost block and returns it.

@@ -155,6 +155,9 @@ func TestBombs(t *testing.T) {
 		return (&builder{}).fn("f", "i", "", strings.Repeat("i", locals), code...).bytes()
 	}
 	calls := in(slices.Repeat(ins(opCall, 0), 20_000))
+	asks := (&builder{}).imp("env", "twice", "i", "i").fn("f", "", "", "", slices.Repeat(slices.Concat(num(1), ins(opCall, 0), ops(opDrop)), 11_000))
+	cuts := (&builder{counted: true}).text(0, strings.Repeat("x", 32<<10)).
+		fn("f", "", "", strings.Repeat("i", 9_000), slices.Repeat(slices.Concat(num(0), num(0), num(0), ops(opMisc, miscMemoryInit, 0, 0)), 1000))
 	changed := in(slices.Repeat(ins(opCall, 0), 90))
 	for range 45_000 {
 		changed.global(i32, 1, opI32Const, 0)
@@ -195,6 +198,8 @@ func TestBombs(t *testing.T) {
 		{"branches on a condition", taking(0, ops(opBlock, emptyBlock), slices.Repeat(branch, 30_000), ops(opEnd)), "too many blocks"},
 		{"small tables of branches", taking(0, slices.Repeat(tables, 8000)), "too many blocks"},
 		{"jumps back that are checked", taking(0, tableOf(1, 0), slices.Repeat(back, 9000), ops(opEnd)), "too many blocks"},
+		{"imports, each of which is checked", asks.bytes(), "too many blocks"},
+		{"checks of what is long, and locals", cuts.bytes(), "too complex"},
 		{"operands beside many blocks", taking(0, slices.Repeat(slices.Concat(ins(opLocalGet, 0), ops(0x67)), 12_000), slices.Repeat(few, 1500), slices.Repeat(ops(opDrop), 12_000)), "too complex"},
 		{"locals that some blocks join", taking(9000, slices.Repeat(few, 30)), "too complex"},
 		{"globals that some calls change", changed.bytes(), "too complex"},
