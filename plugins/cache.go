@@ -20,9 +20,9 @@ import (
 
 // cache looks after the folder where the engine keeps compiled code. The engine believes
 // what it reads there, but for a checksum over part of it; and what it believes is run. So
-// beside each file stands what it hashes to, and at the start what is not as it was
-// written goes: it is compiled again. And the folder has an end, or tenants who upload one
-// version after the other would fill the disk.
+// beside each file stands what it hashes to, and what is not as it was written, when it is
+// about to be read, goes: it is compiled again. And the folder has an end, or tenants who
+// upload one version after the other would fill the disk.
 type cache struct {
 	dir  string
 	most int64 // bytes
@@ -49,7 +49,7 @@ type kept struct {
 	info fs.FileInfo
 }
 
-// check drops what is damaged, was not finished, or is too much. It is called before
+// check drops what has no hash, was not finished, or is too much. It is called before
 // anything is read; after an error nothing may be.
 func (c *cache) check() error {
 	c.mu.Lock()
@@ -59,6 +59,28 @@ func (c *cache) check() error {
 		return err
 	}
 	for _, f := range files {
+		if _, err := os.Stat(f.path + sumEnding); err != nil {
+			if err := drop(f.path); err != nil {
+				return err
+			}
+		}
+	}
+	return c.trim()
+}
+
+// vouch drops what is damaged of the files that have one of some names. The engine calls it
+// right before it reads one, since a disk may turn a bit any day; after an error it may not.
+func (c *cache) vouch(names []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	files, err := c.files()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !slices.Contains(names, f.info.Name()) {
+			continue
+		}
 		if sum, err := hashFile(f.path); err != nil || !c.noted(f.path, sum) {
 			c.log.LogAttrs(context.Background(), slog.LevelWarn, "compiled plugin dropped: it is not what was written", slog.String("file", f.path), slog.Any("err", err))
 			if err := drop(f.path); err != nil {
@@ -66,7 +88,7 @@ func (c *cache) check() error {
 			}
 		}
 	}
-	return c.trim()
+	return nil
 }
 
 // keep notes what new files hash to. It is called when a module was compiled. What can't

@@ -25,6 +25,10 @@ func TestCache(t *testing.T) {
 	}{
 		{"as it was", func(*testing.T, string) {}, "a a.sum b b.sum"},
 		{"a bit is flipped", func(t *testing.T, dir string) { write(t, dir, name("a"), "aaAa", at(1)) }, "b b.sum"},
+		{"nobody reads it", func(t *testing.T, dir string) {
+			write(t, dir, name("c"), "c", at(1))
+			write(t, dir, name("c")+".sum", "c", at(1))
+		}, "a a.sum b b.sum c c.sum"},
 		{"it is cut", func(t *testing.T, dir string) { write(t, dir, name("b"), "bbb", at(1)) }, "a a.sum"},
 		{"its hash is missing", func(t *testing.T, dir string) { remove(t, dir, name("a")+".sum") }, "b b.sum"},
 		{"its hash is cut", func(t *testing.T, dir string) { write(t, dir, name("a")+".sum", "61be", at(1)) }, "b b.sum"},
@@ -55,6 +59,9 @@ func TestCache(t *testing.T) {
 			c.keep()
 			tt.begin(t, dir)
 			if err := c.check(); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.vouch([]string{strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("e", 64)}); err != nil {
 				t.Fatal(err)
 			}
 			if got := fmt.Sprint(left(t, dir)); got != "["+tt.want+"]" {

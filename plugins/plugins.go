@@ -110,7 +110,7 @@ func New(cfg Config) (*Plugins, error) {
 		cfg.Log.LogAttrs(context.Background(), slog.LevelWarn, "compiled plugins are not kept: their folder can't be checked", slog.Any("err", err))
 		cfg.CacheDir = ""
 	}
-	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), LateSlots: int(cfg.Limits.PluginEventCalls), CacheDir: cfg.CacheDir, Check: cfg.Check, Log: cfg.Log})
+	engine, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&cfg.Limits), LateSlots: int(cfg.Limits.PluginEventCalls), CacheDir: cfg.CacheDir, Vouch: c.vouch, Check: cfg.Check, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,11 @@ import (
 type Config struct {
 	Limits   Limits
 	CacheDir string // for compiled code, which is run: nobody else may write there; empty: none is kept
-	Slots    int    // calls that run at once; default GOMAXPROCS
+	// Vouch is asked before compiled code is read from CacheDir, with the names of which its
+	// file there has one, if there is a file: it is believed and run. After an error it is
+	// not read, and the module compiled anew. nil: whatever is there is believed.
+	Vouch func(names []string) error
+	Slots int // calls that run at once; default GOMAXPROCS
 	// LateSlots is how many calls of the hooks that nobody waits for may be under way
 	// beside them, most of them waiting; default 8.
 	LateSlots int
@@ -176,7 +180,7 @@ func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*M
 		return nil, ctx.Err()
 	}
 	most := e.compileTime(len(wasm))
-	m, err := e.module(ctx, code, most, e.cache, info)
+	m, err := e.module(ctx, code, most, e.vouched(code), info)
 	if err != nil && strings.HasPrefix(err.Error(), cacheFault) { // what it kept can't be used: do without
 		m, err = e.module(ctx, code, most, nil, info)
 	}
