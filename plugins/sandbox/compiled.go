@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/tetratelabs/wazero"
 )
@@ -30,4 +33,22 @@ func compiledNames(code []byte) (names []string) {
 		names = append(names, hex.EncodeToString(sum[:]))
 	}
 	return names
+}
+
+// cacheFault starts wazero's errors about what is in the files of its cache.
+const cacheFault = "compilationcache: "
+
+// ofCache reports whether an error is about the files of the cache: no module's fault.
+func ofCache(err error) bool {
+	_, disk := errors.AsType[syscall.Errno](err)
+	return disk || err != nil && strings.HasPrefix(err.Error(), cacheFault)
+}
+
+// unwritten reports whether a module was compiled, and only its file could not be written:
+// for a full disk, or a folder that somebody cleared. wazero then keeps it in memory, counted
+// for nobody, and would do so for good.
+func unwritten(err error) bool {
+	const written = ".tmp" // the end of a file's name until it is whole
+	_, disk := errors.AsType[syscall.Errno](err)
+	return disk && strings.Contains(err.Error(), written)
 }

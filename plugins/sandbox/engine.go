@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -181,7 +180,7 @@ func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*M
 	}
 	most := e.compileTime(len(wasm))
 	m, err := e.module(ctx, code, most, e.vouched(code), info)
-	if err != nil && strings.HasPrefix(err.Error(), cacheFault) { // what it kept can't be used: do without
+	if ofCache(err) { // what it kept can't be used: do without
 		m, err = e.module(ctx, code, most, nil, info)
 	}
 	return m, err
@@ -194,10 +193,6 @@ const compilePiece = 2 << 20
 func (e *Engine) compileTime(size int) time.Duration {
 	return e.cfg.Limits.CompileTime * time.Duration(1+size/compilePiece)
 }
-
-// cacheFault starts wazero's errors about the files of its cache, which are no
-// module's fault.
-const cacheFault = "compilationcache: "
 
 // module compiles what was rewritten. The cache keeps compiled code by the bytes it was
 // compiled from, and by wazero's version: so another version of the rewrite, which
@@ -232,6 +227,10 @@ func (m *Module) compile(ctx context.Context, code []byte, most time.Duration) (
 		return err
 	}
 	m.code, err = compileBounded(ctx, m.runtime, code, most)
+	if unwritten(err) { // it is in memory, and found there
+		m.code, err = compileBounded(ctx, m.runtime, code, most)
+		m.twice = err == nil
+	}
 	return err
 }
 
@@ -247,7 +246,7 @@ func (m *Module) prepare(ctx context.Context) (err error) {
 }
 
 // compileBounded compiles what was inspected. What it can't is the module's fault,
-// but for a cache that can't be written and a caller that waits no longer.
+// but for a cache that can't be used and a caller that waits no longer.
 func compileBounded(ctx context.Context, r wazero.Runtime, code []byte, most time.Duration) (_ wazero.CompiledModule, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a compiler meets what it does not know
@@ -257,13 +256,12 @@ func compileBounded(ctx context.Context, r wazero.Runtime, code []byte, most tim
 	timed, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, compileWorkers()), most)
 	defer cancel()
 	compiled, err := r.CompileModule(timed, code)
-	_, disk := errors.AsType[syscall.Errno](err)
 	switch {
 	case err == nil:
 		return compiled, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case disk, strings.HasPrefix(err.Error(), cacheFault):
+	case ofCache(err):
 		return nil, err
 	case timed.Err() != nil:
 		return nil, &FaultError{What: "the module takes too long to compile", Offset: -1}

@@ -20,6 +20,7 @@ type Module struct {
 	engine  *Engine
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
+	twice   bool              // the engine counts it once too often: see unwritten
 	globals []string          // names of all that can change: fuel and depth come first
 	hooks   map[string]string // the functions that answer them, by their names
 	warms   bool              // it can be asked before its image is taken
@@ -49,6 +50,9 @@ func (m *Module) Close(ctx context.Context) error {
 	}
 	if m.code != nil { // with a cache, the runtime would leave it in memory
 		err = errors.Join(err, m.code.Close(ctx))
+		if m.twice {
+			err = errors.Join(err, m.code.Close(ctx))
+		}
 	}
 	return errors.Join(err, m.runtime.Close(ctx))
 }
