@@ -250,7 +250,7 @@ func (b *body) call(op byte) error {
 		if int(n) < len(b.m.imported) {
 			b.check(b.at - b.from) // it costs as much as what is around it
 			b.pay(weightCall + b.m.imported[n].Weight)
-			b.edit(editIndex, b.m.moved(n))
+			b.edit(editImport, b.m.moved(n))
 		} else {
 			b.pay(weightCall)
 			b.edit(editCall, b.m.moved(n))

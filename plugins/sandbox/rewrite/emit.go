@@ -15,6 +15,7 @@ type editKind byte
 const (
 	editPay      editKind = iota // n: the region that is paid for
 	editIndex                    // n: what the function that is named is called now
+	editImport                   // n: what the import that is called is called now
 	editCall                     // n: what the function of the module that is called is called now
 	editIndirect                 // a call through a table
 	editHelper                   // n: what does in pieces what the instruction does at once

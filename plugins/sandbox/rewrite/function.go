@@ -42,6 +42,8 @@ func (b *body) emit(out, code []byte) []byte {
 			out = b.pays(out, &p, &b.regions[e.n])
 		case editIndex:
 			out = indexed(out, code[e.at], e.n)
+		case editImport: // it may say how much was used
+			out = indexed(b.save(out, &p, false), opCall, e.n)
 		case editCall:
 			out = b.load(indexed(b.save(out, &p, p.frames), opCall, e.n), &p)
 		case editIndirect:

@@ -179,6 +179,23 @@ func TestPaysLittleInVain(t *testing.T) {
 	}
 }
 
+// What an import finds to be used is the same in slices of any size: it may tell the module.
+func TestImportsSeeFuel(t *testing.T) {
+	count := slices.Concat(ops(opLoop, emptyBlock), ins(opLocalGet, 0), num(1), ops(opI32Sub), ins(opLocalTee, 0), ins(opBrIf, 0), ops(opEnd))
+	out, _ := mustRewrite(t, (&builder{}).imp("env", "twice", "i", "i").fn("f", "i", "i", "", count, num(1), ins(opCall, 0)).bytes())
+	seen := int64(0)
+	for _, slice := range []int64{1, 1000, 1 << 16} {
+		g := start(t, out, 1<<20, slice)
+		if _, fault := g.call("f", 1000); fault != "" {
+			t.Fatal(fault)
+		}
+		if seen > 0 && g.seen != seen || g.seen > 1<<20-5000 {
+			t.Errorf("in slices of %d there were %d left, before %d", slice, g.seen, seen)
+		}
+		seen = g.seen
+	}
+}
+
 // Whoever hands out fuel is asked when memory has grown, or was to.
 func TestGrowingAsks(t *testing.T) {
 	for pages, want := range map[int32]uint32{1: 2, 100: 1<<32 - 1} {

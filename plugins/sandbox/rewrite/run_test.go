@@ -47,6 +47,7 @@ type guest struct {
 	left     int64 // that was not granted yet
 	ticks    int
 	longest  int64 // that was paid between two checks; with slices of 1
+	seen     int64 // what was left of all fuel when it called its import
 }
 
 // start instantiates a module. Rewritten ones get fuel in slices.
@@ -56,7 +57,7 @@ func start(t testing.TB, wasm []byte, fuel, slice int64) *guest {
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2).WithMemoryLimitPages(512))
 	t.Cleanup(func() { _ = r.Close(ctx) })
 	g := &guest{slice: slice, left: fuel}
-	_, err := r.NewHostModuleBuilder("env").NewFunctionBuilder().WithFunc(func(v int32) int32 { return 2 * v }).Export("twice").Instantiate(ctx)
+	_, err := r.NewHostModuleBuilder("env").NewFunctionBuilder().WithFunc(g.twice).Export("twice").Instantiate(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +76,14 @@ func (g *guest) global(name string) api.MutableGlobal {
 
 // have is the fuel that is left of a slice.
 func (g *guest) have() int64 { return int64(api.DecodeI32(g.global(Fuel).Get())) }
+
+// twice is the import.
+func (g *guest) twice(v int32) int32 {
+	if g.instance.ExportedGlobal(Fuel) != nil { // it is rewritten
+		g.seen = g.left + g.have()
+	}
+	return 2 * v
+}
 
 func (g *guest) tick() {
 	g.ticks++
