@@ -15,8 +15,9 @@ const eventText = 16 << 10
 // view is a message as a hook shows it, the same to all plugins that are asked one after
 // the other: what one of them had described is not described again for the next.
 type view struct {
-	look *gateway.Look
-	hook gateway.Hook
+	look  *gateway.Look
+	hook  gateway.Hook
+	guest guest // who is asked
 
 	fields    []gateway.HeaderField
 	described *abi.Event

@@ -40,8 +40,10 @@ type guest struct {
 	lines   []gateway.PluginLine // said so far
 }
 
+// newGuest is the next one that a view is shown to: whoever was before has been closed.
 func newGuest(ctx context.Context, p *Plugins, s gateway.Scope, inst *gateway.Plugin, v *view, now time.Time) *guest {
-	g := &guest{ctx: ctx, plugins: p, scope: s, inst: inst, view: v, now: now}
+	g := &v.guest
+	*g = guest{ctx: ctx, plugins: p, scope: s, inst: inst, view: v, now: now}
 	if v.look.Message != nil {
 		g.reader.budget = 2*v.look.Message.Blob.Size + partSlack
 	}
