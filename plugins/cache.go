@@ -180,9 +180,13 @@ func (c *cache) trim() error {
 	return err
 }
 
-// drop removes a file; its hash goes first, so that it is never believed without.
+// drop removes a file; its hash goes last: without one, another process that looks after
+// the same folder would take it for a new one, and note what it is now.
 func drop(path string) error {
-	return errors.Join(gone(os.Remove(path+sumEnding)), gone(os.Remove(path)))
+	if err := gone(os.Remove(path)); err != nil {
+		return err
+	}
+	return gone(os.Remove(path + sumEnding))
 }
 
 // noted reports whether a hash is the one that stands beside a file.

@@ -98,6 +98,19 @@ func TestCacheFails(t *testing.T) {
 	}
 }
 
+// A file that can't be dropped keeps its hash: without, what it is now would be noted.
+func TestCacheDropFails(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "full/file", "x", time.Now())
+	write(t, dir, "full"+sumEnding, "x", time.Now())
+	if err := drop(filepath.Join(dir, "full")); err == nil {
+		t.Error("a folder that is not empty is removed")
+	}
+	if got := fmt.Sprint(left(t, dir)); got != "[file full.sum]" {
+		t.Errorf("there is %s", got)
+	}
+}
+
 func write(t *testing.T, dir, name, content string, at time.Time) {
 	t.Helper()
 	path := filepath.Join(dir, name)
