@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -19,6 +20,7 @@ type instance struct {
 	memory    *snapshot.Memory
 	globals   []snapshot.Global // all that can change: fuel and depth come first
 	functions map[string]api.Function
+	stacks    []reflect.Value   // the engine's, one for each of them
 	stack     [1]uint64         // what functions return
 	call      call              // that runs on it
 	names     map[string]string // that it asked for
@@ -52,9 +54,25 @@ func (in *instance) function(name string) api.Function {
 	if f == nil {
 		if f = in.module.ExportedFunction(name); f != nil {
 			in.functions[name] = f
+			in.stacks = append(in.stacks, stackOf(f))
 		}
 	}
 	return f
+}
+
+// stackOf is the stack that the engine keeps for a function from call to call. It grows with
+// the deepest of them, up to megabytes, and the engine does not say how large it is.
+func stackOf(f api.Function) reflect.Value { return reflect.ValueOf(f).Elem().FieldByName("stack") }
+
+// private is how many bytes are its own, not shared with other instances.
+func (in *instance) private() int64 {
+	sum := in.state.Private()
+	for _, s := range in.stacks {
+		if s.IsValid() { // or this engine has another name for it
+			sum += int64(s.Len()) * int64(s.Type().Elem().Size())
+		}
+	}
+	return sum
 }
 
 // faults is how many pages of memory the kernel has found since its call began; 0 if

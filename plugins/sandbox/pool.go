@@ -44,7 +44,7 @@ func (p *pool) take(m *Module, owner Owner) *instance {
 func (p *pool) put(in *instance, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in.since, in.bytes = now, in.state.Private()
+	in.since, in.bytes = now, in.private()
 	p.idle, p.bytes = append(p.idle, in), p.bytes+in.bytes
 	excess := 0
 	for rest := p.bytes; excess < len(p.idle) && (rest > p.most || len(p.idle)-excess > maxIdle); excess++ {

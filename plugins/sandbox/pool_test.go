@@ -95,6 +95,25 @@ func (p *pool) waits() int {
 	return len(p.idle)
 }
 
+// The memory of those that wait is bounded with the engine's stacks, which stay as large as
+// the deepest call had them.
+func TestPoolCountsStacks(t *testing.T) {
+	const depth = 5000
+	lim := testLimits()
+	lim.Frames, lim.StackBytes, lim.IdleBytes = 2*depth, 1<<20, 1<<20
+	e := engineOf(t, Config{Limits: lim})
+	m := compile(t, e, (&assembler{}).fn("", "i:", []byte{0x20, 0, 0x45}, when([]byte{0x0f}), []byte{0x20, 0}, konst(1), []byte{0x6b}, invoke(0)).
+		fn("postern_inbound", ":i", konst(depth), invoke(0), konst(0)).bytes())
+	for owner := range byte(10) {
+		if _, err := m.Call(t.Context(), Owner{owner}, "inbound", &fakeHost{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := e.pool.waits(); n < 1 || n > 5 {
+		t.Errorf("%d instances wait, with %d bytes of stacks and more", n, e.pool.bytes)
+	}
+}
+
 // Instances are made when they are needed, used again, and freed when nobody comes.
 func TestPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -150,9 +169,9 @@ func TestPool(t *testing.T) {
 // No instance is ever asked for two owners, and those that waited longest make room.
 func TestOwners(t *testing.T) {
 	lim := testLimits()
-	lim.IdleBytes = 40 << 10 // ten pages
+	lim.IdleBytes = 64 << 10 // two and a half of them
 	e := engineOf(t, Config{Limits: lim})
-	m := compile(t, e, hook(store(4, 1), store(9000, 1), store(20000, 1), store(30000, 1), konst(0)).bytes()) // four pages
+	m := compile(t, e, hook(store(4, 1), store(9000, 1), store(20000, 1), store(30000, 1), konst(0)).bytes()) // four pages, and a stack of 10 KiB
 	of := map[*instance]Owner{}
 	for i := range 30 {
 		owner := Owner{byte(i % 3)}
@@ -164,7 +183,7 @@ func TestOwners(t *testing.T) {
 			if was, known := of[in]; known && was != in.owner {
 				t.Errorf("an instance of %v is one of %v", was, in.owner)
 			}
-			of[in], bytes = in.owner, bytes+in.state.Private()
+			of[in], bytes = in.owner, bytes+in.private()
 		}
 		if last := e.pool.idle[len(e.pool.idle)-1]; last.owner != owner {
 			t.Errorf("call %d ran on an instance of %v, not %v", i, last.owner, owner)
