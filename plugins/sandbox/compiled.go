@@ -1,23 +1,70 @@
 package sandbox
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
-
-	"github.com/tetratelabs/wazero"
 )
 
-// vouched is the cache, if what it has of a module may be read; nil if not.
-func (e *Engine) vouched(code []byte) wazero.CompilationCache {
-	if e.cache != nil && e.cfg.Vouch != nil && e.cfg.Vouch(compiledNames(code)) != nil {
+// moduleID is what wazero takes a module for.
+type moduleID [sha256.Size]byte
+
+func idOf(code []byte) moduleID {
+	const endsByItself = 0 // the engine need not stop it
+	return sha256.Sum256(append(slices.Clip(code), endsByItself))
+}
+
+// turns has one at a time compile the same module, or read what was compiled of it. wazero
+// lets others have what it reads before all of it is there: it would lack the code that calls
+// begin with, and whoever called it would end the process.
+type turns struct {
+	mu    sync.Mutex
+	taken map[moduleID]chan struct{} // closed when it is somebody else's turn
+}
+
+// take waits for the turn, which the caller gives back.
+func (t *turns) take(ctx context.Context, id moduleID) (leave func(), err error) {
+	for {
+		t.mu.Lock()
+		other, taken := t.taken[id]
+		if !taken {
+			mine := make(chan struct{})
+			t.taken[id] = mine
+			t.mu.Unlock()
+			return func() { t.leave(id, mine) }, nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (t *turns) leave(id moduleID, mine chan struct{}) {
+	t.mu.Lock()
+	delete(t.taken, id)
+	t.mu.Unlock()
+	close(mine)
+}
+
+// vouch has it seen to that what the cache has of a module may be read.
+func (e *Engine) vouch(id moduleID) error {
+	if e.cfg.Vouch == nil {
 		return nil
 	}
-	return e.cache
+	if err := e.cfg.Vouch(compiledNames(id)); err != nil {
+		return fmt.Errorf("%s%w", cacheFault, err)
+	}
+	return nil
 }
 
 // processorBits bounds what wazero's names of files say of the processor: 3 bits in 1.12.
@@ -25,9 +72,7 @@ const processorBits = 4
 
 // compiledNames are the names that wazero may give to the file of a module's compiled code:
 // by what the module is, and by what the processor can do, which it does not say.
-func compiledNames(code []byte) (names []string) {
-	const endsByItself = 0 // the engine need not stop it
-	id := sha256.Sum256(append(slices.Clip(code), endsByItself))
+func compiledNames(id moduleID) (names []string) {
 	for processor := range uint64(1 << processorBits) {
 		sum := sha256.Sum256(binary.LittleEndian.AppendUint64(append(id[:], "WAZEVO"...), processor))
 		names = append(names, hex.EncodeToString(sum[:]))
@@ -35,7 +80,7 @@ func compiledNames(code []byte) (names []string) {
 	return names
 }
 
-// cacheFault starts wazero's errors about what is in the files of its cache.
+// cacheFault starts wazero's errors about what is in the files of its cache, and ours.
 const cacheFault = "compilationcache: "
 
 // ofCache reports whether an error is about the files of the cache: no module's fault.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -50,5 +51,36 @@ func TestFolderCantBeWritten(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(folder[0], strings.Repeat("?", 64)))
 	if err != nil || len(files) != 1 {
 		t.Errorf("%v: there are the files %v", err, files)
+	}
+}
+
+// One module may be compiled for whoever uploads it while it is loaded for mail: both get
+// all of it.
+func TestCompiledAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	a := hook(konst(0))
+	for n := range 90 {
+		a.typ(strings.Repeat("i", n) + ":") // of each type the engine makes code
+	}
+	wasm := a.bytes()
+	for range 20 {
+		e := newEngine(t, dir) // with nothing in memory
+		var both sync.WaitGroup
+		for _, ready := range []func(context.Context, []byte) (*Module, error){e.Compile, e.Load} {
+			both.Go(func() {
+				m, err := ready(t.Context(), wasm)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{}); err != nil {
+					t.Error(err)
+				}
+				if err := m.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
 	}
 }

@@ -54,6 +54,7 @@ type Engine struct {
 	rewrite   rewrite.Config          // what modules are held to
 	hooks     map[string]string       // what they export to answer one
 	cache     wazero.CompilationCache // nil without a CacheDir
+	turns     turns                   // of the cache
 	rewritten *rewritten
 	keeper    *snapshot.Keeper
 	pool      pool
@@ -82,6 +83,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Idle = time.Minute
 	}
 	e := &Engine{cfg: cfg, compile: make(chan struct{}, 1), load: make(chan struct{}, 1), slots: newSlots(cfg.Slots, cfg.LateSlots)}
+	e.turns.taken = make(map[moduleID]chan struct{})
 	e.rewrite.Limits = rewrite.Limits{
 		ModuleBytes: l.ModuleBytes, Functions: l.Functions, Locals: l.Locals, FunctionBytes: l.FunctionBytes, Blocks: l.Blocks,
 		MemoryBytes: e.mostMemory(), StackBytes: l.StackBytes, Frames: l.Frames,
@@ -179,7 +181,7 @@ func (e *Engine) ready(ctx context.Context, wasm []byte, slot chan struct{}) (*M
 		return nil, ctx.Err()
 	}
 	most := e.compileTime(len(wasm))
-	m, err := e.module(ctx, code, most, e.vouched(code), info)
+	m, err := e.module(ctx, code, most, e.cache, info)
 	if ofCache(err) { // what it kept can't be used: do without
 		m, err = e.module(ctx, code, most, nil, info)
 	}
@@ -207,7 +209,12 @@ func (e *Engine) module(ctx context.Context, code []byte, most time.Duration, ca
 	}
 	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg), hooks: e.hooks}
 	m.globals = append([]string{rewrite.Fuel, rewrite.Depth}, info.Globals...)
-	err := m.compile(ctx, code, most)
+	err := m.imports(ctx)
+	if err == nil && cache != nil {
+		err = m.compileShared(ctx, code, most)
+	} else if err == nil {
+		m.code, err = compileBounded(ctx, m.runtime, code, most)
+	}
 	if err == nil {
 		err = m.prepare(ctx)
 	}
@@ -218,12 +225,24 @@ func (e *Engine) module(ctx context.Context, code []byte, most time.Duration, ca
 	return m, nil
 }
 
-// compile makes the imports, and compiles.
-func (m *Module) compile(ctx context.Context, code []byte, most time.Duration) (err error) {
-	if err = instantiateImports(ctx, m.runtime); err != nil {
+// imports makes what a module may import.
+func (m *Module) imports(ctx context.Context) error {
+	if err := instantiateImports(ctx, m.runtime); err != nil {
 		return err
 	}
-	if err = instantiateMeter(ctx, m.runtime); err != nil {
+	return instantiateMeter(ctx, m.runtime)
+}
+
+// compileShared compiles a module, or takes what was compiled of it before, in memory or on
+// disk.
+func (m *Module) compileShared(ctx context.Context, code []byte, most time.Duration) error {
+	id := idOf(code)
+	leave, err := m.engine.turns.take(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := m.engine.vouch(id); err != nil {
 		return err
 	}
 	m.code, err = compileBounded(ctx, m.runtime, code, most)
