@@ -207,7 +207,7 @@ func (e *Engine) module(ctx context.Context, code []byte, most time.Duration, ca
 	if cache != nil {
 		cfg = cfg.WithCompilationCache(cache)
 	}
-	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg), hooks: e.hooks}
+	m := &Module{engine: e, runtime: wazero.NewRuntimeWithConfig(ctx, cfg), hooks: e.hooks, wide: int64(info.Wide)}
 	m.globals = append([]string{rewrite.Fuel, rewrite.Depth}, info.Globals...)
 	err := m.imports(ctx)
 	if err == nil && cache != nil {

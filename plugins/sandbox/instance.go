@@ -42,10 +42,11 @@ func (in *instance) size() int64 { return int64(in.module.Memory().Size()) }
 
 // mostSlice is the most fuel that it may get at once.
 func (in *instance) mostSlice() int64 {
+	most := int64(mostSlice)
 	if in.size() > smallMemory {
-		return mostLarge
+		most = mostLarge
 	}
-	return mostSlice
+	return max(leastSlice, min(most, mostMoved/max(in.of.wide, 1)))
 }
 
 // function is one that the module exports; nil if it does not.

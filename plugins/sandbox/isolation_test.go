@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -53,11 +54,11 @@ func intruder() *assembler {
 }
 
 // withLocals gives a function that has none some of type i32.
-func withLocals(code []byte, n byte) []byte {
+func withLocals(code []byte, n uint64) []byte {
 	for code[0] >= 0x80 { // its size
 		code = code[1:]
 	}
-	return sized(append([]byte{1, n, 0x7f}, code[2:]...))
+	return sized(slices.Concat([]byte{1}, binary.AppendUvarint(nil, n), []byte{0x7f}, code[2:]))
 }
 
 // intruded is the host of one call.

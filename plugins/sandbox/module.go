@@ -22,6 +22,7 @@ type Module struct {
 	code    wazero.CompiledModule
 	twice   bool              // the engine counts it once too often: see unwritten
 	globals []string          // names of all that can change: fuel and depth come first
+	wide    int64             // values that one of its functions has at once
 	hooks   map[string]string // the functions that answer them, by their names
 	warms   bool              // it can be asked before its image is taken
 	images  images

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -17,13 +18,15 @@ import (
 func greedy(mib int32) map[string][]byte {
 	const page = 4 << 10
 	pages, end := mib<<4, mib<<20
-	guest := func(code ...[]byte) []byte {
+	const many = 1000
+	having := func(locals uint64, code ...[]byte) []byte {
 		a := (&assembler{}).imp(abi.Module, "now", ":I").imp(wasiModule, "random_get", "ii:i").
 			fn("postern_inbound", ":i", invoke(0), drop, slices.Concat(code...), invoke(0), drop, konst(0))
-		a.code[0] = withLocals(a.code[0], 2)
+		a.code[0] = withLocals(a.code[0], locals)
 		a.memories = [][]byte{append([]byte{0}, binary32(uint64(pages))...)}
 		return a.bytes()
 	}
+	guest := func(code ...[]byte) []byte { return having(2, code...) }
 	again := func(code ...[]byte) []byte {
 		return slices.Concat([]byte{0x03, 0x40}, slices.Concat(code...), []byte{0x0c, 0, 0x0b})
 	}
@@ -39,6 +42,12 @@ func greedy(mib int32) map[string][]byte {
 	for at := int32(0); at < end; at += page {
 		written = append(written, slices.Concat(konst(at), konst(1), []byte{0x36, 2, 0})...)
 	}
+	skipped, sum := slices.Concat(local0, []byte{0x04, 0x40}), konst(0)
+	for n := range uint64(many - 2) {
+		skipped = slices.Concat(skipped, konst(int32(n)), binary.AppendUvarint([]byte{0x21}, n+2))
+		sum = slices.Concat(sum, binary.AppendUvarint([]byte{0x20}, n+2), []byte{0x6a})
+	}
+	skipped = append(skipped, 0x0b)
 	spread := slices.Concat(local0, konst(1664525), []byte{0x6c}, konst(1013904223), []byte{0x6a}, tee0,
 		konst(end-4), []byte{0x71, 0x28, 2, 0}, local0, []byte{0x6a, 0x21, 0})
 	return map[string][]byte{
@@ -50,7 +59,9 @@ func greedy(mib int32) map[string][]byte {
 		"pages written":    guest(walk(local0, konst(1), []byte{0x36, 2, 0})),
 		"pages, no loop":   guest(quick, written),
 		"pages read":       guest(walk([]byte{0x20, 1}, local0, []byte{0x28, 2, 0, 0x6a, 0x21, 1}), konst(0), []byte{0x20, 1, 0x36, 2, 0}), // what nobody uses is not read
-		"random_get":       guest(again(konst(0), konst(1<<20), invoke(1), drop)),
+		"locals joined": having(many, quick, []byte{0x02, 0x40}, again(skipped, skipped, skipped, []byte{0x20, 1, 0x0d, 1}), []byte{0x0b}, // and used afterwards
+			konst(0), sum, []byte{0x36, 2, 0}),
+		"random_get": guest(again(konst(0), konst(1<<20), invoke(1), drop)),
 	}
 }
 
@@ -105,6 +116,24 @@ func TestSlicesOfTheGrown(t *testing.T) {
 	small, grown := looked(count, count), looked(count, grow, count)
 	if least := int64(rounds * weight / mostLarge); grown-small < least*3/4 {
 		t.Errorf("%d looks with little memory, %d when it has grown on the way", small, grown)
+	}
+}
+
+// Whose functions have many values gets no large slices: where blocks join they are moved.
+func TestSlicesOfTheWide(t *testing.T) {
+	lim := realLimits()
+	lim.Fuel = 1 << 21
+	for _, wide := range []uint64{500, 5000} {
+		a := hook(forever, konst(0))
+		a.code[0] = withLocals(a.code[0], wide)
+		l := &looks{Context: t.Context()}
+		used, err := compile(t, engineOf(t, Config{Limits: lim}), a.bytes()).Call(l, nobody, abi.HookInbound, &fakeHost{})
+		if known, ok := errors.AsType[*CallError](err); !ok || known.Reason != ReasonFuel {
+			t.Fatal(err)
+		}
+		if least := used.Fuel / max(mostMoved/int64(wide), leastSlice); l.n < least*3/4 {
+			t.Errorf("with %d locals it looked %d times, want %d", wide, l.n, least)
+		}
 	}
 }
 

@@ -190,6 +190,7 @@ func (m *module) bodies(r *reader) error {
 		instructions := b.r.b
 		b.from = b.r.at
 		if err = b.walk(); err == nil {
+			m.info.Wide = max(m.info.Wide, len(b.locals)+b.most)
 			code = b.emit(code[:0], instructions)
 			out = append(binary.AppendUvarint(out, uint64(len(code))), code...)
 		}

@@ -77,6 +77,7 @@ type Info struct {
 	MinBytes, MaxBytes int64    // of memory
 	Checks, Charges    int      // places where fuel is asked for, and those where it is only paid
 	Jumps              int      // that became direct ones
+	Wide               int      // values that one function has at once: locals, and most operands
 }
 
 // Module returns what is compiled in place of wasm. A *FaultError says why wasm is

@@ -215,9 +215,9 @@ func TestGrowingAsks(t *testing.T) {
 // What is found out about a module is told.
 func TestInfo(t *testing.T) {
 	_, info := mustRewrite(t, (&builder{}).imp("env", "twice", "i", "i").global(i32, 0, opI32Const, 1).global(i64, 1, opI64Const, 1).global(f64, 1, append([]byte{opF64Const}, make([]byte, 8)...)...).
-		fn("hook", "", "i", "", ops(opLoop, emptyBlock, opEnd), num(1)).bytes())
+		fn("hook", "", "i", "iiI", ops(opLoop, emptyBlock, opEnd), num(1), num(2), ops(opDrop)).bytes())
 	if !slices.Equal(info.Globals, []string{"postern_rt.g1", "postern_rt.g2"}) || !slices.Equal(info.Exports, []string{"hook"}) || info.Functions != 1 || info.Loops != 1 ||
-		info.MinBytes != 2*PageBytes || info.MaxBytes != 4*PageBytes || info.Checks != 2 {
+		info.MinBytes != 2*PageBytes || info.MaxBytes != 4*PageBytes || info.Checks != 2 || info.Wide != 5 {
 		t.Errorf("%+v", info)
 	}
 }
