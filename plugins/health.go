@@ -115,7 +115,10 @@ const (
 func (h *health) went(inst *gateway.Plugin, t turn, now time.Time, took time.Duration, err error, l *gateway.Limits) change {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.condition(inst)
+	c := h.of[inst.ID]
+	if c == nil || c.code != inst.SHA256 { // deleted meanwhile, or it has new code, of which this says nothing
+		return changedNothing
+	}
 	blamed := blames(err)
 	if err == nil || blamed || errors.Is(err, context.DeadlineExceeded) {
 		c.stats.add(took, err)

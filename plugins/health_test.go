@@ -66,6 +66,26 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// A call that ends when its plugin has new code, or is deleted, changes nothing any more.
+func TestHealthOfTheReplaced(t *testing.T) {
+	var h health
+	limits, now, inst := gateway.DefaultLimits(), time.Unix(0, 0), &gateway.Plugin{ID: gateway.ID{1}}
+	late, old := h.admit(inst, gateway.HookEvent, now), *inst
+	inst.SHA256[0]++
+	for range limits.PluginFailuresRow {
+		h.went(inst, h.admit(inst, gateway.HookEvent, now), now, 0, errRefused, &limits)
+	}
+	h.went(&old, late, now, 0, nil, &limits)
+	if h.admit(inst, gateway.HookEvent, now).may {
+		t.Error("a call of the old code ends the pause of the new one")
+	}
+	h.forget(inst.ID, true)
+	h.went(inst, late, now, 0, nil, &limits)
+	if len(h.of) > 0 {
+		t.Error("a deleted plugin is known again")
+	}
+}
+
 // That it begins to be paused is told once, however often it is tried meanwhile.
 func TestPausesOnce(t *testing.T) {
 	var h health
