@@ -93,7 +93,7 @@ func (p *Plugins) take(ctx context.Context, s gateway.Scope, u gateway.PluginUpl
 	if err != nil {
 		return err
 	}
-	p.modules.put(v.SHA256, module)
+	p.modules.put(s.Domain(), v.SHA256, module)
 	w, err := p.cfg.Store.CreateBlob(ctx, s, s.Domain(), int64(len(code)))
 	if err != nil {
 		return err

@@ -14,7 +14,8 @@ import (
 
 // modules keeps compiled modules by the digest of their code. Those in use stay; of the
 // others the ones used last, among them those of versions before: who goes back to one
-// finds it ready. A call stays on the module it began with, whatever replaces it.
+// finds it ready. Who has the most makes room, so that no domain has another's mail wait
+// for modules to be loaded. A call stays on the module it began with, whatever replaces it.
 type modules struct {
 	load func(context.Context, gateway.Scope, *gateway.Plugin) (*sandbox.Module, error)
 	most int // that stay when nobody uses them
@@ -31,6 +32,7 @@ type loaded struct {
 	err    error
 	users  int
 	used   uint64
+	by     gateway.DomainID
 }
 
 // get returns the module of an installation, which the caller releases when it no longer
@@ -78,7 +80,7 @@ func (m *modules) use(ctx context.Context, s gateway.Scope, p *gateway.Plugin) (
 		go m.fill(context.WithoutCancel(ctx), s, p, l)
 	}
 	m.clock++
-	l.users, l.used = l.users+1, m.clock
+	l.users, l.used, l.by = l.users+1, m.clock, p.Domain
 	return l, !known
 }
 
@@ -97,7 +99,7 @@ func (m *modules) fill(ctx context.Context, s gateway.Scope, p *gateway.Plugin, 
 }
 
 // put keeps a module that was compiled for another reason.
-func (m *modules) put(sha [32]byte, module *sandbox.Module) {
+func (m *modules) put(d gateway.DomainID, sha [32]byte, module *sandbox.Module) {
 	m.mu.Lock()
 	l, known := m.loaded[sha]
 	if !known {
@@ -106,7 +108,7 @@ func (m *modules) put(sha [32]byte, module *sandbox.Module) {
 		m.loaded[sha] = l
 	}
 	m.clock++
-	l.users, l.used = l.users+1, m.clock
+	l.users, l.used, l.by = l.users+1, m.clock, d
 	m.mu.Unlock()
 	if known {
 		_ = module.Close(context.Background()) // nothing runs on it
@@ -120,22 +122,33 @@ func (m *modules) release(l *loaded) {
 	l.users--
 	var idle []*loaded
 	for len(m.loaded) > m.most {
-		oldest, found := [32]byte{}, false
-		for k, o := range m.loaded {
-			if o.users == 0 && (!found || o.used < m.loaded[oldest].used) {
-				oldest, found = k, true
-			}
-		}
+		sha, found := m.excess()
 		if !found {
 			break
 		}
-		idle = append(idle, m.loaded[oldest])
-		delete(m.loaded, oldest)
+		idle = append(idle, m.loaded[sha])
+		delete(m.loaded, sha)
 	}
 	m.mu.Unlock()
 	for _, o := range idle {
 		_ = o.module.Close(context.Background()) // nothing runs on it
 	}
+}
+
+// excess is the one that makes room, if one is not in use: of the domain that has the most
+// of them, the one used longest ago. m is locked.
+func (m *modules) excess() (sha [32]byte, found bool) {
+	has := make(map[gateway.DomainID]int)
+	for _, l := range m.loaded {
+		has[l.by]++
+	}
+	var of *loaded
+	for k, l := range m.loaded {
+		if l.users == 0 && (of == nil || has[l.by] > has[of.by] || has[l.by] == has[of.by] && l.used < of.used) {
+			sha, of = k, l
+		}
+	}
+	return sha, of != nil
 }
 
 // close waits for what is being loaded, and frees all.

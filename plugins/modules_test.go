@@ -7,8 +7,49 @@ import (
 	"testing/synctest"
 
 	"github.com/centerleap/postern/gateway"
+	"github.com/centerleap/postern/plugins/hostile"
 	"github.com/centerleap/postern/plugins/sandbox"
 )
+
+// Whoever has many plugins makes room for them: nobody else's are loaded again for it.
+func TestModulesMakeRoom(t *testing.T) {
+	lim := gateway.DefaultLimits()
+	e, err := sandbox.New(sandbox.Config{Limits: sandboxLimits(&lim)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loads := map[gateway.DomainID]int{}
+	m := &modules{most: 4, loaded: make(map[[32]byte]*loaded), load: func(ctx context.Context, _ gateway.Scope, p *gateway.Plugin) (*sandbox.Module, error) {
+		loads[p.Domain]++
+		return e.Compile(ctx, hostile.Labeller("seen", 0, 0))
+	}}
+	defer func() { _ = errors.Join(m.close(t.Context()), e.Close(t.Context())) }()
+	ask := func(d gateway.DomainID, code byte) {
+		l, err := m.get(t.Context(), gateway.Scope{}, &gateway.Plugin{Domain: d, SHA256: [32]byte{byte(d), code}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.release(l)
+	}
+	for range 3 { // alone, a domain has them all
+		for code := range byte(4) {
+			ask(1, code)
+		}
+	}
+	if loads[1] != 4 {
+		t.Errorf("four modules were loaded %d times", loads[1])
+	}
+	for range 5 {
+		ask(2, 0)
+		for code := range byte(10) {
+			ask(1, code)
+		}
+	}
+	if m.mu.Lock(); loads[2] != 1 || len(m.loaded) > 4+1 { // one may still be counted by who loaded it
+		t.Errorf("one module was loaded %d times, and there are %d", loads[2], len(m.loaded))
+	}
+	m.mu.Unlock()
+}
 
 // What can't be loaded for one tenant, whose code is gone, is loaded for the other one who
 // has the same; what is wrong with the code itself is for both.
