@@ -34,7 +34,7 @@ func TestUntil(t *testing.T) {
 				began := time.Now()
 				u := &until{Context: ctx, at: began.Add(time.Second)}
 				defer u.stop()
-				if at, ok := u.Deadline(); !ok || tt.err == context.DeadlineExceeded && at.Sub(began) != tt.want {
+				if at, ok := u.Deadline(); !ok || errors.Is(tt.err, context.DeadlineExceeded) && at.Sub(began) != tt.want {
 					t.Errorf("%s: the deadline is in %v", tt.name, at.Sub(began))
 				}
 				if waits {
