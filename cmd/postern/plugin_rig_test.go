@@ -50,6 +50,10 @@ func newRig(t testing.TB, env ...string) *rig {
 		if r.cmd.ProcessState == nil {
 			r.end(syscall.SIGKILL)
 		}
+		if t.Failed() { // perhaps it had ended by itself, and says why
+			said := r.said.Bytes()
+			t.Logf("the gateway said last:\n%s", said[max(0, len(said)-8<<10):])
+		}
 	})
 	r.keys = *r.banner.Keys
 	r.victim = tenant{r, r.keys.Domain, gatewaytest.Account}
