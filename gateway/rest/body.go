@@ -46,6 +46,7 @@ const jsonBody = "application/json"
 // openBody returns the reader of a body of a media type, after a look at what the
 // header says.
 func (s *Server) openBody(k *call, media string, limit int64) (*body, error) {
+	k.opened = true
 	b := &body{k: k, conn: k.c.Context().Conn(), left: limit, limit: limit, until: time.Now().Add(gateway.BodyTimeout)}
 	if b.r = k.c.Context().RequestBodyStream(); b.r == nil {
 		b.r = bytes.NewReader(k.c.Request().Body()) // no stream: the raw bytes, read already
@@ -142,6 +143,16 @@ func (b *body) refuse(err error) error {
 		_, _ = io.CopyN(io.Discard, b.r, drainBytes)
 	}
 	return err
+}
+
+// unread refuses the body of a request that was refused before anybody looked at it. What
+// one write of the client holds is there already.
+func (k *call) unread(err error) {
+	const there = 4 << 10
+	n := k.c.Request().Header.ContentLength()
+	if r := k.c.Context().RequestBodyStream(); r != nil && !k.opened && (n < 0 || n > there) {
+		_ = (&body{k: k, conn: k.c.Context().Conn(), r: r}).refuse(err)
+	}
 }
 
 // readJSON reads a small JSON object into v.

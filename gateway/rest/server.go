@@ -220,6 +220,7 @@ type call struct {
 	stop    <-chan struct{} // closed when the door stops
 	row     gateway.Activity
 	logged  bool           // the row is in a commit already
+	opened  bool           // the body is, or was, read
 	used    gateway.Usage  // the key's hour, as far as this request knows it
 	left    keys.Allowance // of the requests of the route's class
 }
@@ -244,6 +245,7 @@ func (s *Server) run(base context.Context, stopping <-chan struct{}, c *fiber.Ct
 		return s.answerError(k, err)
 	}
 	if err := r.Handle(s, k); err != nil {
+		k.unread(err)
 		return s.answerError(k, err)
 	}
 	k.row.Status = c.Response().StatusCode()
