@@ -152,11 +152,12 @@ func (v *Verdict) Changes() bool {
 // one decides where it has an opinion, and what they add adds up. There is one reply: the
 // first.
 func (v *Verdict) Add(later *Verdict) {
+	until := later.Until
 	if v.Action == ActionHold && later.Action == ActionHold { // until all who hold it let it go
-		later.Until = longer(v.Until, later.Until)
+		until = longer(v.Until, until)
 	}
 	if later.Action != ActionAccept { // with its own words, or none
-		v.Action, v.Code, v.Text, v.Until = later.Action, later.Code, later.Text, later.Until
+		v.Action, v.Code, v.Text, v.Until = later.Action, later.Code, later.Text, until
 	}
 	v.Folder = cmp.Or(later.Folder, v.Folder)
 	v.Flags |= later.Flags

@@ -23,8 +23,11 @@ func TestVerdictAdd(t *testing.T) {
 		{Verdict{Action: ActionHold, Until: noon}, Verdict{Action: ActionDeny}, Verdict{Action: ActionDeny}},
 		{Verdict{Labels: []string{"a"}}, Verdict{Labels: []string{"b"}, Final: true}, Verdict{Labels: []string{"a", "b"}, Final: true}},
 	} {
-		got := tt.first
-		if got.Add(&tt.later); !reflect.DeepEqual(got, tt.want) {
+		got, later := tt.first, tt.later
+		if got.Add(&later); !reflect.DeepEqual(later, tt.later) {
+			t.Errorf("%+v became %+v when it was added", tt.later, later)
+		}
+		if !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%+v, then %+v: %+v, want %+v", tt.first, tt.later, got, tt.want)
 		}
 	}
