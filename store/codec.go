@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -70,10 +71,15 @@ func (e *encoder) id(n protowire.Number, id [16]byte) {
 
 // message appends a nested record, which has no version byte of its own.
 func (e *encoder) message(n protowire.Number, fill func(*encoder)) {
-	var sub encoder
-	fill(&sub)
 	e.b = protowire.AppendTag(e.b, n, protowire.BytesType)
-	e.b = protowire.AppendBytes(e.b, sub.b)
+	at := len(e.b)
+	e.b = append(e.b, 0) // its length, of which most need one byte
+	fill(e)
+	size := len(e.b) - at - 1
+	if more := protowire.SizeVarint(uint64(size)) - 1; more > 0 {
+		e.b = slices.Insert(e.b, at, make([]byte, more)...)
+	}
+	protowire.AppendVarint(e.b[:at], uint64(size))
 }
 
 // field is one field as read.
