@@ -126,14 +126,14 @@ func BenchmarkChain(b *testing.B) {
 		b.Fatal(err)
 	}
 	lim, p := gateway.DefaultLimits(), shelved(b, wasm, 3)
-	scanned, err := content.Scan(strings.NewReader(large), lim)
+	scanned, fields, err := content.ScanHeader(strings.NewReader(large), lim)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	began := processorTime(b)
 	for b.Loop() {
-		reading := &content.Reading{Content: scanned, Limits: lim, Open: func(off, n int64) (io.ReadCloser, error) {
+		reading := &content.Reading{Content: scanned, Fields: fields, Limits: lim, Open: func(off, n int64) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader(large[off : off+n])), nil
 		}}
 		look := &gateway.Look{

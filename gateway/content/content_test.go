@@ -384,7 +384,7 @@ func FuzzScan(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		c, err := Scan(strings.NewReader(raw), lim)
+		c, fields, err := ScanHeader(strings.NewReader(raw), lim)
 		if err != nil {
 			if gateway.KindOf(err) != gateway.TooLarge {
 				t.Fatal(err)
@@ -392,7 +392,35 @@ func FuzzScan(f *testing.F) {
 			return
 		}
 		checkContent(t, raw, c)
+		checkHeader(t, raw, c, fields)
 	})
+}
+
+// checkHeader holds what a scan keeps of a header to what is read of it again.
+func checkHeader(t *testing.T, raw string, c *gateway.Content, fields []gateway.HeaderField) {
+	t.Helper()
+	again := &Reading{Content: c, Limits: lim, Open: func(off, n int64) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(raw[off : off+n])), nil
+	}}
+	kept := &Reading{Content: c, Limits: lim, Fields: slices.Clip(fields)}
+	for range 2 { // and it is still there the next time
+		want, err := again.Header()
+		got, failed := kept.Header()
+		if err != nil || failed != nil || !slices.Equal(got, want) {
+			t.Fatalf("kept %q %v, read again %q %v", got, failed, want, err)
+		}
+	}
+}
+
+// Line ends go, and nothing else.
+func TestUnfold(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "a": "a", "a\r\n b": "a b", "a\n\tb\n": "a\tb", "a\r b\r": "a\r b\r", "\r\r\n\r\n\n": "\r", "\n\r": "\r", "ä\r\nä": "ää",
+	} {
+		if got := unfold(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
 }
 
 func TestParseAddress(t *testing.T) {

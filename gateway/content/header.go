@@ -19,8 +19,18 @@ var (
 // usualFields is how many fields there is room for beforehand; ours.
 const usualFields = 64
 
-// unfolded removes the line ends of a field, and nothing else: RFC 5322 section 2.2.3.
-var unfolded = strings.NewReplacer("\r\n", "", "\n", "")
+// unfold removes the line ends of a field, and nothing else: RFC 5322 section 2.2.3.
+func unfold(value string) string {
+	var out strings.Builder
+	out.Grow(len(value))
+	for line := range strings.Lines(value) {
+		if text, ended := strings.CutSuffix(line, "\n"); ended {
+			line = strings.TrimSuffix(text, "\r")
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
 
 // splitHeader cuts a header section into fields, each with its name as written and its
 // value unfolded; they are pieces of one text. A line that is none, such as the From_ line
@@ -37,7 +47,7 @@ func splitHeader(b []byte, lim gateway.Limits) (fields header, ok bool, err erro
 		}
 		value := text[from:to]
 		if lines > 1 {
-			value = unfolded.Replace(value)
+			value = unfold(value)
 		}
 		fields = append(fields, gateway.HeaderField{Name: name, Value: strings.TrimSpace(value)})
 		name = ""
@@ -131,10 +141,15 @@ func decodeHeader(b []byte, lim gateway.Limits) ([]gateway.HeaderField, error) {
 	if err != nil {
 		return nil, tooLarge(err)
 	}
+	return decoded(fields), nil
+}
+
+// decoded makes the values of fields readable.
+func decoded(fields []gateway.HeaderField) []gateway.HeaderField {
 	for i := range fields {
 		fields[i].Value = decodeField(fields[i].Value)
 	}
-	return fields, nil
+	return fields
 }
 
 func tooLarge(err error) error {

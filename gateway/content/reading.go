@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/centerleap/postern/gateway"
 )
@@ -15,7 +16,9 @@ type Reading struct {
 	Open    func(off, n int64) (io.ReadCloser, error)
 	Content *gateway.Content
 	Prefix  []byte // fields that stand before them
-	Limits  gateway.Limits
+	// Fields are those of the header as ScanHeader found them; nil: they are read again.
+	Fields []gateway.HeaderField
+	Limits gateway.Limits
 }
 
 // Header lists the fields of the message. Those of Prefix come on top of the limits.
@@ -27,6 +30,18 @@ func (r *Reading) Header() ([]gateway.HeaderField, error) {
 			return nil, err
 		}
 	}
+	own, err := r.own()
+	if len(before) == 0 {
+		return own, err
+	}
+	return append(before, own...), err
+}
+
+// own lists the fields of the scanned bytes.
+func (r *Reading) own() ([]gateway.HeaderField, error) {
+	if r.Fields != nil {
+		return decoded(slices.Clone(r.Fields)), nil
+	}
 	in, err := r.Open(0, r.Content.HeaderSize)
 	if err != nil {
 		return nil, err
@@ -37,11 +52,7 @@ func (r *Reading) Header() ([]gateway.HeaderField, error) {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
 	}
-	own, err := decodeHeader(b[:n], r.Limits)
-	if len(before) == 0 {
-		return own, err
-	}
-	return append(before, own...), err
+	return decodeHeader(b[:n], r.Limits)
 }
 
 // Part opens the decoded bytes of a part; -1 is the whole message as it came.

@@ -26,6 +26,13 @@ const (
 // with the message, time grows with its bytes alone. A top header section over
 // a limit is TooLarge; nothing else about a message is an error.
 func Scan(r io.Reader, lim gateway.Limits) (*gateway.Content, error) {
+	c, _, err := ScanHeader(r, lim)
+	return c, err
+}
+
+// ScanHeader is Scan that also returns the fields of the message's own header, for
+// Reading.Fields.
+func ScanHeader(r io.Reader, lim gateway.Limits) (*gateway.Content, []gateway.HeaderField, error) {
 	s := &scanner{lim: lim, c: &gateway.Content{TextPart: -1, HTMLPart: -1}, boundaries: make(map[string]int), nested: make(map[int]header)}
 	s.open(-1, "")
 	in := lineReaders.Get().(*bufio.Reader)
@@ -39,21 +46,21 @@ func Scan(r io.Reader, lim gateway.Limits) (*gateway.Content, error) {
 		piece, err := in.ReadSlice('\n')
 		if len(piece) > 0 {
 			if s.err = s.line(piece, lineStart); s.err != nil {
-				return nil, s.err
+				return nil, nil, s.err
 			}
 			lineStart = err == nil
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			if !errors.Is(err, io.EOF) {
-				return nil, err
+				return nil, nil, err
 			}
 			break
 		}
 	}
 	if err := s.finish(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.c, nil
+	return s.c, s.top, nil
 }
 
 // lineReaders keeps buffers for the next message: one is larger than most messages.

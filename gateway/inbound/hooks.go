@@ -50,7 +50,7 @@ func (r *Receiver) look(ctx context.Context, t *tray) (gateway.Look, *added) {
 // inside.
 func (r *Receiver) reading(ctx context.Context, t *tray) *content.Reading {
 	open := func(off, n int64) (io.ReadCloser, error) { return r.cfg.Store.OpenBlob(ctx, t.scope, t.blob, off, n) }
-	return &content.Reading{Open: open, Content: t.content, Prefix: t.env.Prefix, Limits: r.cfg.Limits}
+	return &content.Reading{Open: open, Content: t.content, Prefix: t.env.Prefix, Fields: t.header, Limits: r.cfg.Limits}
 }
 
 // automation says whether a program wrote the message, and may answer it for own addresses.

@@ -31,6 +31,7 @@ type tray struct {
 	body    gateway.BlobWriter
 	blob    gateway.Blob
 	content *gateway.Content
+	header  []gateway.HeaderField // its own, undecoded
 
 	auth       gateway.AuthResults
 	results    []byte    // the same as a field
@@ -174,7 +175,7 @@ func (r *Receiver) scan(ctx context.Context, t *tray) error {
 		return err
 	}
 	defer in.Close()
-	if t.content, err = content.Scan(in, r.cfg.Limits); err != nil {
+	if t.content, t.header, err = content.ScanHeader(in, r.cfg.Limits); err != nil {
 		return err
 	}
 	return r.looping(t.content.Received)
