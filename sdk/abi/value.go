@@ -12,20 +12,9 @@ import (
 // and false, numbers decimal. ok is false if there is no such value, or if it is not
 // one but many.
 func (e *Event) Value(path string) (value string, ok bool) {
-	v := reflect.ValueOf(e).Elem()
+	v, of := reflect.ValueOf(e).Elem(), shapeOfEvent()
 	for step := range strings.SplitSeq(path, ".") {
-		switch v.Kind() {
-		case reflect.Struct:
-			if v = field(v, step); !v.IsValid() {
-				return "", false
-			}
-		case reflect.Slice, reflect.Array:
-			i, err := strconv.Atoi(step)
-			if err != nil || i < 0 || i >= v.Len() {
-				return "", false
-			}
-			v = v.Index(i)
-		default:
+		if v, of, ok = of.at(v, step); !ok {
 			return "", false
 		}
 	}
@@ -42,22 +31,52 @@ func (e *Event) Value(path string) (value string, ok bool) {
 	return "", false
 }
 
-// positions says of each type of struct where the field of each name in JSON is. It is
-// found out once: what reflection tells costs as much as a plugin's whole call.
-var positions sync.Map
+// shape says of a struct where the field of each name in JSON is, and of what shape what is
+// in it is; of a list, what its elements are. Others have none.
+type shape struct {
+	fields map[string]member
+	each   *shape
+}
 
-func field(v reflect.Value, name string) reflect.Value {
-	of, known := positions.Load(v.Type())
-	if !known {
-		names := make(map[string]int, v.NumField())
-		for i := range v.NumField() {
-			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-			names[tag] = i
+type member struct {
+	index int
+	shape *shape
+}
+
+// shapeOfEvent is found out once: what reflection tells costs as much as a plugin's whole
+// call.
+var shapeOfEvent = sync.OnceValue(func() *shape { return shapeOf(reflect.TypeFor[Event]()) })
+
+func shapeOf(t reflect.Type) *shape {
+	switch t.Kind() {
+	case reflect.Struct:
+		s := &shape{fields: make(map[string]member, t.NumField())}
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			s.fields[name] = member{i, shapeOf(t.Field(i).Type)}
 		}
-		of, _ = positions.LoadOrStore(v.Type(), names)
+		return s
+	case reflect.Slice, reflect.Array:
+		return &shape{each: shapeOf(t.Elem())}
 	}
-	if i, ok := of.(map[string]int)[name]; ok {
-		return v.Field(i)
+	return nil
+}
+
+// at is what a step leads to, and of what shape it is; ok is false if it leads nowhere.
+func (s *shape) at(v reflect.Value, step string) (in reflect.Value, of *shape, ok bool) {
+	switch {
+	case s == nil:
+		return v, nil, false
+	case s.fields != nil:
+		f, ok := s.fields[step]
+		if !ok {
+			return v, nil, false
+		}
+		return v.Field(f.index), f.shape, true
 	}
-	return reflect.Value{}
+	i, err := strconv.Atoi(step)
+	if err != nil || i < 0 || i >= v.Len() {
+		return v, nil, false
+	}
+	return v.Index(i), s.each, true
 }
