@@ -148,10 +148,19 @@ func (v *Verdict) Changes() bool {
 	return len(v.Headers)+len(v.Edits)+len(v.Tags)+len(v.Remove) > 0 || v.Subject != nil || v.Body != nil
 }
 
+// None reports whether a verdict has no opinion.
+func (v *Verdict) None() bool {
+	return v.Action == ActionAccept && v.Code == 0 && v.Text == "" && v.Folder == "" && v.Flags == 0 && !v.Keep && !v.Final && v.Score == 0 &&
+		len(v.Labels)+len(v.Unlabel)+len(v.Redirect) == 0 && !v.Changes() && v.Until.IsZero() && v.Reply == nil && v.Thread.None()
+}
+
 // Add makes of a verdict what two hooks say that are asked one after the other: the later
 // one decides where it has an opinion, and what they add adds up. There is one reply: the
 // first.
 func (v *Verdict) Add(later *Verdict) {
+	if later.None() { // as of most who are asked
+		return
+	}
 	until := later.Until
 	if v.Action == ActionHold && later.Action == ActionHold { // until all who hold it let it go
 		until = longer(v.Until, until)

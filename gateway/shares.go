@@ -21,8 +21,21 @@ type share struct {
 	users int // who hold or wait
 }
 
+// Share is one that was taken.
+type Share struct {
+	of     *Shares
+	domain DomainID
+	share  *share
+}
+
+// Give gives it back.
+func (h Share) Give() {
+	<-h.share.slots
+	h.of.leave(h.domain, h.share)
+}
+
 // Take waits for a share of d; the caller gives it back.
-func (s *Shares) Take(ctx context.Context, d DomainID) (give func(), err error) {
+func (s *Shares) Take(ctx context.Context, d DomainID) (Share, error) {
 	s.mu.Lock()
 	if s.taken == nil {
 		s.taken = make(map[DomainID]*share)
@@ -36,9 +49,9 @@ func (s *Shares) Take(ctx context.Context, d DomainID) (give func(), err error) 
 	s.mu.Unlock()
 	if err := one.take(ctx); err != nil {
 		s.leave(d, one)
-		return nil, err
+		return Share{}, err
 	}
-	return func() { <-one.slots; s.leave(d, one) }, nil
+	return Share{of: s, domain: d, share: one}, nil
 }
 
 func (s *share) take(ctx context.Context) error {

@@ -9,13 +9,13 @@ import (
 // One domain gets half of the shares, and none that waits is left in the way.
 func TestShares(t *testing.T) {
 	var s Shares
-	var give []func()
+	var taken []Share
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
 		g, err := s.Take(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		give = append(give, g)
+		taken = append(taken, g)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -26,17 +26,17 @@ func TestShares(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other()
+	other.Give()
 	got := make(chan error, 1)
 	go func() {
 		g, err := s.Take(t.Context(), 1)
 		if err == nil {
-			g()
+			g.Give()
 		}
 		got <- err
 	}()
-	for _, g := range give {
-		g()
+	for _, g := range taken {
+		g.Give()
 	}
 	if err := <-got; err != nil {
 		t.Error(err)
@@ -47,7 +47,7 @@ func TestShares(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() {
-			if g(); d == 0 && len(s.taken) != restingShares { // the last one to go
+			if g.Give(); d == 0 && len(s.taken) != restingShares { // the last one to go
 				t.Errorf("%d domains are remembered, want %d", len(s.taken), restingShares)
 			}
 		}()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Whatever differs in a verdict makes it another one; a field that Same forgets fails
-// here.
+// Whatever differs in a verdict makes it another one, and an opinion; a field that Same or
+// None forgets fails here.
 func TestVerdictSame(t *testing.T) {
 	subject := "s"
 	full := Verdict{
@@ -28,6 +28,12 @@ func TestVerdictSame(t *testing.T) {
 		if one.Same(&Verdict{}) || (&Verdict{}).Same(&one) || !one.Same(&one) {
 			t.Errorf("%s is not compared", typ.Field(i).Name)
 		}
+		if one.None() {
+			t.Errorf("%s is no opinion", typ.Field(i).Name)
+		}
+	}
+	if empty := (Verdict{Labels: []string{}, Headers: []HeaderField{}}); !empty.None() {
+		t.Error("lists of nothing are an opinion")
 	}
 	other := full
 	again := subject

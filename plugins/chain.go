@@ -165,7 +165,7 @@ func (p *Plugins) run(ctx context.Context, s gateway.Scope, g *guest) (used sand
 	if err != nil {
 		return used, err // the message's time is over: others of the domain were asked all along
 	}
-	defer share()
+	defer share.Give()
 	own := &g.inst.Limits
 	return l.module.CallWithin(ctx, sandbox.Owner(g.inst.ID), string(g.hook), g, sandbox.Bounds{
 		Time: time.Duration(own.Millis) * time.Millisecond, Fuel: own.Fuel, MemoryBytes: own.Memory,

@@ -47,18 +47,25 @@ func (s *Store) Plugins(ctx context.Context, sc gateway.Scope) (all []gateway.Pl
 	}
 	all, known, changes := s.installed.get(d)
 	if !known {
-		err = s.view(ctx, func(r engine.Reader) error {
-			all, err = readPlugins(r, d)
-			return err
-		})
-		if err == nil {
-			s.installed.keep(d, all, changes)
-		}
+		all, err = s.readInstalled(ctx, d, changes)
 	}
 	if sc.CoversDomain(d) || err != nil { // the flows ask three times for each mail
 		return slices.Clip(all), err
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p gateway.Plugin) bool { return !ofPlugin(sc, &p) }), nil
+}
+
+// readInstalled lists what is installed in a domain, and remembers it unless something has
+// changed since.
+func (s *Store) readInstalled(ctx context.Context, d gateway.DomainID, changes uint64) (all []gateway.Plugin, err error) {
+	err = s.view(ctx, func(r engine.Reader) error {
+		all, err = readPlugins(r, d)
+		return err
+	})
+	if err == nil {
+		s.installed.keep(d, all, changes)
+	}
+	return all, err
 }
 
 // Plugin returns one installation.

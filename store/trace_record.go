@@ -61,7 +61,7 @@ func encodeStep(e *encoder, s *gateway.Step, lines bool) {
 	e.text(5, s.Name)
 	e.text(6, s.Version)
 	e.bytes(7, s.SHA256[:])
-	if !s.Verdict.Same(&gateway.Verdict{}) {
+	if !s.Verdict.None() {
 		v := s.Verdict.Brief()
 		e.message(8, func(e *encoder) { encodeVerdict(e, &v) })
 	}

@@ -111,15 +111,15 @@ func (d *Dashboard) picture(v *visit) error {
 
 // turn waits until an image may be loaded: of all domains together, and of one.
 func (p *pictures) turn(v *visit, domain gateway.DomainID) (give func(), err error) {
-	back, err := p.shares.Take(v.ctx, domain)
+	share, err := p.shares.Take(v.ctx, domain)
 	if err != nil {
 		return nil, err
 	}
 	select {
 	case p.turns <- struct{}{}:
-		return func() { <-p.turns; back() }, nil
+		return func() { <-p.turns; share.Give() }, nil
 	case <-v.ctx.Done():
-		back()
+		share.Give()
 		return nil, v.ctx.Err()
 	}
 }

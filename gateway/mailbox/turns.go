@@ -41,9 +41,9 @@ func (t *turns) taken(ctx context.Context, d gateway.DomainID) (give func(), err
 	}
 	select {
 	case t.all <- struct{}{}:
-		return func() { <-t.all; share() }, nil
+		return func() { <-t.all; share.Give() }, nil
 	case <-ctx.Done():
-		share()
+		share.Give()
 		return nil, ctx.Err()
 	}
 }

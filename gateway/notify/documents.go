@@ -65,11 +65,11 @@ func (d *documents) of(ctx context.Context, s gateway.Scope, at gateway.Position
 }
 
 func (d *documents) read(ctx context.Context, s gateway.Scope, e *gateway.Event) ([]byte, error) {
-	give, err := d.shares.Take(ctx, e.Domain)
+	share, err := d.shares.Take(ctx, e.Domain)
 	if err != nil {
 		return nil, err
 	}
-	defer give()
+	defer share.Give()
 	return d.from(ctx, s, e)
 }
 
