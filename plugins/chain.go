@@ -95,7 +95,7 @@ func (p *Plugins) ask(ctx, timed context.Context, s gateway.Scope, inst *gateway
 	if err == nil {
 		err = g.accepted()
 	}
-	change := p.health.went(inst, turn, now.Add(used.Wall), used.Wall, err, &p.cfg.Limits)
+	change := p.health.went(turn, now.Add(used.Wall), used.Wall, err, &p.cfg.Limits)
 	if lost {
 		return p.askAgain(ctx, timed, s, inst, shown, err)
 	}

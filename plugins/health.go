@@ -25,6 +25,7 @@ type health struct {
 // another.
 type condition struct {
 	code  [32]byte
+	gone  bool // forgotten: the installation, or its code
 	hooks map[gateway.Hook]*breaker
 	stats stats
 }
@@ -46,27 +47,38 @@ const maxConditions = 4096
 
 // turn is a call that may be made, or not.
 type turn struct {
-	hook       gateway.Hook
+	of         *condition
+	breaker    *breaker
 	may, trial bool
 }
 
 // condition returns that of an installation; h is locked.
 func (h *health) condition(inst *gateway.Plugin) *condition {
-	c := h.of[inst.ID]
-	if c == nil || c.code != inst.SHA256 {
-		if h.of == nil {
-			h.of = make(map[gateway.ID]*condition)
-		}
-		for id := range h.of {
-			if len(h.of) < maxConditions {
-				break
-			}
-			delete(h.of, id) // any: it is asked again, and counted from zero
-		}
-		c = &condition{code: inst.SHA256, hooks: map[gateway.Hook]*breaker{}}
-		h.of[inst.ID] = c
+	if c := h.of[inst.ID]; c != nil && c.code == inst.SHA256 {
+		return c
 	}
+	h.drop(inst.ID)
+	for id := range h.of {
+		if len(h.of) < maxConditions {
+			break
+		}
+		h.drop(id) // any: it is asked again, and counted from zero
+	}
+	if h.of == nil {
+		h.of = make(map[gateway.ID]*condition)
+	}
+	c := &condition{code: inst.SHA256, hooks: map[gateway.Hook]*breaker{}}
+	h.of[inst.ID] = c
 	return c
+}
+
+// drop forgets an installation. Calls that run have nothing to say of it any more; h is
+// locked.
+func (h *health) drop(id gateway.ID) {
+	if c := h.of[id]; c != nil {
+		c.gone = true
+		delete(h.of, id)
+	}
 }
 
 func (c *condition) breaker(hook gateway.Hook) *breaker {
@@ -82,15 +94,16 @@ func (c *condition) breaker(hook gateway.Hook) *breaker {
 func (h *health) admit(inst *gateway.Plugin, hook gateway.Hook, now time.Time) turn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	b := h.condition(inst).breaker(hook)
+	c := h.condition(inst)
+	b := c.breaker(hook)
 	switch {
 	case b.paused.IsZero():
-		return turn{hook: hook, may: true}
+		return turn{of: c, breaker: b, may: true}
 	case b.trying || now.Before(b.paused):
-		return turn{hook: hook}
+		return turn{of: c, breaker: b}
 	}
 	b.trying = true
-	return turn{hook: hook, may: true, trial: true}
+	return turn{of: c, breaker: b, may: true, trial: true}
 }
 
 // resting is how long a hook is not asked, if it is not.
@@ -112,18 +125,17 @@ const (
 
 // went tells how a call ended. err is nil if it went well; an error that is ours counts
 // for nothing.
-func (h *health) went(inst *gateway.Plugin, t turn, now time.Time, took time.Duration, err error, l *gateway.Limits) change {
+func (h *health) went(t turn, now time.Time, took time.Duration, err error, l *gateway.Limits) change {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.of[inst.ID]
-	if c == nil || c.code != inst.SHA256 { // deleted meanwhile, or it has new code, of which this says nothing
+	if t.of.gone { // deleted meanwhile, or it has new code, of which this says nothing
 		return changedNothing
 	}
 	blamed := blames(err)
 	if err == nil || blamed || errors.Is(err, context.DeadlineExceeded) {
-		c.stats.add(took, err)
+		t.of.stats.add(took, err)
 	}
-	return c.breaker(t.hook).went(t, now, err == nil, blamed, l)
+	return t.breaker.went(t, now, err == nil, blamed, l)
 }
 
 // went is what a call that went well, or failed by the plugin's fault, makes of it.
@@ -168,10 +180,12 @@ var errRefused = errors.New("its verdict is refused")
 func (h *health) forget(id gateway.ID, gone bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c := h.of[id]; gone {
-		delete(h.of, id)
-	} else if c != nil {
-		clear(c.hooks)
+	if gone {
+		h.drop(id)
+	} else if c := h.of[id]; c != nil {
+		for _, b := range c.hooks {
+			*b = breaker{} // which calls that run have
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func TestHealth(t *testing.T) {
 					}
 				}
 				if turn.may {
-					h.went(inst, turn, now, time.Millisecond, map[rune]error{'b': bad, 'h': ours, 'd': context.DeadlineExceeded}[what], &limits)
+					h.went(turn, now, time.Millisecond, map[rune]error{'b': bad, 'h': ours, 'd': context.DeadlineExceeded}[what], &limits)
 				}
 			}
 		})
@@ -70,17 +70,17 @@ func TestHealth(t *testing.T) {
 func TestHealthOfTheReplaced(t *testing.T) {
 	var h health
 	limits, now, inst := gateway.DefaultLimits(), time.Unix(0, 0), &gateway.Plugin{ID: gateway.ID{1}}
-	late, old := h.admit(inst, gateway.HookEvent, now), *inst
+	late := h.admit(inst, gateway.HookEvent, now)
 	inst.SHA256[0]++
 	for range limits.PluginFailuresRow {
-		h.went(inst, h.admit(inst, gateway.HookEvent, now), now, 0, errRefused, &limits)
+		h.went(h.admit(inst, gateway.HookEvent, now), now, 0, errRefused, &limits)
 	}
-	h.went(&old, late, now, 0, nil, &limits)
+	h.went(late, now, 0, nil, &limits)
 	if h.admit(inst, gateway.HookEvent, now).may {
 		t.Error("a call of the old code ends the pause of the new one")
 	}
 	h.forget(inst.ID, true)
-	h.went(inst, late, now, 0, nil, &limits)
+	h.went(late, now, 0, nil, &limits)
 	if len(h.of) > 0 {
 		t.Error("a deleted plugin is known again")
 	}
@@ -92,7 +92,7 @@ func TestPausesOnce(t *testing.T) {
 	var got []change
 	limits, now, inst := gateway.DefaultLimits(), time.Unix(0, 0), &gateway.Plugin{}
 	for _, err := range []error{errRefused, errRefused, errRefused, errRefused, errRefused, errRefused, errRefused, nil} {
-		if c := h.went(inst, h.admit(inst, gateway.HookInbound, now), now, 0, err, &limits); c != changedNothing {
+		if c := h.went(h.admit(inst, gateway.HookInbound, now), now, 0, err, &limits); c != changedNothing {
 			got = append(got, c)
 			now = now.Add(time.Duration(limits.PluginPauseSeconds) * time.Second)
 		}
@@ -108,9 +108,9 @@ func TestLateCalls(t *testing.T) {
 	limits, now, inst := gateway.DefaultLimits(), time.Unix(0, 0), &gateway.Plugin{}
 	late := h.admit(inst, gateway.HookInbound, now)
 	for range 5 {
-		h.went(inst, late, now, 0, &sandbox.CallError{}, &limits)
+		h.went(late, now, 0, &sandbox.CallError{}, &limits)
 	}
-	if got := h.went(inst, late, now, 0, nil, &limits); got != changedNothing {
+	if got := h.went(late, now, 0, nil, &limits); got != changedNothing {
 		t.Errorf("it changed %v", got)
 	}
 	if h.admit(inst, gateway.HookInbound, now).may || !h.admit(inst, gateway.HookOutbound, now).may {

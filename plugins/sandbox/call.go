@@ -84,10 +84,9 @@ func (m *Module) CallWithin(ctx context.Context, owner Owner, hook string, h Hos
 		spoils, answer = in.ask(c, m.hooks[hook])
 		return spoils
 	})
-	ended := time.Now()
-	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: in.size(), Wall: ended.Sub(started)}
+	used := Usage{Fuel: c.meter.used(), HostCalls: c.asked, MemoryBytes: in.size(), Wall: time.Since(started)}
 	*c = call{} // of what the caller had, nothing is kept
-	m.giveBack(in, spoiled, ended)
+	m.giveBack(in, spoiled, started.Add(used.Wall))
 	if diff, found := errors.AsType[*snapshot.DiffError](spoiled); found && answer == nil {
 		answer = &HostError{Err: diff} // only looked for with Config.Check
 	}
