@@ -45,8 +45,8 @@ func (p *Plugins) chain(ctx context.Context, s gateway.Scope, hook gateway.Hook,
 	if len(turns) == 0 {
 		return total, nil
 	}
-	timed, cancel := context.WithDeadline(ctx, look.Until)
-	defer cancel()
+	timed := &until{Context: ctx, at: look.Until}
+	defer timed.stop()
 	look.Effects.Steps = slices.Grow(look.Effects.Steps, len(turns))
 	shown := &view{look: look, hook: hook}
 	for _, inst := range turns {

@@ -106,8 +106,8 @@ var errGone = gateway.Errorf(gateway.NotFound, "the plugin is not asked any more
 func (p *Plugins) askLate(ctx context.Context, s gateway.Scope, inst *gateway.Plugin, hook gateway.Hook, look *gateway.Look) (v gateway.Verdict, err error) {
 	look.Effects = &gateway.Effects{}
 	look.Until = time.Now().Add(time.Duration(p.cfg.Limits.PluginEventMillis) * time.Millisecond)
-	timed, cancel := context.WithDeadline(ctx, look.Until)
-	defer cancel()
+	timed := &until{Context: ctx, at: look.Until}
+	defer timed.stop()
 	v, err = p.ask(ctx, timed, s, inst, &view{look: look, hook: hook})
 	switch steps := look.Effects.Steps; {
 	case err != nil:
