@@ -140,13 +140,14 @@ func (h *health) went(t turn, now time.Time, took time.Duration, err error, l *g
 
 // went is what a call that went well, or failed by the plugin's fault, makes of it.
 func (b *breaker) went(t turn, now time.Time, well, blamed bool, l *gateway.Limits) change {
-	if t.trial {
+	trial := t.trial && b.trying // else somebody ended the pause meanwhile
+	if trial {
 		b.trying = false
 	}
 	switch {
-	case !well && !blamed || !b.paused.IsZero() && !t.trial: // or it began before the pause
+	case !well && !blamed || !b.paused.IsZero() && !trial: // or it began before the pause
 		return changedNothing
-	case t.trial && well:
+	case trial && well:
 		*b = breaker{}
 		return changedWell
 	}
@@ -156,9 +157,9 @@ func (b *breaker) went(t turn, now time.Time, well, blamed bool, l *gateway.Limi
 		return changedNothing
 	}
 	b.row, b.last = b.row+1, b.last|1
-	if t.trial || b.row >= l.PluginFailuresRow || int64(bits.OnesCount64(b.last)) >= l.PluginFailuresFifty {
+	if trial || b.row >= l.PluginFailuresRow || int64(bits.OnesCount64(b.last)) >= l.PluginFailuresFifty {
 		b.paused = now.Add(time.Duration(l.PluginPauseSeconds) * time.Second)
-		if t.trial {
+		if trial {
 			return changedStill
 		}
 		return changedPaused

@@ -118,6 +118,21 @@ func TestLateCalls(t *testing.T) {
 	}
 }
 
+// A pause that somebody ended stays ended: the call that tried meanwhile is one like others.
+func TestTrialOfAnEndedPause(t *testing.T) {
+	var h health
+	limits, now, inst := gateway.DefaultLimits(), time.Unix(0, 0), &gateway.Plugin{}
+	for range limits.PluginFailuresRow {
+		h.went(h.admit(inst, gateway.HookInbound, now), now, 0, errRefused, &limits)
+	}
+	now = now.Add(time.Duration(limits.PluginPauseSeconds) * time.Second)
+	trial := h.admit(inst, gateway.HookInbound, now)
+	h.forget(inst.ID, false)
+	if got := h.went(trial, now, 0, errRefused, &limits); got != changedNothing || !h.admit(inst, gateway.HookInbound, now).may {
+		t.Errorf("it changed %v, and the plugin is paused for one failure", got)
+	}
+}
+
 // What is known of installations is bounded.
 func TestManyConditions(t *testing.T) {
 	var h health
