@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"time"
 
@@ -101,7 +102,7 @@ func (m *Module) bare(ctx context.Context, of *image) (_ *instance, err error) {
 		}
 		return in.memory
 	}))
-	in.module, err = m.runtime.InstantiateModule(ctx, m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	in.module, err = m.instantiate(ctx)
 	if err != nil {
 		if in.memory != nil {
 			in.memory.Free() // wazero leaves it
@@ -112,6 +113,17 @@ func (m *Module) bare(ctx context.Context, of *image) (_ *instance, err error) {
 		in.globals = append(in.globals, in.module.ExportedGlobal(name).(api.MutableGlobal))
 	}
 	return in, nil
+}
+
+// instantiate has the engine make one. Whatever it does not expect is an error as any other:
+// where modules are loaded, nobody else would catch it.
+func (m *Module) instantiate(ctx context.Context) (_ api.Module, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("sandbox: the engine failed to make an instance: %v", p)
+		}
+	}()
+	return m.runtime.InstantiateModule(ctx, m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 }
 
 // errNoRoom is a system that has no memory for another instance.
