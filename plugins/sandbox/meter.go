@@ -36,7 +36,7 @@ const (
 	// manyFaults is how many pages the kernel has found in a call of which a slice was slow,
 	// so that it is the module that is, and not the machine: from then on no instance of it
 	// gets larger slices. A plugin in Go has up to 300 found in the first call of an instance.
-	manyFaults = 1000
+	manyFaults = 600
 )
 
 // meter is the fuel of one call.
