@@ -365,14 +365,14 @@ export namespace Log {
 /** A JSON object that is being written: members by name, each as JSON. */
 export class Obj {
   private names: string[] = [];
-  private json: string[] = [];
+  private members: string[] = []; // with their names
   raw(name: string, json: string): this {
-    const i = this.names.indexOf(name);
+    const i = this.names.indexOf(name), member = `${quote(name)}:${json}`;
     if (i >= 0) {
-      this.json[i] = json;
+      this.members[i] = member;
     } else {
       this.names.push(name);
-      this.json.push(json);
+      this.members.push(member);
     }
     return this;
   }
@@ -380,7 +380,7 @@ export class Obj {
   grow(name: string, open: string, json: string, close: string): this {
     const i = this.names.indexOf(name);
     if (i < 0) return this.raw(name, open + json + close);
-    this.json[i] = this.json[i].slice(0, -1) + "," + json + close;
+    this.members[i] = this.members[i].slice(0, -1) + "," + json + close;
     return this;
   }
   list(name: string, text: string): this { return this.grow(name, "[", quote(text), "]"); }
@@ -389,14 +389,7 @@ export class Obj {
   }
   set(name: string, text: string): this { return this.raw(name, quote(text)); }
   number(name: string, n: f64): this { return isFinite(n) ? this.raw(name, n.toString()) : this; }
-  write(): string {
-    let out = "{";
-    for (let i = 0; i < this.names.length; i++) {
-      if (i > 0) out += ",";
-      out += quote(this.names[i]) + ":" + this.json[i];
-    }
-    return out + "}";
-  }
+  write(): string { return `{${this.members.join(",")}}`; }
 }
 
 function utf16(units: Uint16Array, count: i32): string { return String.UTF16.decodeUnsafe(units.dataStart, <usize>count << 1); }
@@ -652,7 +645,8 @@ export function send(mail: Mail): i32 {
 
 function answer(v: Verdict | null): i32 {
   if (v === null) return 1;
-  const doc = utf8(v.doc.write()), refused = hostVerdict(doc.dataStart, doc.length);
+  named(v.doc.write());
+  const refused = hostVerdict(nameAt, nameLength);
   if (refused == 0) return 0;
   Log.error("the verdict is refused: " + errorText(refused));
   return 2;
