@@ -34,7 +34,7 @@ func TestUntil(t *testing.T) {
 				began := time.Now()
 				u := &until{Context: ctx, at: began.Add(time.Second)}
 				defer u.stop()
-				if at, ok := u.Deadline(); !ok || tt.err == context.DeadlineExceeded && at.Sub(began) != tt.want {
+				if at, ok := u.Deadline(); !ok || errors.Is(tt.err, context.DeadlineExceeded) && at.Sub(began) != tt.want {
 					t.Errorf("%s: the deadline is in %v", tt.name, at.Sub(began))
 				}
 				if waits {
@@ -65,7 +65,7 @@ func TestUntilStopped(t *testing.T) {
 			u := &until{Context: t.Context(), at: time.Now().Add(time.Hour)}
 			var child context.Context
 			if waits {
-				child = made(t, u)
+				child = made(u, t)
 			}
 			u.stop()
 			u.stop()
@@ -74,7 +74,7 @@ func TestUntilStopped(t *testing.T) {
 				t.Errorf("waiting %v: it was stopped: %v", waits, u.Err())
 			}
 			if !waits {
-				child = made(t, u)
+				child = made(u, t)
 			}
 			<-child.Done()
 			if !errors.Is(child.Err(), context.Canceled) || !errors.Is(context.Cause(child), context.Canceled) {
@@ -85,7 +85,7 @@ func TestUntilStopped(t *testing.T) {
 }
 
 // made is a context made of another.
-func made(t *testing.T, of context.Context) context.Context {
+func made(of context.Context, t *testing.T) context.Context {
 	child, cancel := context.WithTimeout(of, time.Minute)
 	t.Cleanup(cancel)
 	return child
