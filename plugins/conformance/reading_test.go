@@ -83,6 +83,19 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// A character beyond ASCII may stand anywhere, whatever is done to several at once.
+func TestWideCharacters(t *testing.T) {
+	var tests []test
+	for i := range 10 {
+		text := strings.Repeat("x", i) + "🎉y"
+		tests = append(tests, test{
+			name: fmt.Sprint("behind ", i), script: lines("subject", "kv_get\t"+text), says: []string{text, text + "."},
+			given: func(h *host) { h.event.Subject, h.kv[text] = text, []byte(text+".") },
+		})
+	}
+	run(t, tests)
+}
+
 // A text is cut between characters.
 func TestText(t *testing.T) {
 	given := func(h *host) { h.event.Text = "a€b" }

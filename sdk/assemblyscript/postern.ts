@@ -70,7 +70,37 @@ export function errorText(errno: i32): string {
 function utf8(s: string): Uint8Array {
   return Uint8Array.wrap(String.UTF8.encode(s, false, String.UTF8.ErrorMode.REPLACE));
 }
-function decoded(b: Uint8Array): string { return String.UTF8.decodeUnsafe(b.dataStart, b.length); }
+function decoded(b: Uint8Array): string { return textAt(b.dataStart, b.length); }
+
+/** The text that so many bytes of UTF-8 are. Most is ASCII: four characters at once. */
+function textAt(at: usize, n: i32): string {
+  const s = __new(<usize>n << 1, idof<string>());
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    let v = <u64>load<u32>(at + i);
+    if ((v & 0x80808080) != 0) return String.UTF8.decodeUnsafe(at, n);
+    v = (v | v << 16) & 0x0000ffff0000ffff;
+    store<u64>(s + (i << 1), (v | v << 8) & 0x00ff00ff00ff00ff);
+  }
+  for (; i < n; i++) {
+    const c = load<u8>(at + i);
+    if (c >= 0x80) return String.UTF8.decodeUnsafe(at, n);
+    store<u16>(s + (i << 1), c);
+  }
+  return changetype<string>(s);
+}
+/** Writes a text as UTF-8 where there is room for it; how many bytes that are. */
+function writeText(text: string, to: usize): i32 {
+  const at = changetype<usize>(text), n = text.length;
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    let v = load<u64>(at + (i << 1));
+    if ((v & 0xff80ff80ff80ff80) != 0) break;
+    v = (v | v >> 8) & 0x0000ffff0000ffff;
+    store<u32>(to + i, <u32>(v | v >> 16));
+  }
+  return i + <i32>String.UTF8.encodeUnsafe(at + (i << 1), n - i, to + i, false, String.UTF8.ErrorMode.REPLACE);
+}
 
 /** What an import answered: bytes, or an error, which is negative. */
 class Answer {
@@ -88,7 +118,7 @@ let answered: usize = 0, longAnswer: Uint8Array | null = null;
 function named(text: string): void {
   if (text.length * 3 <= SHORT) {
     nameAt = shortName;
-    nameLength = <i32>String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, shortName, false, String.UTF8.ErrorMode.REPLACE);
+    nameLength = writeText(text, shortName);
     return;
   }
   const long = utf8(text);
@@ -122,11 +152,11 @@ function read(from: Import, about: string, i: i32 = 0): Answer {
 }
 function readText(from: Import, about: string, i: i32 = 0): string {
   const n = ask(from, about, i);
-  return n > 0 ? String.UTF8.decodeUnsafe(answered, n) : "";
+  return n > 0 ? textAt(answered, n) : "";
 }
 function readMaybe(from: Import, about: string): string | null {
   const n = ask(from, about, 0);
-  return n < 0 ? null : String.UTF8.decodeUnsafe(answered, n);
+  return n < 0 ? null : textAt(answered, n);
 }
 
 /** A mailbox with its display name. */
