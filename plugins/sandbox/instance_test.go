@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// An engine that fails to make an instance ends neither the process nor the module.
+// An engine that fails to make an instance, for a call or for an image, ends neither the
+// process nor the module.
 func TestEngineFails(t *testing.T) {
 	m := compile(t, newEngine(t, ""), hook(konst(0)).bytes())
 	keeper := m.engine.keeper
@@ -14,6 +15,9 @@ func TestEngineFails(t *testing.T) {
 	_, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{})
 	if _, ours := errors.AsType[*HostError](err); !ours || !strings.Contains(err.Error(), "the engine failed") {
 		t.Errorf("the call ended with %v", err)
+	}
+	if _, err := m.takeImage(t.Context(), sampleSizes[0]); err == nil || !strings.Contains(err.Error(), "the engine failed") {
+		t.Errorf("the image ended with %v", err)
 	}
 	m.engine.keeper = keeper
 	if _, err := m.Call(t.Context(), nobody, "inbound", &fakeHost{}); err != nil {

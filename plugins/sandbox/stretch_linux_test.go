@@ -54,6 +54,9 @@ func (s *stretches) look() {
 	s.last = now
 }
 
+// manyLooks is room for all of a call's: to find more on the way takes milliseconds at times.
+const manyLooks = 1 << 17
+
 // BenchmarkStretch is how long a module can keep its thread: nobody else gets it, and
 // collecting Go's garbage waits for it. It reports the longest time of the processor
 // between two looks at the clock, in microseconds, and beside it, taking turns, the same of
@@ -73,12 +76,12 @@ func BenchmarkStretch(b *testing.B) {
 			m := compile(b, e, wasm)
 			var guest, native []time.Duration
 			for b.Loop() {
-				s := &stretches{Context: b.Context()}
+				s := &stretches{Context: b.Context(), all: make([]time.Duration, 0, manyLooks)}
 				_, _ = m.Call(s, Owner{}, abi.HookInbound, s) // some end for want of fuel
 				m.engine.pool.drop(m, nil)                    // the next one has none of its pages
 				guest = append(guest, s.all...)
 				runtime.LockOSThread()
-				s = &stretches{Context: b.Context(), last: threadTime()}
+				s = &stretches{Context: b.Context(), last: threadTime(), all: make([]time.Duration, 0, manyLooks)}
 				for range 1000 {
 					for began := time.Now(); time.Since(began) < 50*time.Microsecond; {
 					}
